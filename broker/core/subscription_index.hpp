@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/reclaimer.hpp"
+#include "broker/core/session_ref.hpp"
+#include "protocol/packet/basics.hpp"
+
+namespace spoke::broker {
+
+/// One subscription as the index holds it: 12 bytes.
+struct Subscriber {
+    std::uint32_t slot = 0;
+    std::uint32_t identifier : 28 = 0;  // subscription identifier, 0 for none
+    std::uint32_t qos : 2 = 0;
+    std::uint32_t no_local : 1 = 0;
+    std::uint32_t retain_as_published : 1 = 0;
+    std::uint16_t generation = 0;
+    std::uint8_t shard = 0;
+    std::uint8_t reserved = 0;
+
+    [[nodiscard]] SessionRef session() const noexcept { return {slot, generation, shard}; }
+};
+static_assert(sizeof(Subscriber) == 12);
+
+/// One topic filter in the index; what a session remembers of a subscription. Stays valid while the session
+/// that got it is subscribed.
+class FilterNode;
+
+/// What matched one topic: views into the index, good until the reader's next quiescent state.
+struct Matches {
+    /// One span per matching filter.
+    std::vector<std::span<Subscriber const>> plain;
+    /// One entry per matching share group: the member chosen for this message.
+    std::vector<Subscriber> shared;
+    void clear() noexcept {
+        plain.clear();
+        shared.clear();
+    }
+};
+
+/// The subscriptions of all sessions, by topic filter: a trie shared by all shards. match() takes no lock and
+/// never waits; writers are serialised among themselves and replace what readers may see.
+class SubscriptionIndex {
+public:
+    explicit SubscriptionIndex(Reclaimer& reclaimer);
+    ~SubscriptionIndex();
+
+    struct Added {
+        FilterNode const* node;
+        bool was_new;  // false: replaced the options of this session's subscription to the same filter
+    };
+    /// `filter`: valid; `$share/NAME/FILTER` makes a membership in group (NAME, FILTER). The session's shared
+    /// memberships count as connected from here on. Any shard's thread.
+    Added subscribe(std::string_view filter, Subscriber subscriber);
+
+    /// Removes; gives the node, which is only good for comparing, or nullptr if there was no such subscription.
+    FilterNode const* unsubscribe(std::string_view filter, SessionRef session);
+    void unsubscribe(FilterNode const* node, SessionRef session);
+
+    /// A member that is not connected is chosen only if none is. No effect on plain subscriptions.
+    void set_connected(FilterNode const* node, SessionRef session, bool connected);
+
+    /// The full filter, with "$share/NAME/" if shared.
+    [[nodiscard]] std::string filter_of(FilterNode const* node) const;
+    [[nodiscard]] static bool is_shared(FilterNode const* node) noexcept;
+    /// The session's subscription at this node.
+    [[nodiscard]] Subscriber subscriber_at(FilterNode const* node, SessionRef session) const;
+
+    /// Finds every subscription that matches `topic`.
+    /// Spec    MQTT 5 4.7.1, 4.7.2: wildcards in the first level do not match names that begin with '$'
+    ///         [MQTT-4.7.2-1]; 4.8.2: one member of each share group.
+    /// In      `topic`: valid topic name; `turn`: anything that changes from message to message, it moves the
+    ///         choice within share groups.
+    /// Out     appends to `out`.
+    /// Errors  none.  Cost  O(levels + matching filters); no recursion, no allocation in steady state.
+    /// Thread  any reader between two of its quiescent states.
+    void match(std::string_view topic, std::uint64_t turn, Matches& out) const;
+
+    [[nodiscard]] std::size_t subscription_count() const noexcept;
+};
+
+}  // namespace spoke::broker
