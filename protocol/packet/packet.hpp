@@ -20,8 +20,7 @@
 namespace spoke::mqtt {
 
 /// Every control packet there is; the order is that of PacketType.
-using Packet =
-    std::variant<Connect, ConnAck, Publish, PubAck, PubRec, PubRel, PubComp, Subscribe, SubAck,
-                 Unsubscribe, UnsubAck, PingReq, PingResp, Disconnect, Auth>;
+using Packet = std::variant<Connect, ConnAck, Publish, PubAck, PubRec, PubRel, PubComp, Subscribe,
+                            SubAck, Unsubscribe, UnsubAck, PingReq, PingResp, Disconnect, Auth>;
 
 }  // namespace spoke::mqtt

@@ -60,7 +60,8 @@ enum class ReasonCode : std::uint8_t {
     return static_cast<std::uint8_t>(code) >= 0x80;
 }
 
-/// The specification's name in lower case ("packet too large"); "unknown reason code" for any other byte.
+/// The specification's name in lower case ("packet too large"); "unknown reason code" for any other
+/// byte.
 [[nodiscard]] std::string_view name_of(ReasonCode code) noexcept;
 
 }  // namespace spoke::mqtt

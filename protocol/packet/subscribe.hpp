@@ -26,8 +26,8 @@ struct Subscription {
     friend bool operator==(Subscription const&, Subscription const&) = default;
 };
 
-/// SUBSCRIBE (3.8). At least one subscription. The codec checks the filters for UTF-8 and U+0000 only;
-/// whether a filter is well formed decides whoever takes it (3.8.4: answered per filter).
+/// SUBSCRIBE (3.8). At least one subscription. The codec checks the filters for UTF-8 and U+0000
+/// only; whether a filter is well formed decides whoever takes it (3.8.4: answered per filter).
 struct Subscribe {
     PacketId id{};
     std::vector<Subscription> subscriptions{};

@@ -9,7 +9,8 @@
 
 namespace spoke::mqtt {
 
-/// The application message properties that PUBLISH and the will share (MQTT 5, 3.3.2.3 and 3.1.3.2).
+/// The application message properties that PUBLISH and the will share (MQTT 5, 3.3.2.3
+/// and 3.1.3.2).
 struct MessageProperties {
     std::optional<std::uint8_t> payload_format_indicator{};
     std::optional<std::uint32_t> message_expiry_interval{};  // seconds

@@ -5,15 +5,22 @@
 
 namespace spoke::mqtt {
 
-/// Whether `name` may stand in PUBLISH: 1..65535 bytes, no wildcard (4.7.1, 4.7.3). UTF-8 is the codec's check.
+/// Whether `name` may stand in PUBLISH: 1..65535 bytes, no wildcard (4.7.1, 4.7.3). UTF-8 is the
+/// codec's check.
 [[nodiscard]] bool is_valid_topic_name(std::string_view name) noexcept;
 
-/// Whether `filter` is a well-formed topic filter: 1..65535 bytes, '#' alone or last behind '/' [MQTT-4.7.1-1],
+/// Whether `name` is a topic name of ASCII characters and holds no NUL: valid in every respect,
+/// decided in one pass. False says nothing: ask is_valid_utf8() and is_valid_topic_name().
+[[nodiscard]] bool is_ascii_topic_name(std::string_view name) noexcept;
+
+/// Whether `filter` is a well-formed topic filter: 1..65535 bytes, '#' alone or last behind '/'
+/// [MQTT-4.7.1-1],
 /// '+' alone in its level [MQTT-4.7.1-2]. Takes no notice of $share.
 [[nodiscard]] bool is_valid_topic_filter(std::string_view filter) noexcept;
 
-/// Whether `name` matches `filter`, both valid (4.7). Wildcards in the first level do not match names that
-/// begin with '$' [MQTT-4.7.2-1]. Cost O(length). The reference which the index is tested against.
+/// Whether `name` matches `filter`, both valid (4.7). Wildcards in the first level do not match
+/// names that begin with '$' [MQTT-4.7.2-1]. Cost O(length). The reference which the index is
+/// tested against.
 [[nodiscard]] bool matches(std::string_view filter, std::string_view name) noexcept;
 
 /// `$share/NAME/FILTER` (MQTT 5, 4.8.2).
@@ -25,11 +32,12 @@ struct SharedFilter {
 /// Whether `filter` begins with "$share/" (or is "$share") and so must be a shared subscription.
 [[nodiscard]] bool is_shared(std::string_view filter) noexcept;
 
-/// The parts of a shared filter; nullopt if the share name is empty or holds '+', '#', or no valid filter
-/// follows [MQTT-4.8.2-1] [MQTT-4.8.2-2]. Views into the argument.
+/// The parts of a shared filter; nullopt if the share name is empty or holds '+', '#', or no valid
+/// filter follows [MQTT-4.8.2-1] [MQTT-4.8.2-2]. Views into the argument.
 [[nodiscard]] std::optional<SharedFilter> parse_shared(std::string_view filter) noexcept;
 
-/// Walks the levels of a topic or filter from the left; a topic always has at least one, perhaps empty, level.
+/// Walks the levels of a topic or filter from the left; a topic always has at least one, perhaps
+/// empty, level.
 class Levels {
 public:
     explicit constexpr Levels(std::string_view topic) noexcept : rest_(topic) {}
