@@ -15,6 +15,7 @@ struct Program {
     std::string_view name;
     std::string_view meaning;                     // one sentence for --help
     std::function<void(std::uint16_t)> set_port;  // what `-p PORT` does
+    std::function<void()> check;  // throws OptionError if options do not go together; may be empty
 };
 
 /// What the program goes on with.

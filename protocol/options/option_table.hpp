@@ -174,6 +174,7 @@ private:
     };
 
     class Loader;
+    struct Notation;
 
     template <std::integral T>
     static Binding binding_of(T& target) {
