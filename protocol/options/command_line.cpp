@@ -30,6 +30,15 @@ void describe(CLI::App& app, Program const& program, Arguments& arguments, Switc
     app.set_version_flag("--version", fmt::format("{} {}", program.name, SPOKE_VERSION));
 }
 
+void check(Program const& program, Arguments const& arguments) {
+    try {
+        if (program.check) program.check();
+    } catch (OptionError const& error) {
+        if (arguments.config_file.empty()) throw;
+        throw OptionError{fmt::format("{}: {}", arguments.config_file, error.what())};
+    }
+}
+
 }  // namespace
 
 std::variant<Arguments, int> read_command_line(int argc, char const* const* argv,
@@ -42,7 +51,7 @@ std::variant<Arguments, int> read_command_line(int argc, char const* const* argv
         app.parse(argc, argv);
         if (!arguments.config_file.empty()) table.load_file(arguments.config_file);
         if (switches.port) program.set_port(*switches.port);
-        if (program.check) program.check();
+        check(program, arguments);
     } catch (CLI::Success const& asked) {
         return app.exit(asked);
     } catch (CLI::ParseError const& error) {

@@ -221,6 +221,7 @@ std::string OptionTable::print() const {
         out += fmt::format("[{}]\n", section.name);
         print_rows(out, section.name, this, "");
     }
+    if (out.starts_with('\n')) out.erase(0, 1);
     return out;
 }
 

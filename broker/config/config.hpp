@@ -1,0 +1,72 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace spoke::broker {
+
+/// Everything a user can set, as plain values. Only broker/app reads these structs: it hands every
+/// part the settings struct of that part.
+
+enum class LogLevel { trace, debug, info, warning, error };
+
+struct ListenerConfig {
+    std::string address = "127.0.0.1";
+    std::uint16_t port = 1883;
+    std::chrono::milliseconds connect_timeout{10'000};
+    int backlog = 1024;
+    bool tcp_nodelay = true;
+    std::uint32_t connections_max = 100'000;
+};
+
+struct LimitsConfig {
+    std::uint32_t packet_size_max = 1U << 20;
+    std::uint32_t client_id_size_max = 1024;
+    std::chrono::seconds keep_alive_max{0};                // 0: no limit
+    std::chrono::seconds session_expiry_max{0xFFFF'FFFF};  // MQTT's word for never
+    std::uint16_t receive_maximum = 1024;
+    std::uint16_t inflight_max = 128;
+    std::uint16_t topic_alias_max = 64;
+    std::uint16_t topic_alias_out_max = 64;
+    std::uint32_t queue_messages_max = 10'000;
+    std::uint64_t queue_bytes_max = 64U << 20;
+    std::uint64_t out_queue_bytes_max = 4U << 20;
+    std::uint32_t subscriptions_per_session_max = 100'000;
+    std::uint32_t sessions_max = 1'000'000;
+    std::uint64_t memory_watermark_bytes = 1ULL << 30;
+    std::uint32_t retained_messages_max = 1'000'000;
+    std::uint64_t retained_bytes_max = 1ULL << 30;
+    std::uint32_t read_budget_bytes = 256U << 10;
+};
+
+struct MqttConfig {
+    std::uint8_t maximum_qos = 2;
+    bool retain_available = true;
+    bool wildcard_subscription_available = true;
+    bool subscription_identifiers_available = true;
+    bool shared_subscription_available = true;
+    std::string response_information = "r/%c/";
+};
+
+struct PerformanceConfig {
+    std::uint16_t shards = 0;  // 0: one per core
+    std::chrono::microseconds busy_poll{0};
+};
+
+struct LogConfig {
+    LogLevel level = LogLevel::info;
+    std::string file;  // empty: stderr
+};
+
+struct Config {
+    std::vector<ListenerConfig> listeners{ListenerConfig{}};
+    LimitsConfig limits;
+    MqttConfig mqtt;
+    PerformanceConfig performance;
+    LogConfig log;
+};
+
+}  // namespace spoke::broker
