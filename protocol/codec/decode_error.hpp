@@ -11,8 +11,9 @@ namespace spoke::mqtt {
 /// Why bytes are not a packet.
 struct DecodeError {
     ReasonCode reason{};      // what a v5 peer is told
-    std::size_t offset = 0;   // first bad byte, counted from the fixed header
-    std::string_view rule{};  // "MQTT-2.2.1-3", or a few words where the rule has no number; static storage
+    std::size_t offset = 0;   // where the first bad field begins, counted from the fixed header
+    std::string_view rule{};  // "MQTT-2.2.1-3" of the connection's version, or a few words where
+                              // the rule has no number; static storage
     friend bool operator==(DecodeError const&, DecodeError const&) = default;
 };
 

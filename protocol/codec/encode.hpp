@@ -7,9 +7,10 @@
 
 namespace spoke::mqtt {
 
-/// Appends the packet as it goes on the wire, in the shortest form (no reason and no properties where both
-/// may be left out). What 3.1.1 has no place for is left out. Encoding then decoding gives the same value.
-/// Errors  none: values that cannot be encoded (a string above 65535 bytes) are our own mistake and assert.
+/// Appends the packet as it goes on the wire, in the shortest form (no reason and no properties
+/// where both may be left out). What 3.1.1 has no place for is left out. Encoding then decoding
+/// gives the same value. Errors  none: values that cannot be encoded (a string above 65535 bytes)
+/// are our own mistake and assert.
 void encode(Connect const& packet, Buffer& out);
 void encode(ConnAck const& packet, Version version, Buffer& out);
 void encode(Publish const& packet, Version version, Buffer& out);

@@ -28,10 +28,10 @@ struct PublishView {
 /// Cost  O(frame), no allocation.
 [[nodiscard]] Result<PublishView> decode_publish(Bytes frame, Version version, Sender sender);
 
-/// Copies the properties that go on to receivers unchanged and in order: 0x01, 0x03, 0x08, 0x09, 0x26.
-/// (Left out: message expiry, topic alias and subscription identifiers, which each hop writes anew.)
-/// In      `out`: room for `publish.forwarded_size` bytes.
-/// Out     one past the last byte written.
+/// Copies the properties that go on to receivers unchanged and in order: 0x01, 0x03, 0x08, 0x09,
+/// 0x26. (Left out: message expiry, topic alias and subscription identifiers, which each hop writes
+/// anew.) In      `out`: room for `publish.forwarded_size` bytes. Out     one past the last byte
+/// written.
 std::byte* copy_forwarded_properties(PublishView const& publish, std::byte* out) noexcept;
 
 /// The value of the first user property `name` in a checked property field, or nullopt.

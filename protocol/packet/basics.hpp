@@ -33,6 +33,10 @@ enum class PacketType : std::uint8_t {
     auth = 15,
 };
 
+/// Which end of the connection wrote a packet: some properties, packets and reason codes go one way
+/// only.
+enum class Sender : std::uint8_t { client, server };
+
 /// Packet identifier, 1..65535; 0 stands for "none" (QoS 0).
 using PacketId = Strong<std::uint16_t, struct PacketIdTag>;
 

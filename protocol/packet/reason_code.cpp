@@ -1,5 +1,7 @@
 #include "protocol/packet/reason_code.hpp"
 
+#include <array>
+
 namespace spoke::mqtt {
 
 std::string_view name_of(ReasonCode code) noexcept {
@@ -92,6 +94,46 @@ std::string_view name_of(ReasonCode code) noexcept {
             return "wildcard subscriptions not supported";
     }
     return "unknown reason code";
+}
+
+namespace {
+
+struct ReturnCode {
+    std::uint8_t code;
+    ReasonCode reason;
+};
+
+/// The first row of a code is what it means, further rows are reasons that are told as this code.
+constexpr std::array kReturnCodes{
+    ReturnCode{0, ReasonCode::success},
+    ReturnCode{1, ReasonCode::unsupported_protocol_version},
+    ReturnCode{2, ReasonCode::client_identifier_not_valid},
+    ReturnCode{3, ReasonCode::server_unavailable},
+    ReturnCode{4, ReasonCode::bad_user_name_or_password},
+    ReturnCode{5, ReasonCode::not_authorized},
+    ReturnCode{3, ReasonCode::server_busy},
+    ReturnCode{3, ReasonCode::server_shutting_down},
+    ReturnCode{3, ReasonCode::quota_exceeded},
+    ReturnCode{3, ReasonCode::connection_rate_exceeded},
+    ReturnCode{3, ReasonCode::use_another_server},
+    ReturnCode{3, ReasonCode::server_moved},
+    ReturnCode{5, ReasonCode::banned},
+};
+
+}  // namespace
+
+std::optional<std::uint8_t> connect_return_code(ReasonCode reason) noexcept {
+    for (auto const& row : kReturnCodes) {
+        if (row.reason == reason) return row.code;
+    }
+    return std::nullopt;
+}
+
+std::optional<ReasonCode> reason_of_return_code(std::uint8_t code) noexcept {
+    for (auto const& row : kReturnCodes) {
+        if (row.code == code) return row.reason;
+    }
+    return std::nullopt;
 }
 
 }  // namespace spoke::mqtt

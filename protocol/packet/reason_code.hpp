@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 namespace spoke::mqtt {
@@ -63,5 +64,12 @@ enum class ReasonCode : std::uint8_t {
 /// The specification's name in lower case ("packet too large"); "unknown reason code" for any other
 /// byte.
 [[nodiscard]] std::string_view name_of(ReasonCode code) noexcept;
+
+/// What CONNACK of 3.1.1 says for `reason` (3.1.1, table 3.1): 0..5. Nullopt if no return code
+/// fits: the server then closes without CONNACK [MQTT-3.2.2-6].
+[[nodiscard]] std::optional<std::uint8_t> connect_return_code(ReasonCode reason) noexcept;
+
+/// The reason that a return code of 3.1.1 stands for, or nullopt above 5.
+[[nodiscard]] std::optional<ReasonCode> reason_of_return_code(std::uint8_t code) noexcept;
 
 }  // namespace spoke::mqtt
