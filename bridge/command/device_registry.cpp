@@ -1,0 +1,162 @@
+#include "bridge/command/device_registry.hpp"
+
+#include <algorithm>
+
+#include "protocol/base/assert.hpp"
+
+namespace spoke::bridge {
+
+std::string_view name_of(Presence presence) noexcept {
+    switch (presence) {
+        case Presence::online:
+            return "online";
+        case Presence::quiet:
+            return "quiet";
+        case Presence::offline:
+            return "offline";
+        case Presence::asleep:
+            return "asleep";
+    }
+    return "invalid";
+}
+
+bool DeviceRegistry::on_birth(std::string_view id, Birth const& birth, Arrival const& arrival) {
+    auto* device = find_or_add(id, arrival);
+    if (device == nullptr || is_outdated(*device, birth.boot)) return false;
+    if (!arrival.retained) device->last_seen = arrival.now.wall;
+    if (!birth.on) {
+        device->link = birth.wake ? Device::Link::asleep : Device::Link::offline;
+        device->wake = birth.wake;
+        return false;
+    }
+    learn_uptime(*device, birth.up, arrival);
+    device->fw = birth.fw;
+    device->hw = birth.hw;
+    device->wake.reset();
+    auto was_reachable = is_reachable(*device, arrival.now.steady);
+    device->link = Device::Link::online;
+    if (arrival.retained) {
+        if (!was_reachable) device->doubtful = true;
+        return !was_reachable;
+    }
+    device->last_sign = arrival.now.steady;
+    device->doubtful = false;
+    return true;  // a birth is a new connection, whether or not the end of the old one was told
+}
+
+bool DeviceRegistry::on_state(std::string_view id, StateReport const& report,
+                              Arrival const& arrival) {
+    auto* device = find_or_add(id, arrival);
+    if (device == nullptr || is_outdated(*device, report.boot)) return false;
+    device->state = report.document;
+    device->state_at = arrival.retained ? report.at : arrival.now.wall;
+    for (auto const& [lane, n] : report.last_n) device->n = std::max(device->n, n);
+    learn_uptime(*device, report.up, arrival);
+    return note_sign(*device, arrival);
+}
+
+bool DeviceRegistry::on_sign_of_life(std::string_view id, Arrival const& arrival) {
+    auto* device = find_or_add(id, arrival);
+    return device != nullptr && note_sign(*device, arrival);
+}
+
+void DeviceRegistry::forget(std::string_view id) {
+    auto found = devices_.find(id);
+    if (found != devices_.end()) devices_.erase(found);
+}
+
+void DeviceRegistry::on_unreachable(std::string_view id) {
+    auto found = devices_.find(id);
+    if (found != devices_.end()) found->second.link = Device::Link::offline;
+}
+
+void DeviceRegistry::on_unanswered(std::string_view id) {
+    auto found = devices_.find(id);
+    if (found != devices_.end()) found->second.doubtful = true;
+}
+
+Device const* DeviceRegistry::find(std::string_view id) const {
+    auto found = devices_.find(id);
+    return found == devices_.end() ? nullptr : &found->second;
+}
+
+Presence DeviceRegistry::presence(Device const& device, SteadyTime now) const {
+    if (device.link == Device::Link::offline) return Presence::offline;
+    if (device.link == Device::Link::asleep) return Presence::asleep;
+    auto silent = now - device.last_sign;
+    if (limits_.offline_after.count() > 0 && silent > limits_.offline_after) {
+        return Presence::offline;
+    }
+    return device.doubtful || silent > limits_.quiet_after ? Presence::quiet : Presence::online;
+}
+
+bool DeviceRegistry::is_reachable(Device const& device, SteadyTime now) const {
+    auto state = presence(device, now);
+    return state == Presence::online || state == Presence::quiet;
+}
+
+std::uint64_t DeviceRegistry::take_n(std::string_view id) {
+    auto found = devices_.find(id);
+    MQ_ASSERT(found != devices_.end());
+    return ++found->second.n;
+}
+
+std::optional<std::uint64_t> DeviceRegistry::uptime_at(Device const& device, SteadyTime deadline) {
+    if (!device.booted || deadline < *device.booted) return std::nullopt;
+    auto up = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - *device.booted);
+    return static_cast<std::uint64_t>(up.count());
+}
+
+void DeviceRegistry::visit(std::string_view after,
+                           std::function<bool(Device const&)> const& visit) const {
+    auto at = after.empty() ? devices_.begin() : devices_.upper_bound(after);
+    while (at != devices_.end() && visit(at->second)) ++at;
+}
+
+Device* DeviceRegistry::find_or_add(std::string_view id, Arrival const& arrival) {
+    auto found = devices_.find(id);
+    if (found != devices_.end()) return &found->second;
+    if (devices_.size() >= limits_.devices_max) {
+        ++refused_;
+        return nullptr;
+    }
+    Device device;
+    device.id = id;
+    device.last_sign = arrival.now.steady;
+    return &devices_.emplace(device.id, device).first->second;
+}
+
+/// Takes over a newer boot, which voids what was learnt of the old one's uptime.
+bool DeviceRegistry::is_outdated(Device& device, std::optional<std::uint64_t> boot) {
+    if (!boot) return false;
+    if (device.boot && *boot < *device.boot) return true;
+    if (device.boot != boot) {
+        device.boot = boot;
+        device.booted.reset();
+    }
+    return false;
+}
+
+/// The smallest difference between arrival and uptime is nearest to the truth: a delay on the way
+/// can only make it larger, which makes the device refuse earlier, never later. What waited in the
+/// broker is not measured at all, or every order would be refused until the next heartbeat.
+void DeviceRegistry::learn_uptime(Device& device, std::optional<std::uint64_t> up,
+                                  Arrival const& arrival) {
+    constexpr std::uint64_t kUptimeMax = 100ULL * 365 * 24 * 3600 * 1000;
+    if (!up || *up > kUptimeMax || arrival.retained || arrival.backlog) return;
+    auto booted = arrival.now.steady - std::chrono::milliseconds{*up};
+    if (!device.booted || booted < *device.booted) device.booted = booted;
+}
+
+bool DeviceRegistry::note_sign(Device& device, Arrival const& arrival) {
+    if (arrival.retained) return false;
+    auto was_reachable = is_reachable(device, arrival.now.steady);
+    device.last_sign = arrival.now.steady;
+    device.last_seen = arrival.now.wall;
+    device.doubtful = false;
+    device.link = Device::Link::online;
+    device.wake.reset();
+    return !was_reachable;
+}
+
+}  // namespace spoke::bridge

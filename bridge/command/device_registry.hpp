@@ -1,0 +1,106 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bridge/command/device_message.hpp"
+#include "protocol/base/time.hpp"
+
+namespace spoke::bridge {
+
+/// `online` never means "will open"; `quiet` is connected as far as we know, but not heard of.
+enum class Presence : std::uint8_t { online, quiet, offline, asleep };
+
+[[nodiscard]] std::string_view name_of(Presence presence) noexcept;
+
+/// What is known of one device.
+struct Device {
+    enum class Link : std::uint8_t { offline, online, asleep };
+
+    std::string id;
+    Link link = Link::offline;
+    bool doubtful = false;  // something went unanswered, or only a retained topic speaks for it
+    std::optional<std::uint64_t> boot{};  // highest seen; what is older is ignored
+    std::optional<SteadyTime>
+        booted{};            // from live heartbeats: never before the true moment minus nothing
+    SteadyTime last_sign{};  // of life, or when it was first heard of
+    std::optional<WallTime> last_seen{};  // last live message
+    std::optional<WallTime> wake{};       // announced end of its sleep
+    std::uint64_t n = 0;                  // last sequence number given or reported
+    std::string fw{};
+    std::string hw{};
+    std::string state{};                 // last snapshot, JSON text
+    std::optional<WallTime> state_at{};  // when it reached us, or by the device's clock if retained
+};
+
+/// How a message reached the bridge.
+struct Arrival {
+    Now now;
+    bool retained = false;  // a replay at subscribe: proves nothing about the present
+    bool backlog = false;   // may have waited in the broker while the bridge was away
+};
+
+/// Every device heard of, with its presence and last state. Births, wills and states of an older
+/// boot than the newest seen are ignored: a will may overtake the birth of the next connection.
+/// Bound   `devices_max`; one more is not recorded, counted in `refused()`.  Thread  one.
+class DeviceRegistry {
+public:
+    struct Limits {
+        std::size_t devices_max = 1'000'000;
+        std::chrono::milliseconds quiet_after{90'000};
+        std::chrono::milliseconds offline_after{3'600'000};  // 0: only the device's will says so
+    };
+
+    explicit DeviceRegistry(Limits limits) : limits_(limits) {}
+
+    /// Each gives whether the device became reachable by this message (a new connection, or a sign
+    /// of life from one that was thought gone).
+    bool on_birth(std::string_view id, Birth const& birth, Arrival const& arrival);
+    bool on_state(std::string_view id, StateReport const& report, Arrival const& arrival);
+    bool on_sign_of_life(std::string_view id, Arrival const& arrival);
+
+    /// The retained birth was cleared: the device is not part of the fleet any more.
+    void forget(std::string_view id);
+
+    /// The broker said that nobody listens to the device's orders.
+    void on_unreachable(std::string_view id);
+
+    /// An order went unanswered: `quiet` until the next sign of life.
+    void on_unanswered(std::string_view id);
+
+    [[nodiscard]] Device const* find(std::string_view id) const;
+    [[nodiscard]] Presence presence(Device const& device, SteadyTime now) const;
+    [[nodiscard]] bool is_reachable(Device const& device, SteadyTime now) const;
+
+    /// The next sequence number of a device that is known.
+    [[nodiscard]] std::uint64_t take_n(std::string_view id);
+
+    /// `deadline` as the device's uptime, if its live heartbeats tell.
+    [[nodiscard]] static std::optional<std::uint64_t> uptime_at(Device const& device,
+                                                                SteadyTime deadline);
+
+    /// Devices with an id above `after`, in order, until `visit` gives false.
+    void visit(std::string_view after, std::function<bool(Device const&)> const& visit) const;
+
+    [[nodiscard]] std::size_t size() const noexcept { return devices_.size(); }
+    [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+
+private:
+    Device* find_or_add(std::string_view id, Arrival const& arrival);
+    static bool is_outdated(Device& device, std::optional<std::uint64_t> boot);
+    static void learn_uptime(Device& device, std::optional<std::uint64_t> up,
+                             Arrival const& arrival);
+    bool note_sign(Device& device, Arrival const& arrival);
+
+    Limits limits_;
+    std::map<std::string, Device, std::less<>> devices_;
+    std::uint64_t refused_ = 0;
+};
+
+}  // namespace spoke::bridge

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "bridge/command/command.hpp"
+#include "protocol/base/time.hpp"
+
+namespace spoke::bridge {
+
+/// A request that waits for a command.
+struct CommandWait {
+    CommandId id;
+    std::function<bool(Command const&)> is_enough;
+    SteadyTime until{};  // then `done` comes with the record as it is
+    /// Called once: the record, or null if the store could not take it and it never existed.
+    std::function<void(Command const*)> done;
+};
+
+/// The requests that wait, by command and by time. Calls none of their functions but `is_enough`.
+class CommandWaits {
+public:
+    void add(CommandWait wait);
+
+    /// Takes out those for which `command` is enough.
+    [[nodiscard]] std::vector<CommandWait> take_satisfied(Command const& command);
+
+    [[nodiscard]] std::vector<CommandWait> take_all_of(CommandId const& id);
+    [[nodiscard]] std::vector<CommandWait> take_overdue(SteadyTime now);
+
+    [[nodiscard]] std::optional<SteadyTime> next_deadline() const;
+    [[nodiscard]] std::size_t size() const noexcept { return waits_.size(); }
+
+private:
+    using Key = std::pair<CommandId, std::uint64_t>;
+
+    std::map<Key, CommandWait> waits_;
+    std::set<std::pair<SteadyTime, Key>> by_time_;
+    std::uint64_t added_ = 0;
+};
+
+}  // namespace spoke::bridge

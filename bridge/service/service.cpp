@@ -1,0 +1,275 @@
+#include "bridge/service/service.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "protocol/packet/reason_code.hpp"
+#include "protocol/topic/topic.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr std::size_t kDeviceIdBytesMax = 128;
+
+struct DeviceTopic {
+    std::string_view device;
+    std::string_view leaf;
+};
+
+/// The parts of `d/{id}/{leaf}`.
+std::optional<DeviceTopic> parse_device_topic(std::string_view topic) {
+    mqtt::Levels levels{topic};
+    auto root = levels.next();
+    auto device = levels.next();
+    auto leaf = levels.next();
+    if (root != "d" || !device || !leaf || levels.next()) return std::nullopt;
+    if (device->empty() || device->size() > kDeviceIdBytesMax) return std::nullopt;
+    return DeviceTopic{*device, *leaf};
+}
+
+mqtt::Publish make_order(Command const& command, milliseconds ttl) {
+    mqtt::Publish order;
+    auto const& device = command.request.device;
+    order.topic = "d/" + device + "/cmd";
+    order.payload = to_buffer(encode_order(command, ttl));
+    order.qos = mqtt::Qos::at_least_once;
+    auto& properties = order.properties;
+    properties.payload_format_indicator = std::uint8_t{1};
+    properties.message_expiry_interval =
+        static_cast<std::uint32_t>(std::chrono::ceil<std::chrono::seconds>(ttl).count());
+    properties.content_type = "application/json";
+    properties.response_topic = "d/" + device + "/ans";
+    auto id = command.id.raw();
+    properties.correlation_data = Buffer{id.begin(), id.end()};
+    properties.user_properties.push_back({"n", std::to_string(command.n)});
+    if (!command.caller.trace.empty()) {
+        properties.user_properties.push_back({"traceparent", command.caller.trace});
+    }
+    return order;
+}
+
+Handover handover_of(mqtt::PublishOutcome const& outcome) {
+    switch (outcome.status) {
+        case mqtt::PublishStatus::sent:
+            return Handover::lost;
+        case mqtt::PublishStatus::acknowledged:
+            return outcome.reason == mqtt::ReasonCode::no_matching_subscribers ? Handover::nobody
+                                                                               : Handover::taken;
+        case mqtt::PublishStatus::refused:
+            return Handover::refused;
+        case mqtt::PublishStatus::not_sent:
+            return Handover::not_sent;
+        case mqtt::PublishStatus::unknown:
+            return Handover::lost;
+    }
+    return Handover::lost;
+}
+
+}  // namespace
+
+Service::Service(Settings settings, World world)
+    : settings_(settings),
+      world_(std::move(world)),
+      devices_(settings.devices),
+      tracker_(settings.commands, devices_, world_.random) {}
+
+std::vector<mqtt::Subscription> Service::subscriptions() {
+    std::vector<mqtt::Subscription> out;
+    for (auto const* filter : {"d/+/ans", "d/+/state", "d/+/up", "d/+/evt"}) {
+        out.push_back({filter, {.qos = mqtt::Qos::at_least_once}});
+    }
+    return out;
+}
+
+void Service::on_message(IncomingMessage const& message) {
+    auto topic = parse_device_topic(message.topic);
+    if (!topic || message.payload.size() > settings_.device_message_bytes_max) {
+        malformed(message.topic);
+        return;
+    }
+    auto now = world_.clock();
+    on_device_message(topic->device, topic->leaf, message, now);
+    finish();
+}
+
+void Service::on_device_message(std::string_view device, std::string_view leaf,
+                                IncomingMessage const& message, Now const& now) {
+    Arrival arrival{now, message.retained, message.backlog};
+    if (leaf == "up") {
+        on_up(device, message, arrival);
+    } else if (leaf == "state") {
+        on_state(device, message, arrival);
+    } else if (leaf == "ans") {
+        on_answer(device, message, arrival);
+    } else if (devices_.on_sign_of_life(device, arrival)) {
+        on_reachable(device, now);
+    }
+}
+
+void Service::on_up(std::string_view device, IncomingMessage const& message,
+                    Arrival const& arrival) {
+    if (message.payload.empty()) {
+        devices_.forget(device);
+        return;
+    }
+    auto birth = parse_birth(message.payload);
+    if (!birth) return malformed(message.topic);
+    if (devices_.on_birth(device, *birth, arrival)) on_reachable(device, arrival.now);
+}
+
+void Service::on_state(std::string_view device, IncomingMessage const& message,
+                       Arrival const& arrival) {
+    if (message.payload.empty()) return;
+    auto report = parse_state(message.payload);
+    if (!report) return malformed(message.topic);
+    auto became_reachable = devices_.on_state(device, *report, arrival);
+    tracker_.on_state(device, *report, arrival.now, *this);
+    if (became_reachable) on_reachable(device, arrival.now);
+}
+
+void Service::on_answer(std::string_view device, IncomingMessage const& message,
+                        Arrival const& arrival) {
+    auto answer = parse_answer(message.payload);
+    if (!answer) return malformed(message.topic);
+    // The answer first: it may free a lane, and what waits there leaves only once.
+    tracker_.on_answer(device, *answer, arrival.now, *this);
+    if (devices_.on_sign_of_life(device, arrival)) on_reachable(device, arrival.now);
+}
+
+void Service::on_reachable(std::string_view device, Now const& now) {
+    world_.debug(fmt::format("device {}: reachable", device));
+    tracker_.on_device_reachable(device, now, *this);
+}
+
+void Service::on_broker(bool ready, std::string why) {
+    broker_problem_ = std::move(why);
+    tracker_.on_broker(ready, world_.clock(), *this);
+    finish();
+}
+
+void Service::on_timer() {
+    auto now = world_.clock();
+    wake_.reset();
+    tracker_.on_timer(now, *this);
+    for (auto& wait : waits_.take_overdue(now.steady)) end_wait(std::move(wait));
+    finish();
+}
+
+std::variant<CommandTracker::Accepted, Refusal> Service::submit(CommandRequest request,
+                                                                Caller caller, std::string key) {
+    auto result = tracker_.submit(std::move(request), std::move(caller), std::move(key),
+                                  world_.clock(), *this);
+    finish();
+    return result;
+}
+
+void Service::hold(CommandWait wait) {
+    auto const* command = tracker_.find(wait.id);
+    if (command != nullptr && (draining_ || wait.is_enough(*command))) {
+        wait.done(command);
+        return;
+    }
+    waits_.add(std::move(wait));
+    finish();
+}
+
+void Service::drain() {
+    draining_ = true;
+    for (auto& wait : waits_.take_overdue(SteadyTime::max())) end_wait(std::move(wait));
+    finish();
+}
+
+/// The time of a wait is up. A command that is not stored yet cannot be told of, and not telling
+/// would leave the caller with an order he does not know: that wait goes on until the store has
+/// spoken.
+void Service::end_wait(CommandWait wait) {
+    if (auto const* command = tracker_.find(wait.id)) {
+        wait.done(command);
+        return;
+    }
+    wait.until = SteadyTime::max();
+    wait.is_enough = [](Command const&) { return true; };
+    waits_.add(std::move(wait));
+}
+
+void Service::save(Command const& command, SavePurpose purpose) {
+    auto id = command.id;
+    world_.store.put(command, [this, id, purpose](bool stored) {
+        if (!stored) world_.warn(fmt::format("command {}: the store failed", id.text()));
+        tracker_.on_saved(id, purpose, stored, world_.clock(), *this);
+        finish();
+    });
+}
+
+void Service::erase(CommandId const& id) {
+    world_.store.erase(id);
+}
+
+bool Service::send(Command const& command, Now const& now) {
+    auto left = std::clamp(command.deadline - now.wall, milliseconds{1}, command.request.ttl);
+    auto id = command.id;
+    auto done = [this, id](mqtt::PublishOutcome const& outcome) { on_handover(id, outcome); };
+    auto cause = world_.uplink.publish(make_order(command, left), now.steady + left, done);
+    if (cause == mqtt::NotSent::queue_full) starved_ = true;
+    return cause == mqtt::NotSent::none;
+}
+
+void Service::on_handover(CommandId const& id, mqtt::PublishOutcome const& outcome) {
+    auto handover = handover_of(outcome);
+    auto why = handover == Handover::nobody ? std::string{"no_subscriber"}
+               : handover == Handover::not_sent
+                   ? fmt::format("not_sent: {}", mqtt::name_of(outcome.cause))
+                   : fmt::format("broker_refused: {}", mqtt::name_of(outcome.reason));
+    auto now = world_.clock();
+    tracker_.on_handover(id, handover, why, now, *this);
+    if (std::exchange(starved_, false)) tracker_.on_room(now, *this);
+    finish();
+}
+
+void Service::changed(Command const& command) {
+    world_.debug(fmt::format("command {} {} {}: {}", command.id.text(), command.request.device,
+                             command.request.verb, name_of(command.state)));
+    news_.emplace_back(command.id, false);
+}
+
+void Service::discarded(CommandId const& id) {
+    news_.emplace_back(id, true);
+}
+
+void Service::malformed(std::string_view topic) {
+    constexpr std::uint64_t kLogEvery = 1000;
+    if (malformed_++ % kLogEvery != 0) return;
+    world_.warn(
+        fmt::format("message on {:?} is not of the device contract and was dropped ({} so far)",
+                    topic.substr(0, kDeviceIdBytesMax), malformed_));
+}
+
+/// Tells the waiting requests what has changed, when the tracker is done: they may come back with
+/// new requests.
+void Service::finish() {
+    if (finishing_) return;
+    finishing_ = true;
+    while (!news_.empty()) {
+        auto news = std::exchange(news_, {});
+        for (auto const& [id, is_gone] : news) {
+            auto const* command = is_gone ? nullptr : tracker_.find(id);
+            auto satisfied = command != nullptr ? waits_.take_satisfied(*command)
+                             : is_gone          ? waits_.take_all_of(id)
+                                                : std::vector<CommandWait>{};
+            for (auto& wait : satisfied) wait.done(command);
+        }
+    }
+    finishing_ = false;
+    auto next = tracker_.next_deadline();
+    auto next_wait = waits_.next_deadline();
+    if (next_wait && (!next || *next_wait < *next)) next = next_wait;
+    if (next && *next != SteadyTime::max() && (!wake_ || *next < *wake_)) {
+        wake_ = next;
+        world_.wake_at(*next);
+    }
+}
+
+}  // namespace spoke::bridge

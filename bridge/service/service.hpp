@@ -1,0 +1,125 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "bridge/command/command_tracker.hpp"
+#include "bridge/command/device_registry.hpp"
+#include "bridge/service/command_waits.hpp"
+#include "bridge/service/uplink.hpp"
+#include "bridge/store/command_store.hpp"
+#include "protocol/base/time.hpp"
+#include "protocol/packet/publish.hpp"
+#include "protocol/packet/subscribe.hpp"
+
+namespace spoke::bridge {
+
+/// A message from the broker, as the service reads it. Views live for the call.
+struct IncomingMessage {
+    std::string_view topic;
+    std::string_view payload;
+    bool retained = false;
+    bool backlog = false;  // may have waited in the broker while the bridge was away
+};
+
+/// Everything the bridge knows and does between its two sides: messages of devices come in on one,
+/// requests on the other; no sockets, no clock of its own.
+/// Owns    the devices, the tracker and the requests that wait for a command.
+/// Bound   those of its parts; one waiting request per HTTP connection.  Thread  one.
+class Service final : private TrackerPort {
+public:
+    struct Settings {
+        CommandTracker::Limits commands{};
+        DeviceRegistry::Limits devices{};
+        std::size_t device_message_bytes_max =
+            65'536;  // larger births, states, answers are dropped
+    };
+
+    /// The world around it. All of it outlives the service.
+    struct World {
+        CommandStore& store;
+        Uplink& uplink;
+        std::function<Now()> clock;
+        std::function<std::uint64_t()> random;
+        std::function<void(SteadyTime)>
+            wake_at;  // call on_timer() then, and not at an earlier wish
+        std::function<void(std::string const&)> debug;
+        std::function<void(std::string const&)> warn;
+    };
+
+    Service(Settings settings, World world);
+
+    /// What the bridge's session subscribes to.
+    [[nodiscard]] static std::vector<mqtt::Subscription> subscriptions();
+
+    // The broker's side.
+
+    void on_message(IncomingMessage const& message);
+
+    /// The connection can take messages, or cannot and why, in one line.
+    void on_broker(bool ready, std::string why);
+
+    void on_timer();
+
+    // The side of the requests.
+
+    [[nodiscard]] std::variant<CommandTracker::Accepted, Refusal> submit(CommandRequest request,
+                                                                         Caller caller,
+                                                                         std::string key);
+
+    /// Holds a request until its command is enough or its time is up; perhaps ends it at once.
+    void hold(CommandWait wait);
+
+    /// Ends every wait with the record as it is and takes no new orders: the bridge stops.
+    void drain();
+
+    [[nodiscard]] Command const* find_command(CommandId const& id) const {
+        return tracker_.find(id);
+    }
+    [[nodiscard]] DeviceRegistry const& devices() const noexcept { return devices_; }
+    [[nodiscard]] Uplink& uplink() noexcept { return world_.uplink; }
+    [[nodiscard]] Now now() const { return world_.clock(); }
+    [[nodiscard]] bool is_draining() const noexcept { return draining_; }
+    [[nodiscard]] bool broker_is_ready() const noexcept { return tracker_.broker_is_ready(); }
+    [[nodiscard]] std::string const& broker_problem() const noexcept { return broker_problem_; }
+
+private:
+    void save(Command const& command, SavePurpose purpose) override;
+    void erase(CommandId const& id) override;
+    bool send(Command const& command, Now const& now) override;
+    void changed(Command const& command) override;
+    void discarded(CommandId const& id) override;
+
+    void on_device_message(std::string_view device, std::string_view leaf,
+                           IncomingMessage const& message, Now const& now);
+    void on_up(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
+    void on_state(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
+    void on_answer(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
+    void on_reachable(std::string_view device, Now const& now);
+    void on_handover(CommandId const& id, mqtt::PublishOutcome const& outcome);
+    void malformed(std::string_view topic);
+    void end_wait(CommandWait wait);
+    void finish();
+
+    Settings settings_;
+    World world_;
+    DeviceRegistry devices_;
+    CommandTracker tracker_;
+    CommandWaits waits_;
+    std::vector<std::pair<CommandId, bool>> news_;  // changed, or (true) discarded, in this call
+    std::optional<SteadyTime> wake_;
+    std::string broker_problem_ = "not connected yet";
+    bool draining_ = false;
+    bool finishing_ = false;
+    bool starved_ = false;  // an order found no room in the connection
+    std::uint64_t malformed_ = 0;
+};
+
+}  // namespace spoke::bridge
