@@ -307,7 +307,7 @@ void Lock::apply(Settings const& settings, Now now) {
     settings_version_ = settings.version.value_or(settings_version_ + 1);
     if (!settings.heartbeat) return;
     heartbeat_ = *settings.heartbeat;
-    if (connected_) heartbeat_at_ = now.steady + heartbeat_;
+    if (connected_) heartbeat_at_ = now.steady + dice_.between(Millis{1}, Millis{heartbeat_});
 }
 
 void Lock::finish_due_acts(Now now, LockSink& sink) {
