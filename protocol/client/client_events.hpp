@@ -41,10 +41,11 @@ enum class NotSent : std::uint8_t {
     too_large,             // above the server's maximum packet size
     qos_not_supported,     // above the server's maximum QoS
     retain_not_supported,  // RETAIN, but the server keeps no retained messages
-    topic_invalid,         // empty, too long, or with a wildcard
-    connection_lost,       // it was for this connection only, which ended before its turn came
-    session_lost,          // the server forgot the session and SessionLost says to fail
-    abandoned,             // abandon() was called
+    topic_invalid,         // empty, too long, not UTF-8, or with a wildcard
+    property_invalid,  // a property that MQTT cannot carry: longer than 65535 bytes or not UTF-8
+    connection_lost,   // it was for this connection only, which ended before its turn came
+    session_lost,      // the server forgot the session and SessionLost says to fail
+    abandoned,         // abandon() was called
 };
 
 /// The end of one publish. Views live for the call.
@@ -61,12 +62,16 @@ struct PublishOutcome {
 /// Why a SUBSCRIBE or UNSUBSCRIBE got no answer.
 enum class RequestFailure : std::uint8_t {
     not_connected,    // nothing was sent
+    filter_invalid,   // no filter, or one that is no topic filter; nothing was sent
     too_many,         // ClientOptions::requests_max are open already; nothing was sent
     too_large,        // above the server's maximum packet size; nothing was sent
     not_supported,    // the server offers no wildcard, shared or identified subscriptions; nothing
                       // was sent
     connection_lost,  // sent perhaps; whether it took effect is unknown
 };
+
+/// "not connected": for logs.
+[[nodiscard]] std::string_view name_of(RequestFailure why) noexcept;
 
 /// Whether the machine acknowledges a received message itself.
 enum class Acknowledge : std::uint8_t {

@@ -1,62 +1,24 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
-#include <list>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
 #include "protocol/base/bytes.hpp"
 #include "protocol/base/time.hpp"
 #include "protocol/client/client_events.hpp"
+#include "protocol/client/client_options.hpp"
+#include "protocol/client/inbound.hpp"
+#include "protocol/client/keep_alive.hpp"
+#include "protocol/client/outbound.hpp"
+#include "protocol/client/topic_aliases.hpp"
+#include "protocol/client/wire.hpp"
 #include "protocol/packet/packet.hpp"
 
 namespace spoke::mqtt {
-
-/// How long a publish lives.
-enum class PublishScope : std::uint8_t {
-    session,          // QoS 1, 2: over as many connections as it takes. QoS 0: as this_connection.
-    this_connection,  // never sent again once this connection is gone; refused without a connection
-};
-
-struct PublishOptions {
-    PublishToken token{};
-    PublishScope scope = PublishScope::session;
-    /// Not handed to the transport at or after this time; finer than the message expiry interval
-    /// and good for 3.1.1 too. Whichever of the two is earlier counts.
-    std::optional<SteadyTime> deadline{};
-};
-
-/// What happens to publishes of a session that the server no longer knows.
-enum class SessionLost : std::uint8_t {
-    resend,     // all go out as new ones
-    fail_sent,  // those that may have arrived end as unknown, the others go out
-    fail_all,   // those that may have arrived end as unknown, the others as not_sent
-};
-
-/// What a machine does by itself. The same for many machines as a rule.
-struct ClientOptions {
-    std::chrono::milliseconds connect_timeout{10'000};  // from open() to CONNACK
-    std::chrono::milliseconds ping_timeout{10'000};     // from PINGREQ, or the last byte after it
-    std::uint32_t packet_size_max =
-        4 << 20;  // incoming; announced in v5 unless CONNECT names its own
-    std::uint32_t queue_messages_max =
-        1000;  // publishes waiting to be sent: one more ends as queue_full
-    std::uint32_t queue_bytes_max = 1 << 20;  // of topic, payload and properties: likewise
-    std::uint16_t in_flight_max =
-        1000;  // QoS 1, 2 unanswered; the server's receive maximum if lower
-    std::uint16_t requests_max = 1000;    // SUBSCRIBE and UNSUBSCRIBE unanswered
-    std::uint16_t topic_aliases_max = 0;  // outgoing aliases to use; the server's maximum if lower
-    SessionLost session_lost = SessionLost::resend;
-    /// Goes on if the server has a session of which this machine knows nothing, because an earlier
-    /// process left it; otherwise that is an error [MQTT-3.2.2-4]. Publish QoS 1, not 2, over such
-    /// a session: the server may remember packet ids of the earlier process and take a QoS 2
-    /// message for its repetition.
-    bool may_inherit_session = false;
-};
 
 /// MQTT client as a state machine, versions 3.1.1 and 5: bytes, time and wishes in, bytes and
 /// events out. Owns   the client's half of the session: queue, in-flight publishes, received QoS 2
@@ -75,7 +37,7 @@ public:
     ClientMachine(ClientOptions const& options, ClientEvents& events);
     ClientMachine(ClientMachine const&) = delete;
     ClientMachine& operator=(ClientMachine const&) = delete;
-    ~ClientMachine();
+    ~ClientMachine() = default;
 
     // The transport's side.
 
@@ -97,7 +59,7 @@ public:
 
     /// Bytes encoded and not yet taken: a transport which cannot write should stop reading above a
     /// bound.
-    [[nodiscard]] std::size_t output_bytes() const noexcept { return outbox_.size(); }
+    [[nodiscard]] std::size_t output_bytes() const noexcept { return wire_.outbox.size(); }
 
     /// Appends to `out` what goes to the socket next, whole packets, about 64 KiB at most. What was
     /// taken counts as handed to the socket. Until on_written() further publishes wait in the
@@ -105,7 +67,7 @@ public:
     void take_output(Buffer& out, Now now);
 
     /// All that was taken has been written.
-    void on_written() noexcept { writing_ = false; }
+    void on_written() noexcept { wire_.writing = false; }
 
     /// When on_deadline() wants to be called; nullopt if never. Changes with every call: compare
     /// with the timer that runs, and let a timer which fires too early just ask again.
@@ -153,18 +115,80 @@ public:
     [[nodiscard]] bool is_closed() const noexcept { return state_ == State::closed; }
     [[nodiscard]] bool is_connected() const noexcept { return state_ == State::connected; }
     /// Publishes that wait to be sent.
-    [[nodiscard]] std::size_t queued() const noexcept;
+    [[nodiscard]] std::size_t queued() const noexcept { return outbound_.queued(); }
     /// Publishes QoS 1, 2 that are sent and not answered.
-    [[nodiscard]] std::size_t in_flight() const noexcept;
+    [[nodiscard]] std::size_t in_flight() const noexcept { return outbound_.in_flight(); }
     /// The id that the server assigned; empty if it never did.
     [[nodiscard]] std::string_view assigned_client_id() const noexcept;
 
 private:
     enum class State : std::uint8_t { closed, connecting, connected };
+    enum class LastBytes : std::uint8_t {
+        flush,
+        drop
+    };  // what becomes of the output when the connection ends
+    struct Request {
+        RequestToken token{};
+        PacketId id{};
+        bool is_subscribe = true;
+        std::uint32_t filters = 0;
+    };
+    struct Text {  // rarely used strings, to keep the idle machine small
+        std::string assigned_client_id{};
+        std::string authentication_method{};
+    };
 
+    void consume(Bytes bytes, Now now);
+    [[nodiscard]] std::size_t complete_partial(Bytes bytes, Now now);
+    void handle_frame(Bytes frame, Now now);
+    void handle_publish(Bytes frame, Now now);
+    [[nodiscard]] std::optional<std::string_view> resolve_alias(PublishView const& publish,
+                                                                ReasonCode& reason);
+    void deliver(ReceivedMessage const& message);
+
+    void handle(ConnAck const& packet, Now now);
+    void handle(PubAck const& packet, Now now);
+    void handle(PubRec const& packet, Now now);
+    void handle(PubRel const& packet, Now now);
+    void handle(PubComp const& packet, Now now);
+    void handle(SubAck const& packet, Now now);
+    void handle(UnsubAck const& packet, Now now);
+    void handle(PingResp packet, Now now);
+    void handle(Disconnect const& packet, Now now);
+    void handle(Auth const& packet, Now now);
+    template <class Other>
+    void handle(Other const& packet, Now now);
+
+    void refuse(ConnAck const& packet);
+    [[nodiscard]] bool is_session_plausible(ConnAck const& packet) const noexcept;
+    [[nodiscard]] bool has_right_method(std::optional<std::string> const& method) const noexcept;
+    void remember_assigned_id(ConnAck const& packet);
+    [[nodiscard]] bool can_request(RequestToken token);
+    template <class Packet>
+    void send_request(Packet packet, RequestToken token, std::size_t filters);
+    [[nodiscard]] Request* find_request(PacketId id, bool is_subscribe) noexcept;
+    [[nodiscard]] RequestToken take(Request& request);
+    void ping(Now now);
+    void break_off(ReasonCode reason, std::string_view what);
+    void close(Closed closed, LastBytes last);
+
+    ClientOptions options_;
+    ClientEvents& events_;
+    Wire wire_;
+    Outbound outbound_;
+    Inbound inbound_;
+    IncomingAliases aliases_;
+    KeepAlive keep_alive_;
+    Buffer partial_;  // the packet which has not come in full
+    std::vector<Request> requests_;
+    std::unique_ptr<Text> text_;
+    SteadyTime connack_due_{};
+    std::uint32_t packet_size_max_ = 0;
+    std::uint16_t keep_alive_wanted_ = 0;  // seconds, of CONNECT
     State state_ = State::closed;
-    bool writing_ = false;
-    Buffer outbox_;
+    bool clean_start_ = false;
+    bool has_session_ = false;
+    bool consuming_ = false;
 };
 
 }  // namespace spoke::mqtt
