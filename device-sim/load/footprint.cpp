@@ -1,0 +1,107 @@
+#include "device-sim/load/footprint.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace spoke::sim::load {
+namespace {
+
+/// What the broker's memory grew from the beginning of one interval to that of another, for each of
+/// `count`.
+double growth_per(std::uint32_t count, Meter const& from, Meter const& to) {
+    auto growth =
+        static_cast<double>(to.resident_before()) - static_cast<double>(from.resident_before());
+    return growth / static_cast<double>(count);
+}
+
+}  // namespace
+
+Outcome IdleConnections::run() {
+    ramp_.begin(reactor_.now());
+    auto group = connect({.word = "idle", .count = settings_.peers});
+    ramp_.end(reactor_.now());
+    run_for(settings_.settle_seconds);
+    idle_.begin(reactor_.now());
+    run_for(settings_.seconds);
+    idle_.end(reactor_.now());
+    auto stayed = static_cast<std::uint32_t>(std::ranges::count_if(
+        group, [](Client const* c) { return c->state() == Client::State::up; }));
+
+    Outcome outcome{.report = new_report()};
+    auto& report = outcome.report;
+    report.add("connected", stayed).add("disconnects", disconnects_);
+    if (!first_failure_.empty()) report.add("failure", first_failure_);
+    report.add("connects_per_second", settings_.peers / ramp_.seconds());
+    ramp_.describe_latency_as(report, "connect_latency_us");
+    if (settings_.broker_pid != 0) {
+        report.add("rss_per_connection", growth_per(settings_.peers, ramp_, idle_));
+        report.add("broker_cpu_us_per_connect", ramp_.broker_microseconds_per(settings_.peers));
+        report.add("broker_rss_before", ramp_.resident_before());
+        report.add("broker_rss_after", idle_.resident_before());
+        report.add("broker_idle_cpu_share", idle_.broker_share());
+    }
+    outcome.generator_bound = ramp_.is_generator_bound();
+    report.add("generator_bound", outcome.generator_bound);
+    outcome.is_sound = stayed == settings_.peers;
+    leave(group);
+    return outcome;
+}
+
+void IdleConnections::on_client_up(Client& client, mqtt::ConnAck const&) {
+    ramp_.count_latency(reactor_.now() - client.last_written());
+}
+
+Outcome ManySubscriptions::run() {
+    auto group = connect({.word = "subscriber", .count = settings_.peers});
+    asked_.assign(group.size(), 0);
+    run_for(settings_.settle_seconds);
+    meter_.begin(reactor_.now());
+    for (auto* client : group) subscribe_next(*client);
+    wait_for(
+        "subscribing", [&] { return subscriptions_answered_ >= settings_.subscriptions; },
+        [&] { return subscriptions_answered_; });
+    meter_.end(reactor_.now());
+    run_for(settings_.settle_seconds);
+    settled_.begin(reactor_.now());
+
+    Outcome outcome{.report = new_report()};
+    auto& report = outcome.report;
+    report.add("subscribed", subscriptions_answered_);
+    report.add("subscribes_per_second",
+               static_cast<double>(subscriptions_answered_) / meter_.seconds());
+    if (settings_.broker_pid != 0) {
+        report.add("rss_per_subscription", growth_per(settings_.subscriptions, meter_, settled_));
+        report.add("broker_cpu_us_per_subscription",
+                   meter_.broker_microseconds_per(settings_.subscriptions));
+        report.add("broker_rss_before", meter_.resident_before());
+        report.add("broker_rss_after", settled_.resident_before());
+    }
+    outcome.generator_bound = meter_.is_generator_bound();
+    report.add("disconnects", disconnects_).add("generator_bound", outcome.generator_bound);
+    outcome.is_sound = disconnects_ == 0;
+    leave(group);
+    return outcome;
+}
+
+std::uint32_t ManySubscriptions::share_of(std::uint32_t tag) const noexcept {
+    auto rest = settings_.subscriptions % settings_.peers;
+    return settings_.subscriptions / settings_.peers + (tag < rest ? 1 : 0);
+}
+
+void ManySubscriptions::subscribe_next(Client& client) {
+    auto& asked = asked_[client.tag()];
+    auto upto = std::min(share_of(client.tag()), asked + settings_.filters_per_packet);
+    if (asked == upto) return;
+    std::vector<std::string> filters;
+    for (; asked < upto; ++asked) {
+        filters.push_back(fmt::format("{}/s/{}/{}", settings_.topic_prefix, client.tag(), asked));
+    }
+    send_subscribe(client, filters);
+}
+
+void ManySubscriptions::on_subscribed(Client& client) {
+    subscribe_next(client);
+}
+
+}  // namespace spoke::sim::load

@@ -1,0 +1,210 @@
+#include "device-sim/load/load_command.hpp"
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "device-sim/load/load_failure.hpp"
+#include "device-sim/load/publish_template.hpp"
+#include "device-sim/load/settings.hpp"
+#include "device-sim/load/workload.hpp"
+
+namespace spoke::sim {
+namespace {
+
+using load::Mode;
+using load::ModeRow;
+using load::Settings;
+
+constexpr std::uint32_t kPayloadMax = 16 * 1024 * 1024;
+constexpr std::uint32_t kWindowMax = 65'535;
+constexpr std::uint32_t kPeersMax = 1'000'000;
+constexpr rlim_t kOpenFilesWanted = 1'048'576;
+
+void pin_to(int cpu) {
+    if (cpu < 0) return;
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(cpu), &set);
+    if (::sched_setaffinity(0, sizeof set, &set) != 0) {
+        throw load::LoadFailure{"--cpu: " + std::string{std::strerror(errno)}};
+    }
+}
+
+/// As many descriptors as we may have: up to the hard limit, beyond it if the process may raise
+/// that.
+void raise_open_files() {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    auto wanted = limit;
+    wanted.rlim_cur = wanted.rlim_max = std::max(limit.rlim_max, kOpenFilesWanted);
+    if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int run_mode(Settings const& settings) {
+    pin_to(settings.cpu);
+    raise_open_files();
+    auto outcome = load::make_workload(settings)->run();
+    auto name = std::string{load::row_of(settings.mode).name};
+    if (outcome.generator_bound) {
+        std::fprintf(stderr,
+                     "spoke-sim load %s: the generator itself was the limit; the broker could do "
+                     "more than these figures say\n",
+                     name.c_str());
+    }
+    outcome.report.add("ok", outcome.is_sound);
+    std::printf("%s\n", outcome.report.text().c_str());
+    if (!outcome.is_sound) {
+        std::fprintf(stderr, "spoke-sim load %s: not every message arrived as it should\n",
+                     name.c_str());
+    }
+    return outcome.is_sound ? 0 : 1;
+}
+
+template <class Value>
+std::map<std::string, Value> values(std::initializer_list<std::pair<std::string const, Value>> v) {
+    return std::map<std::string, Value>{v};
+}
+
+void add_connection_options(CLI::App& mode, Settings& settings) {
+    auto versions =
+        values<mqtt::Version>({{"3.1.1", mqtt::Version::v3_1_1}, {"5", mqtt::Version::v5}});
+    mode.add_option("--host", settings.host, "Broker's address")->capture_default_str();
+    mode.add_option("-p,--port", settings.port, "Broker's port")->capture_default_str();
+    mode.add_option("--mqtt", settings.version, "Protocol version: 3.1.1 (default) or 5")
+        ->transform(CLI::Transformer(versions).description(""));
+    mode.add_option("-u,--user", settings.user_name, "User name");
+    mode.add_option("-P,--password", settings.password, "Password");
+    mode.add_option("--keep-alive", settings.keep_alive, "Seconds; 0 is off")
+        ->capture_default_str();
+    mode.add_option("--handshakes", settings.handshakes_max, "Connects under way at a time")
+        ->check(CLI::Range(1, 100'000))
+        ->capture_default_str();
+    mode.add_option("--pid", settings.broker_pid,
+                    "Broker's process: measures its processor time and memory");
+    mode.add_option("--cpu", settings.cpu, "Run the generator on this core only");
+    mode.add_option("--topic-prefix", settings.topic_prefix, "All topics begin with it")
+        ->capture_default_str();
+}
+
+void add_message_options(CLI::App& mode, Settings& settings) {
+    auto levels = values<mqtt::Qos>({{"0", mqtt::Qos::at_most_once},
+                                     {"1", mqtt::Qos::at_least_once},
+                                     {"2", mqtt::Qos::exactly_once}});
+    mode.add_option("-q,--qos", settings.qos, "QoS 0, 1 or 2, of messages and subscriptions")
+        ->transform(CLI::Transformer(levels).description(""))
+        ->default_str(std::to_string(static_cast<int>(settings.qos)));
+    mode.add_option("-s,--size", settings.payload_size, "Payload bytes")
+        ->check(CLI::Range(static_cast<std::uint32_t>(sizeof(load::PayloadHead)), kPayloadMax))
+        ->capture_default_str();
+    if (settings.mode != Mode::rtt) {
+        mode.add_option("-w,--window", settings.window,
+                        "Messages of one flow on the way: not yet at every receiver or, at QoS 1 "
+                        "and 2, not yet acknowledged")
+            ->check(CLI::Range(std::uint32_t{1}, kWindowMax))
+            ->capture_default_str();
+    }
+    auto is_total = settings.mode == Mode::retain || settings.mode == Mode::store;
+    mode.add_option("-n,--messages", settings.messages,
+                    is_total ? "Messages to store"
+                             : "End the measurement after so many deliveries, not by time")
+        ->capture_default_str();
+}
+
+void add_time_options(CLI::App& mode, Settings& settings) {
+    mode.add_option("--warmup", settings.warmup_seconds, "Seconds before the measurement")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    mode.add_option("--seconds", settings.seconds, "Length of the measurement")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+}
+
+void add_mode_options(CLI::App& mode, Settings& settings) {
+    auto has_rate = settings.mode == Mode::p2p || settings.mode == Mode::fanout ||
+                    settings.mode == Mode::fanin || settings.mode == Mode::push;
+    if (has_rate) {
+        mode.add_option(
+                "-r,--rate", settings.rate,
+                "Messages published per second, all flows together; 0: as the window allows")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+    }
+    if (has_rate || settings.mode == Mode::rtt) add_time_options(mode, settings);
+    if (settings.mode == Mode::push) {
+        mode.add_option("--seed", settings.seed, "Of the choice of devices")->capture_default_str();
+    }
+    if (settings.mode == Mode::conn) {
+        mode.add_option("-r,--rate", settings.rate, "Connects per second; 0: as fast as they go")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+        mode.add_option("--seconds", settings.seconds, "How long to watch them idle")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+    }
+    if (settings.mode == Mode::subs) {
+        mode.add_option("--subscriptions", settings.subscriptions, "Over all connections")
+            ->check(CLI::PositiveNumber)
+            ->capture_default_str();
+        mode.add_option("--filters", settings.filters_per_packet, "Filters in one SUBSCRIBE")
+            ->check(CLI::Range(1, 1000))
+            ->capture_default_str();
+    }
+    if (settings.mode == Mode::conn || settings.mode == Mode::subs ||
+        settings.mode == Mode::store) {
+        mode.add_option("--settle", settings.settle_seconds,
+                        "Seconds to let the broker come to rest before it is sampled")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+    }
+    if (settings.mode == Mode::retain) {
+        mode.add_flag("--keep", settings.keep, "Leave the retained messages in the broker");
+    }
+}
+
+/// What only the combination of options shows.
+void check(Settings const& settings) {
+    auto is_stored = settings.mode == Mode::retain || settings.mode == Mode::store;
+    if (is_stored && settings.qos == mqtt::Qos::at_most_once) {
+        throw CLI::ValidationError{"--qos", "this mode needs QoS 1 or 2"};
+    }
+    if (is_stored && settings.messages == 0) {
+        throw CLI::ValidationError{"--messages", "this mode needs at least one"};
+    }
+    if (settings.mode == Mode::push && settings.rate <= 0) {
+        throw CLI::ValidationError{"--rate", "this mode needs a rate"};
+    }
+}
+
+void add_mode(CLI::App& load, ModeRow const& row, std::function<int()>& chosen) {
+    auto* mode = load.add_subcommand(std::string{row.name}, std::string{row.summary});
+    auto settings = std::make_shared<Settings>(defaults_of(row));
+    mode->add_option("--" + std::string{row.peers_word}, settings->peers, "How many")
+        ->check(CLI::Range(std::uint32_t{1}, kPeersMax))
+        ->capture_default_str();
+    add_connection_options(*mode, *settings);
+    if (row.mode != Mode::conn && row.mode != Mode::subs) add_message_options(*mode, *settings);
+    add_mode_options(*mode, *settings);
+    mode->callback([settings, &chosen] {
+        check(*settings);
+        chosen = [settings] { return run_mode(*settings); };
+    });
+}
+
+}  // namespace
+
+void add_load_command(CLI::App& app, std::function<int()>& chosen) {
+    auto* load = app.add_subcommand("load", "Load a broker, check what arrives, and measure");
+    load->require_subcommand(1);
+    for (auto const& row : load::kModes) add_mode(*load, row, chosen);
+}
+
+}  // namespace spoke::sim
