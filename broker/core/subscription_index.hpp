@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -27,8 +30,8 @@ struct Subscriber {
 };
 static_assert(sizeof(Subscriber) == 12);
 
-/// One topic filter in the index; what a session remembers of a subscription. Stays valid while the session
-/// that got it is subscribed.
+/// One topic filter in the index; what a session remembers of a subscription. Stays valid while
+/// the session that got it is subscribed.
 class FilterNode;
 
 /// What matched one topic: views into the index, good until the reader's next quiescent state.
@@ -43,22 +46,28 @@ struct Matches {
     }
 };
 
-/// The subscriptions of all sessions, by topic filter: a trie shared by all shards. match() takes no lock and
-/// never waits; writers are serialised among themselves and replace what readers may see.
+/// The subscriptions of all sessions, by topic filter: a trie shared by all shards. match() takes
+/// no lock and never waits; writers are serialised among themselves and replace what readers may
+/// see.
 class SubscriptionIndex {
 public:
-    explicit SubscriptionIndex(Reclaimer& reclaimer);
+    /// `hash_seed`: a random number that no peer knows, so that none can choose levels which
+    /// collide. The reclaimer outlives the index.
+    explicit SubscriptionIndex(Reclaimer& reclaimer, std::uint64_t hash_seed = 0);
     ~SubscriptionIndex();
+    SubscriptionIndex(SubscriptionIndex const&) = delete;
+    SubscriptionIndex& operator=(SubscriptionIndex const&) = delete;
 
     struct Added {
         FilterNode const* node;
-        bool was_new;  // false: replaced the options of this session's subscription to the same filter
+        bool was_new;  // false: replaced the options of this session's subscription
     };
-    /// `filter`: valid; `$share/NAME/FILTER` makes a membership in group (NAME, FILTER). The session's shared
-    /// memberships count as connected from here on. Any shard's thread.
+    /// `filter`: valid; `$share/NAME/FILTER` makes a membership in group (NAME, FILTER). The
+    /// session's shared memberships count as connected from here on. Any shard's thread.
     Added subscribe(std::string_view filter, Subscriber subscriber);
 
-    /// Removes; gives the node, which is only good for comparing, or nullptr if there was no such subscription.
+    /// Removes; gives the node, which is only good for comparing, or nullptr if there was no such
+    /// subscription.
     FilterNode const* unsubscribe(std::string_view filter, SessionRef session);
     void unsubscribe(FilterNode const* node, SessionRef session);
 
@@ -68,20 +77,59 @@ public:
     /// The full filter, with "$share/NAME/" if shared.
     [[nodiscard]] std::string filter_of(FilterNode const* node) const;
     [[nodiscard]] static bool is_shared(FilterNode const* node) noexcept;
-    /// The session's subscription at this node.
+    /// The session's subscription at this node; it must be there. Any reader's thread, no lock.
     [[nodiscard]] Subscriber subscriber_at(FilterNode const* node, SessionRef session) const;
 
     /// Finds every subscription that matches `topic`.
-    /// Spec    MQTT 5 4.7.1, 4.7.2: wildcards in the first level do not match names that begin with '$'
-    ///         [MQTT-4.7.2-1]; 4.8.2: one member of each share group.
-    /// In      `topic`: valid topic name; `turn`: anything that changes from message to message, it moves the
-    ///         choice within share groups.
+    /// Spec    MQTT 5 4.7.1, 4.7.2: wildcards in the first level do not match names that begin
+    ///         with '$' [MQTT-4.7.2-1]; 4.8.2: one member of each share group.
+    /// In      `topic`: valid topic name; `turn`: anything that changes from message to message,
+    ///         it moves the choice within share groups.
     /// Out     appends to `out`.
-    /// Errors  none.  Cost  O(levels + matching filters); no recursion, no allocation in steady state.
+    /// Errors  none.
+    /// Cost    O(levels + nodes that match); no recursion, no allocation in steady state.
     /// Thread  any reader between two of its quiescent states.
     void match(std::string_view topic, std::uint64_t turn, Matches& out) const;
 
-    [[nodiscard]] std::size_t subscription_count() const noexcept;
+    [[nodiscard]] std::size_t subscription_count() const noexcept {
+        return count_.load(std::memory_order_relaxed);
+    }
+    /// Nodes of the trie: what is left when nobody subscribes is 0.
+    [[nodiscard]] std::size_t level_count() const noexcept {
+        return level_count_.load(std::memory_order_relaxed);
+    }
+
+private:
+    struct Level;
+    struct Group;
+    struct Content;
+    class Frontier;
+
+    // Any reader.
+    [[nodiscard]] std::uint64_t hash(std::string_view level) const noexcept;
+    [[nodiscard]] Level* find(std::string_view filter) const noexcept;
+    void collect(Level const& level, std::uint64_t turn, Matches& out) const;
+
+    // The writer, with the mutex held.
+    /// The node of `filter`, made if there is none, in that case with `own` if that is given.
+    [[nodiscard]] Level& reach(std::string_view filter, Subscriber const* own, bool& is_made);
+    [[nodiscard]] Added join(Level& level, std::string_view share_name, Subscriber subscriber);
+    bool remove(FilterNode* node, SessionRef session);
+    void remove_group(Group& group);
+    /// Removes the node if nothing is left in it, and so on upwards.
+    void prune(Level* level);
+    void insert(Level& parent, Level& child);
+    void erase(Level& parent, Level& child);
+
+    Reclaimer& reclaimer_;
+    std::uint64_t hash_seed_;
+    std::uint64_t plus_hash_;
+    std::uint64_t number_sign_hash_;
+    Level* root_;
+    // Readers use what stands above; writers change what stands below.
+    alignas(64) std::atomic<std::size_t> count_{0};
+    std::atomic<std::size_t> level_count_{0};
+    std::mutex mutex_;
 };
 
 }  // namespace spoke::broker

@@ -1,0 +1,258 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <type_traits>
+
+#include "broker/core/reclaimer.hpp"
+#include "protocol/base/assert.hpp"
+
+namespace spoke::broker {
+
+namespace level_hash {
+
+__extension__ using Wide = unsigned __int128;
+
+inline constexpr std::uint64_t kFirst = 0x9E37'79B9'7F4A'7C15;
+inline constexpr std::uint64_t kSecond = 0xD6E8'FEB8'6659'FD93;
+
+[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+    auto product = static_cast<Wide>(a) * b;
+    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+template <class Word>
+[[nodiscard]] inline Word read(char const* from) noexcept {
+    Word word;
+    std::memcpy(&word, from, sizeof word);
+    return word;
+}
+
+/// Up to seven bytes as one word; without a loop and without a read beyond them.
+[[nodiscard]] inline std::uint64_t read_tail(char const* from, std::size_t size) noexcept {
+    if (size >= 4) {
+        return read<std::uint32_t>(from) |
+               static_cast<std::uint64_t>(read<std::uint32_t>(from + size - 4)) << 32;
+    }
+    if (size == 0) return 0;
+    auto byte = [&](std::size_t at) {
+        return static_cast<std::uint64_t>(static_cast<unsigned char>(from[at]));
+    };
+    return byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
+}
+
+}  // namespace level_hash
+
+/// A hash of one topic level. With a `seed` that peers do not know they cannot choose levels which
+/// collide.
+[[nodiscard]] inline std::uint64_t hash_level(std::string_view level, std::uint64_t seed) noexcept {
+    using namespace level_hash;
+    auto hash = seed ^ (level.size() * kFirst);
+    auto const* at = level.data();
+    auto left = level.size();
+    for (; left >= 8; at += 8, left -= 8) hash = mix(hash ^ read<std::uint64_t>(at), kSecond);
+    return mix(hash ^ read_tail(at, left), kFirst);
+}
+
+/// Same bytes. For levels, which are short: no call, no loop below nine bytes.
+[[nodiscard]] inline bool same_level(std::string_view a, std::string_view b) noexcept {
+    using namespace level_hash;
+    if (a.size() != b.size()) return false;
+    if (a.size() > 16) return std::memcmp(a.data(), b.data(), a.size()) == 0;
+    if (a.size() < 8) return read_tail(a.data(), a.size()) == read_tail(b.data(), b.size());
+    auto last = a.size() - 8;
+    return read<std::uint64_t>(a.data()) == read<std::uint64_t>(b.data()) &&
+           read<std::uint64_t>(a.data() + last) == read<std::uint64_t>(b.data() + last);
+}
+
+/// The children of one trie node: pointers to `Node` by hash, open addressing, one block of memory
+/// with what else belongs to the node in front (`Extra`). One writer at a time changes it in place;
+/// readers on other threads search it meanwhile without a lock. An entry never moves within a
+/// table: a table that is full is replaced by a larger one and retired. The nodes are not owned.
+///
+/// A slot holds the pointer and, in the 16 bits above it that no user-space address has, a part of
+/// the hash, so that a search touches hardly any node but the one it is for.
+template <class Node, class Extra>
+class alignas(std::uint64_t) ChildTable {
+public:
+    [[nodiscard]] static ChildTable* make(std::uint32_t capacity) {
+        static_assert(std::is_trivially_destructible_v<Extra>);
+        void* memory = ::operator new(sizeof(ChildTable) + capacity * sizeof(Slot));
+        return new (memory) ChildTable{capacity};
+    }
+    /// For Reclaimer::retire().
+    static void free(void* table) noexcept { ::operator delete(table); }
+
+    /// The capacity a table for `count` entries should have, with room for some more. Odd, because
+    /// the block then fills what malloc hands out.
+    [[nodiscard]] static constexpr std::uint32_t capacity_for(std::uint32_t count) noexcept {
+        if (count <= 1) return 1;
+        if (count < 7) return count | 1;
+        return (count + count / 2 + count / 4) | 1;
+    }
+
+    // Any thread.
+
+    /// The node with this hash for which `is_it(node)` holds, or nullptr.
+    template <class IsIt>
+    [[nodiscard]] Node* find(std::uint64_t hash, IsIt const& is_it) const noexcept {
+        auto tag = tag_of(hash);
+        auto at = home(hash);
+        for (auto left = capacity_; left > 0; --left) {
+            auto word = slots()[at].load(std::memory_order_acquire);
+            if (word == kEmpty) return nullptr;
+            if (word >> kPointerBits == tag) {
+                auto* node = pointer(word);
+                if (is_it(*node)) return node;
+            }
+            if (++at == capacity_) at = 0;
+        }
+        return nullptr;
+    }
+    [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
+    /// The slot where the search for `hash` begins; does not fall when the hash rises.
+    [[nodiscard]] std::uint32_t home(std::uint64_t hash) const noexcept {
+        return static_cast<std::uint32_t>((hash >> 32) * capacity_ >> 32);
+    }
+    /// Whether every search that comes to this slot ends here.
+    [[nodiscard]] bool ends_search(std::uint32_t at) const noexcept {
+        return slots()[at].load(std::memory_order_acquire) == kEmpty;
+    }
+    /// The node in this slot, or nullptr.
+    [[nodiscard]] Node* at(std::uint32_t at) const noexcept {
+        auto word = slots()[at].load(std::memory_order_acquire);
+        return word >> kPointerBits ? pointer(word) : nullptr;
+    }
+
+    // The writer.
+
+    [[nodiscard]] std::uint32_t size() const noexcept { return live_; }
+    /// A small table is searched whole, so it may be filled to the last slot; a large one needs
+    /// empty slots, which end the searches.
+    [[nodiscard]] bool is_full() const noexcept {
+        return capacity_ < 8 ? live_ == capacity_ : used_ >= capacity_ - capacity_ / 5;
+    }
+    /// Far larger than its content needs.
+    [[nodiscard]] bool is_sparse() const noexcept { return capacity_ > 8 && live_ < capacity_ / 4; }
+
+    /// There must be room and no such node yet.
+    void insert(std::uint64_t hash, Node* node) noexcept {
+        MQ_ASSERT(live_ < capacity_);
+        auto at = home(hash);
+        while (slots()[at].load(std::memory_order_relaxed) >> kPointerBits) {
+            if (++at == capacity_) at = 0;
+        }
+        if (slots()[at].load(std::memory_order_relaxed) == kEmpty) ++used_;
+        ++live_;
+        slots()[at].store(pack(hash, node), std::memory_order_release);
+    }
+    void erase(std::uint64_t hash, Node const* node) noexcept {
+        auto at = slot_of(hash, node);
+        --live_;
+        slots()[at].store(kErased, std::memory_order_release);
+        if (slots()[at + 1 == capacity_ ? 0 : at + 1].load(std::memory_order_relaxed) != kEmpty)
+            return;
+        // No search goes on behind here, so the erased slots in a row need not lead it on.
+        while (slots()[at].load(std::memory_order_relaxed) == kErased) {
+            slots()[at].store(kEmpty, std::memory_order_release);
+            --used_;
+            at = (at == 0 ? capacity_ : at) - 1;
+        }
+    }
+    /// `with` takes the place of `node`; of the same hash.
+    void replace(std::uint64_t hash, Node const* node, Node const* with) noexcept {
+        slots()[slot_of(hash, node)].store(pack(hash, with), std::memory_order_release);
+    }
+    template <class Visit>
+    void each(Visit&& visit) const {
+        for (std::uint32_t i = 0; i < capacity_; ++i) {
+            if (auto* node = at(i)) visit(*node);
+        }
+    }
+    /// A copy with another capacity; takes over what the extra part owns. `hash_of(node)` gives the
+    /// hash each was put in with.
+    template <class HashOf>
+    [[nodiscard]] ChildTable* resized(std::uint32_t capacity, HashOf const& hash_of) const {
+        auto* table = make(capacity);
+        each([&](Node& node) { table->insert(hash_of(node), &node); });
+        table->extra.take_over(extra);
+        return table;
+    }
+
+    [[no_unique_address]] Extra extra{};
+
+private:
+    using Slot = std::atomic<std::uint64_t>;
+    static constexpr std::uint64_t kEmpty = 0;
+    static constexpr std::uint64_t kErased = 1;
+    static constexpr int kPointerBits = 48;
+
+    explicit ChildTable(std::uint32_t capacity) noexcept : capacity_(capacity) {
+        for (std::uint32_t i = 0; i < capacity; ++i) new (slots() + i) Slot{kEmpty};
+    }
+    /// Never 0, which is the tag of slots without a node.
+    [[nodiscard]] static std::uint64_t tag_of(std::uint64_t hash) noexcept {
+        return (hash & 0xFFFF) | 0x8000;
+    }
+    [[nodiscard]] static std::uint64_t pack(std::uint64_t hash, Node const* node) noexcept {
+        auto address = reinterpret_cast<std::uint64_t>(node);
+        MQ_ASSERT(address >> kPointerBits == 0);
+        return tag_of(hash) << kPointerBits | address;
+    }
+    [[nodiscard]] static Node* pointer(std::uint64_t word) noexcept {
+        return reinterpret_cast<Node*>(word & ((std::uint64_t{1} << kPointerBits) - 1));
+    }
+    [[nodiscard]] std::uint32_t slot_of(std::uint64_t hash, Node const* node) const noexcept {
+        auto at = home(hash);
+        while (slots()[at].load(std::memory_order_relaxed) != pack(hash, node)) {
+            if (++at == capacity_) at = 0;
+        }
+        return at;
+    }
+    [[nodiscard]] Slot* slots() noexcept { return reinterpret_cast<Slot*>(this + 1); }
+    [[nodiscard]] Slot const* slots() const noexcept {
+        return reinterpret_cast<Slot const*>(this + 1);
+    }
+
+    std::uint32_t capacity_;
+    std::uint32_t live_ = 0;  // writer only, as is used_: entries and erased slots
+    std::uint32_t used_ = 0;
+};
+
+/// For tables of nothing but children.
+struct NoExtra {
+    void take_over(NoExtra const&) noexcept {}
+};
+
+/// Puts `node` into the table at `place`, which may be none yet; a full one is replaced.
+template <class Node, class Extra, class HashOf>
+void insert_child(std::atomic<ChildTable<Node, Extra>*>& place, std::uint64_t hash, Node* node,
+                  HashOf const& hash_of, Reclaimer& reclaimer) {
+    using Table = ChildTable<Node, Extra>;
+    auto* table = place.load(std::memory_order_relaxed);
+    if (table && !table->is_full()) return table->insert(hash, node);
+    auto* larger = table ? table->resized(Table::capacity_for(table->size() + 1), hash_of)
+                         : Table::make(Table::capacity_for(1));
+    larger->insert(hash, node);
+    place.store(larger, std::memory_order_release);
+    if (table) reclaimer.retire(table, Table::free);
+}
+
+/// Takes `node` out of the table at `place`; one that has become far too large is replaced.
+template <class Node, class Extra, class HashOf>
+void erase_child(std::atomic<ChildTable<Node, Extra>*>& place, std::uint64_t hash, Node const* node,
+                 HashOf const& hash_of, Reclaimer& reclaimer) {
+    using Table = ChildTable<Node, Extra>;
+    auto* table = place.load(std::memory_order_relaxed);
+    table->erase(hash, node);
+    if (!table->is_sparse()) return;
+    place.store(table->resized(Table::capacity_for(table->size()), hash_of),
+                std::memory_order_release);
+    reclaimer.retire(table, Table::free);
+}
+
+}  // namespace spoke::broker

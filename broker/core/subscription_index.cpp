@@ -1,0 +1,472 @@
+#include "broker/core/subscription_index.hpp"
+
+#include <new>
+#include <utility>
+
+#include "broker/core/child_table.hpp"
+#include "broker/core/share_group.hpp"
+#include "broker/core/subscriber_list.hpp"
+#include "protocol/base/assert.hpp"
+#include "protocol/topic/topic.hpp"
+
+namespace spoke::broker {
+
+/// What both kinds of node have: a level of the trie and a share group, which hangs below the level
+/// where its filter ends. Parent and text never change, so anyone may read them.
+class FilterNode {
+public:
+    enum class Kind : std::uint8_t { level, level_with_own, group };
+
+    FilterNode(FilterNode* parent, std::size_t size, Kind kind) noexcept
+        : parent_(parent), size_(static_cast<std::uint16_t>(size)), kind_(kind) {}
+    FilterNode(FilterNode const&) = delete;
+    FilterNode& operator=(FilterNode const&) = delete;
+
+    [[nodiscard]] FilterNode* parent() const noexcept { return parent_; }
+    [[nodiscard]] Kind kind() const noexcept { return kind_; }
+
+protected:
+    FilterNode* parent_;  // nullptr for the root
+    std::uint16_t size_;  // of the text, which stands behind the whole node
+    Kind kind_;
+    bool own_is_gone_ = false;  // writer only
+};
+
+struct SubscriptionIndex::Group : FilterNode {
+    [[nodiscard]] static Group* make(Level* parent, std::string_view share_name);
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {reinterpret_cast<char const*>(this + 1), size_};
+    }
+    static void free(void* group) noexcept;
+
+    ShareGroup members;
+
+    using FilterNode::FilterNode;
+};
+
+/// What a level has beside a single subscriber; it shares a block of memory with the children.
+struct SubscriptionIndex::Content {
+    static constexpr std::uint32_t kPlus = 1;
+    static constexpr std::uint32_t kNumberSign = 2;
+
+    using Groups = ChildTable<Group, NoExtra>;
+
+    void take_over(Content const& other) noexcept {
+        subscribers.take_over(other.subscribers);
+        groups.store(other.groups.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        wildcards.store(other.wildcards.load(std::memory_order_relaxed), std::memory_order_relaxed);
+    }
+
+    SubscriberList subscribers{};
+    std::atomic<Groups*> groups{nullptr};
+    std::atomic<std::uint32_t> wildcards{0};  // which of '+' and '#' are among the children
+};
+
+/// One level of a filter. Most are leaves with one subscriber, so that one lies in the node and the
+/// rest is made when there is more to hold.
+struct SubscriptionIndex::Level : FilterNode {
+    using Table = ChildTable<Level, Content>;
+
+    [[nodiscard]] static Level* make(Level* parent, std::string_view text, Subscriber const* own) {
+        auto* memory = ::operator new(sizeof(Level) + text.size());
+        auto kind = own ? Kind::level_with_own : Kind::level;
+        auto* level = new (memory) Level{parent, text.size(), kind};
+        if (own) level->own = *own;
+        text.copy(reinterpret_cast<char*>(level + 1), text.size());
+        return level;
+    }
+    static void free(void* memory) noexcept {
+        auto* level = static_cast<Level*>(memory);
+        if (auto* table = level->table.load(std::memory_order_relaxed)) {
+            table->extra.subscribers.free();
+            if (auto* groups = table->extra.groups.load(std::memory_order_relaxed)) {
+                groups->each([](Group& group) { Group::free(&group); });
+                Content::Groups::free(groups);
+            }
+            Table::free(table);
+        }
+        ::operator delete(level);
+    }
+
+    [[nodiscard]] Level* parent() const noexcept { return static_cast<Level*>(parent_); }
+    [[nodiscard]] std::string_view text() const noexcept {
+        return {reinterpret_cast<char const*>(this + 1), size_};
+    }
+    [[nodiscard]] bool has_own() const noexcept { return kind_ == Kind::level_with_own; }
+    [[nodiscard]] Level* child(std::uint64_t hash, std::string_view wanted) const noexcept {
+        auto const* children = table.load(std::memory_order_acquire);
+        if (!children) return nullptr;
+        return children->find(hash, [&](Level const& it) { return same_level(it.text(), wanted); });
+    }
+
+    // The writer.
+    /// Of the table, which is made if there is none.
+    Content& content() {
+        auto* now = table.load(std::memory_order_relaxed);
+        if (!now) {
+            now = Table::make(0);
+            if (has_own()) now->extra.subscribers.use_own();
+            table.store(now, std::memory_order_release);
+        }
+        return now->extra;
+    }
+    [[nodiscard]] bool is_empty() const noexcept {
+        auto const* now = table.load(std::memory_order_relaxed);
+        if (!now) return own_is_gone_ || !has_own();
+        return now->size() == 0 && now->extra.subscribers.is_empty() &&
+               !now->extra.groups.load(std::memory_order_relaxed);
+    }
+    /// Whether the table says no more than the node would without it.
+    [[nodiscard]] bool has_idle_table() const noexcept {
+        auto const* now = table.load(std::memory_order_relaxed);
+        return now && now->size() == 0 && now->extra.subscribers.is_own() &&
+               !now->extra.groups.load(std::memory_order_relaxed);
+    }
+    /// Whether the own entry was this session's and the only thing in the node.
+    bool remove_own(SessionRef session) noexcept {
+        own_is_gone_ = has_own() && own.session() == session;
+        return own_is_gone_;
+    }
+
+    Subscriber own{};
+    std::atomic<Table*> table{nullptr};
+
+    using FilterNode::FilterNode;
+};
+
+SubscriptionIndex::Group* SubscriptionIndex::Group::make(Level* parent,
+                                                         std::string_view share_name) {
+    auto* memory = ::operator new(sizeof(Group) + share_name.size());
+    auto* group = new (memory) Group{parent, share_name.size(), Kind::group};
+    share_name.copy(reinterpret_cast<char*>(group + 1), share_name.size());
+    return group;
+}
+
+void SubscriptionIndex::Group::free(void* memory) noexcept {
+    auto* group = static_cast<Group*>(memory);
+    group->members.free();
+    ::operator delete(group);
+}
+
+SubscriptionIndex::SubscriptionIndex(Reclaimer& reclaimer, std::uint64_t hash_seed)
+    : reclaimer_(reclaimer),
+      hash_seed_(hash_seed),
+      plus_hash_(hash("+")),
+      number_sign_hash_(hash("#")),
+      root_(Level::make(nullptr, {}, nullptr)) {
+    static_assert(sizeof(Level) == 32 && sizeof(Level::Table) == 32,
+                  "see the figures per subscription");
+}
+
+SubscriptionIndex::~SubscriptionIndex() {
+    std::vector<Level*> left{root_};
+    while (!left.empty()) {
+        auto* level = left.back();
+        left.pop_back();
+        if (auto* table = level->table.load(std::memory_order_relaxed)) {
+            table->each([&](Level& child) { left.push_back(&child); });
+        }
+        Level::free(level);
+    }
+}
+
+std::uint64_t SubscriptionIndex::hash(std::string_view level) const noexcept {
+    return hash_level(level, hash_seed_);
+}
+
+SubscriptionIndex::Added SubscriptionIndex::subscribe(std::string_view filter,
+                                                      Subscriber subscriber) {
+    std::lock_guard lock{mutex_};
+    bool is_made = false;
+    if (mqtt::is_shared(filter)) {
+        auto shared = mqtt::parse_shared(filter);
+        MQ_ASSERT(shared.has_value());
+        return join(reach(shared->filter, nullptr, is_made), shared->share_name, subscriber);
+    }
+    auto& level = reach(filter, &subscriber, is_made);
+    if (!is_made) {
+        auto& subscribers = level.content().subscribers;
+        auto put = subscribers.put(subscriber, level.own, reclaimer_);
+        if (put != SubscriberList::Put::added) return {&level, false};
+    }
+    count_.fetch_add(1, std::memory_order_relaxed);
+    return {&level, true};
+}
+
+SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view share_name,
+                                                 Subscriber subscriber) {
+    auto& groups = level.content().groups;
+    auto name_hash = hash(share_name);
+    auto* table = groups.load(std::memory_order_relaxed);
+    auto* group =
+        !table ? nullptr
+               : table->find(name_hash, [&](Group const& it) { return it.text() == share_name; });
+    if (group) {
+        auto was_new = group->members.put(subscriber, reclaimer_);
+        if (was_new) count_.fetch_add(1, std::memory_order_relaxed);
+        return {group, was_new};
+    }
+    group = Group::make(&level, share_name);
+    group->members.put(subscriber, reclaimer_);
+    insert_child(
+        groups, name_hash, group, [&](Group const& it) { return hash(it.text()); }, reclaimer_);
+    count_.fetch_add(1, std::memory_order_relaxed);
+    return {group, true};
+}
+
+SubscriptionIndex::Level& SubscriptionIndex::reach(std::string_view filter, Subscriber const* own,
+                                                   bool& is_made) {
+    mqtt::Levels levels{filter};
+    auto* place = root_;
+    auto text = levels.next();
+    for (; text; text = levels.next()) {
+        auto* child = place->child(hash(*text), *text);
+        if (!child) break;
+        place = child;
+    }
+    is_made = text.has_value();
+    if (!is_made) return *place;
+    // The missing levels are strung together first: readers see all of them or none.
+    Level* first = nullptr;
+    auto* last = place;
+    while (text) {
+        auto next = levels.next();
+        auto* made = Level::make(last, *text, next ? nullptr : own);
+        level_count_.fetch_add(1, std::memory_order_relaxed);
+        if (first) {
+            insert(*last, *made);
+        } else {
+            first = made;
+        }
+        last = made;
+        text = next;
+    }
+    insert(*place, *first);
+    return *last;
+}
+
+void SubscriptionIndex::insert(Level& parent, Level& child) {
+    auto text = child.text();
+    if (parent.has_own()) parent.content();  // so that the own entry goes on to count
+    insert_child(
+        parent.table, hash(text), &child, [&](Level const& it) { return hash(it.text()); },
+        reclaimer_);
+    auto bit = text == "+" ? Content::kPlus : text == "#" ? Content::kNumberSign : 0;
+    if (bit) parent.content().wildcards.fetch_or(bit, std::memory_order_release);
+}
+
+void SubscriptionIndex::erase(Level& parent, Level& child) {
+    auto text = child.text();
+    auto bit = text == "+" ? Content::kPlus : text == "#" ? Content::kNumberSign : 0;
+    if (bit) parent.content().wildcards.fetch_and(~bit, std::memory_order_release);
+    erase_child(
+        parent.table, hash(text), &child, [&](Level const& it) { return hash(it.text()); },
+        reclaimer_);
+}
+
+SubscriptionIndex::Level* SubscriptionIndex::find(std::string_view filter) const noexcept {
+    mqtt::Levels levels{filter};
+    auto* place = root_;
+    for (auto text = levels.next(); place && text; text = levels.next()) {
+        place = place->child(hash(*text), *text);
+    }
+    return place;
+}
+
+FilterNode const* SubscriptionIndex::unsubscribe(std::string_view filter, SessionRef session) {
+    std::lock_guard lock{mutex_};
+    FilterNode* node = nullptr;
+    if (auto shared = mqtt::parse_shared(filter)) {
+        auto* level = find(shared->filter);
+        auto* table = level ? level->table.load(std::memory_order_relaxed) : nullptr;
+        auto* groups = table ? table->extra.groups.load(std::memory_order_relaxed) : nullptr;
+        if (!groups) return nullptr;
+        node = groups->find(hash(shared->share_name),
+                            [&](Group const& it) { return it.text() == shared->share_name; });
+    } else {
+        node = find(filter);
+    }
+    return node && remove(node, session) ? node : nullptr;
+}
+
+void SubscriptionIndex::unsubscribe(FilterNode const* node, SessionRef session) {
+    std::lock_guard lock{mutex_};
+    remove(const_cast<FilterNode*>(node), session);
+}
+
+bool SubscriptionIndex::remove(FilterNode* node, SessionRef session) {
+    if (is_shared(node)) {
+        auto* group = static_cast<Group*>(node);
+        if (!group->members.remove(session, reclaimer_)) return false;
+        if (group->members.is_empty()) remove_group(*group);
+    } else {
+        auto* level = static_cast<Level*>(node);
+        auto* table = level->table.load(std::memory_order_relaxed);
+        auto is_removed = table ? table->extra.subscribers.remove(session, level->own, reclaimer_)
+                                : level->remove_own(session);
+        if (!is_removed) return false;
+        prune(level);
+    }
+    count_.fetch_sub(1, std::memory_order_relaxed);
+    return true;
+}
+
+void SubscriptionIndex::remove_group(Group& group) {
+    auto* level = static_cast<Level*>(group.parent());
+    auto& groups = level->content().groups;
+    auto* table = groups.load(std::memory_order_relaxed);
+    if (table->size() > 1) {
+        erase_child(
+            groups, hash(group.text()), &group, [&](Group const& it) { return hash(it.text()); },
+            reclaimer_);
+    } else {
+        groups.store(nullptr, std::memory_order_release);
+        reclaimer_.retire(table, Content::Groups::free);
+    }
+    reclaimer_.retire(&group, Group::free);
+    prune(level);
+}
+
+void SubscriptionIndex::prune(Level* level) {
+    while (level != root_ && level->is_empty()) {
+        auto* parent = level->parent();
+        erase(*parent, *level);
+        level_count_.fetch_sub(1, std::memory_order_relaxed);
+        reclaimer_.retire(level, Level::free);
+        level = parent;
+    }
+    if (level->has_idle_table()) {
+        auto* table = level->table.exchange(nullptr, std::memory_order_acq_rel);
+        reclaimer_.retire(table, Level::Table::free);
+    }
+}
+
+void SubscriptionIndex::set_connected(FilterNode const* node, SessionRef session, bool connected) {
+    if (!is_shared(node)) return;
+    std::lock_guard lock{mutex_};
+    auto* group = static_cast<Group*>(const_cast<FilterNode*>(node));
+    group->members.set_connected(session, connected);
+}
+
+std::string SubscriptionIndex::filter_of(FilterNode const* node) const {
+    std::string filter;
+    if (is_shared(node)) {
+        filter.append("$share/").append(static_cast<Group const*>(node)->text()).push_back('/');
+        node = node->parent();
+    }
+    auto const* last = static_cast<Level const*>(node);
+    auto size = filter.size() + last->text().size();
+    for (auto const* it = last->parent(); it != root_; it = it->parent())
+        size += it->text().size() + 1;
+    filter.resize(size, '/');
+    for (auto const* it = last; it != root_; it = it->parent()) {
+        size -= it->text().size();
+        filter.replace(size, it->text().size(), it->text());
+        --size;  // the '/' in front
+    }
+    return filter;
+}
+
+bool SubscriptionIndex::is_shared(FilterNode const* node) noexcept {
+    return node->kind() == FilterNode::Kind::group;
+}
+
+Subscriber SubscriptionIndex::subscriber_at(FilterNode const* node, SessionRef session) const {
+    Subscriber const* found = nullptr;
+    if (is_shared(node)) {
+        found = static_cast<Group const*>(node)->members.find(session);
+    } else {
+        auto const* level = static_cast<Level const*>(node);
+        auto const* table = level->table.load(std::memory_order_acquire);
+        found = table ? table->extra.subscribers.find(session, level->own) : &level->own;
+    }
+    MQ_ASSERT(found && found->session() == session);
+    return *found;
+}
+
+void SubscriptionIndex::collect(Level const& level, std::uint64_t turn, Matches& out) const {
+    auto const* table = level.table.load(std::memory_order_acquire);
+    if (!table) {
+        if (level.has_own()) out.plain.emplace_back(&level.own, 1);
+        return;
+    }
+    table->extra.subscribers.append_to(out.plain, level.own);
+    auto const* groups = table->extra.groups.load(std::memory_order_acquire);
+    if (!groups) return;
+    groups->each([&](Group const& group) {
+        if (auto const* chosen = group.members.choose(turn)) out.shared.push_back(*chosen);
+    });
+}
+
+/// The nodes that match the levels walked so far. More than a few are rare, so they lie on the
+/// stack unless there are very many.
+class SubscriptionIndex::Frontier {
+public:
+    /// Empties it, with room for `count`.
+    void restart(std::size_t count) {
+        size_ = 0;
+        if (count <= room_) return;
+        many_.resize(2 * count);
+        nodes_ = many_.data();
+        room_ = many_.size();
+    }
+    void add(Level const* level) noexcept { nodes_[size_++] = level; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] Level const& operator[](std::size_t i) const noexcept { return *nodes_[i]; }
+
+private:
+    static constexpr std::size_t kFew = 48;
+    Level const* few_[kFew];
+    Level const** nodes_ = few_;
+    std::size_t size_ = 0;
+    std::size_t room_ = kFew;
+    std::vector<Level const*> many_{};
+};
+
+void SubscriptionIndex::match(std::string_view topic, std::uint64_t turn, Matches& out) const {
+    auto is_plus = [](Level const& it) { return it.text() == "+"; };
+    auto is_number_sign = [](Level const& it) { return it.text() == "#"; };
+    Frontier frontiers[2];
+    auto* now = &frontiers[0];
+    auto* next = &frontiers[1];
+    now->add(root_);
+
+    mqtt::Levels levels{topic};
+    auto takes_wildcards = !topic.starts_with('$');  // in the first level [MQTT-4.7.2-1]
+    for (auto text = levels.next(); text && now->size() > 0; text = levels.next()) {
+        auto text_hash = hash(*text);
+        next->restart(2 * now->size());
+        for (std::size_t i = 0; i < now->size(); ++i) {
+            auto const* table = (*now)[i].table.load(std::memory_order_acquire);
+            if (!table) continue;
+            auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
+            if (wildcards != 0 && takes_wildcards) {
+                auto const* rest = wildcards & Content::kNumberSign
+                                       ? table->find(number_sign_hash_, is_number_sign)
+                                       : nullptr;
+                if (rest) collect(*rest, turn, out);
+                auto const* any =
+                    wildcards & Content::kPlus ? table->find(plus_hash_, is_plus) : nullptr;
+                if (any) next->add(any);
+            }
+            auto const* exact = table->find(
+                text_hash, [&](Level const& it) { return same_level(it.text(), *text); });
+            if (exact) next->add(exact);
+        }
+        std::swap(now, next);
+        takes_wildcards = true;
+    }
+    for (std::size_t i = 0; i < now->size(); ++i) {
+        collect((*now)[i], turn, out);
+        // "a/#" matches "a" as well (4.7.1.2).
+        auto const* table = (*now)[i].table.load(std::memory_order_acquire);
+        if (!table ||
+            !(table->extra.wildcards.load(std::memory_order_acquire) & Content::kNumberSign)) {
+            continue;
+        }
+        auto const* rest = table->find(number_sign_hash_, is_number_sign);
+        if (rest) collect(*rest, turn, out);
+    }
+}
+
+}  // namespace spoke::broker
