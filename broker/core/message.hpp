@@ -75,6 +75,13 @@ private:
     bool retain_ = false;
 };
 
+/// Whole seconds left, as the message expiry interval on the wire: what was received less the whole seconds
+/// waited [MQTT-3.3.2-6], so rounded up. Not for messages that have expired or never do.
+[[nodiscard]] inline std::uint32_t remaining_expiry(Deadline deadline, WallTime now) noexcept {
+    auto left = deadline - now.time_since_epoch().count();
+    return left <= 0 ? 0 : static_cast<std::uint32_t>((left + 999) / 1000);
+}
+
 /// A counted reference to a Message; null when default made or moved from.
 class MessagePtr {
 public:

@@ -1,0 +1,186 @@
+// From a session to its connection: now, later, or not at all (4.3, 4.4, 4.9).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+using mqtt::Qos;
+
+namespace {
+
+/// Retained messages read for one subscription before others have their turn.
+constexpr std::size_t kReplaySlice = 256;
+
+}  // namespace
+
+void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
+                        SubscriptionIds ids) {
+    if (publication.deadline <= now_.wall.time_since_epoch().count()) {
+        counters_.dropped.expired.add();
+        return;
+    }
+    if (grant.qos == Qos::at_most_once)
+        return deliver_qos0(session, publication, grant.retain, ids);
+    bool now = session.link != nullptr && session.queue.empty() &&
+               session.window.unsent_count() == 0 && window_is_open(session) &&
+               has_room(*session.link);
+    Delivery delivery{.ids = std::move(ids), .qos = grant.qos, .retain = grant.retain};
+    if (now) {
+        send_new(session, publication, std::move(delivery), Origin::routed);
+    } else {
+        enqueue(session, publication, std::move(delivery));
+    }
+}
+
+void ShardCore::deliver_qos0(Session& session, Publication& publication, bool retain,
+                             SubscriptionIds const& ids) {
+    if (session.link == nullptr) return counters_.dropped.offline_qos0.add();
+    Link& link = *session.link;
+    if (!has_room(link)) return counters_.dropped.slow_receiver.add();
+    touch(link);
+    auto written = writer_.write_publish(link, publication, {.retain = retain}, ids, now_.wall);
+    if (written == PacketWriter::Written::too_large)
+        return counters_.dropped.packet_too_large.add();
+    counters_.deliveries.add();
+}
+
+bool ShardCore::has_room(Link& link) {
+    if (link.out.bytes() < settings_.out_queue_bytes_max) return true;
+    port_.flush_touched();  // it may be this turn alone that filled it
+    return link.out.bytes() < settings_.out_queue_bytes_max;
+}
+
+bool ShardCore::window_is_open(Session const& session) const noexcept {
+    return session.window.open_count() - session.window.unsent_count() <
+           session.link->receive_maximum;  // [MQTT-3.3.4-9] [MQTT-4.9.0-2]
+}
+
+void ShardCore::send_new(Session& session, Publication& publication, Delivery delivery,
+                         Origin origin) {
+    Link& link = *session.link;
+    mqtt::PacketId id = session.window.next_id();
+    PacketWriter::PublishShape shape{.qos = delivery.qos, .retain = delivery.retain, .id = id};
+    touch(link);
+    if (writer_.write_publish(link, publication, shape, delivery.ids, now_.wall) ==
+        PacketWriter::Written::too_large) {
+        counters_.dropped.packet_too_large.add();  // done with, not in flight [MQTT-3.1.2-25]
+        return;
+    }
+    counters_.deliveries.add();
+    if (session.is_kept()) {  // else it is never sent again: its id alone is kept
+        delivery.message = publication.share();
+        if (origin == Origin::routed) note_ticket(store_.put_delivery(session, delivery));
+    }
+    session.window.open(id, std::move(delivery));
+}
+
+void ShardCore::enqueue(Session& session, Publication& publication, Delivery delivery) {
+    delivery.message = publication.share();
+    std::size_t footprint = delivery.message->footprint();
+    bool full = session.queue.size() >= settings_.queue_messages_max ||
+                session.queue_bytes + footprint > settings_.queue_bytes_max;
+    if (full) {
+        counters_.dropped.queue_full.add();
+        if (!std::exchange(session.overflow_logged, true) && port_.logs(LogLevel::warning)) {
+            port_.log(LogLevel::warning,
+                      fmt::format(
+                          "queue of '{}' is full ({} messages, {} bytes): new messages are dropped",
+                          session.client_id(), session.queue.size(), session.queue_bytes));
+        }
+        return;
+    }
+    if (session.is_kept()) note_ticket(store_.put_delivery(session, delivery));
+    counters_.queued_bytes.add(footprint);
+    session.enqueue(std::move(delivery));
+}
+
+void ShardCore::note_ticket(StoreTicket ticket) noexcept {
+    if (route_ticket_ != nullptr) *route_ticket_ = std::max(*route_ticket_, ticket);
+}
+
+void ShardCore::pump(Session& session) {
+    while (session.link != nullptr && window_is_open(session)) {
+        Outbound* again = session.window.next_unsent();
+        if (again == nullptr && session.queue.empty()) break;
+        if (!has_room(*session.link)) return;
+        if (again != nullptr) {
+            send_again(session, *again);
+        } else {
+            std::uint64_t before = session.queue_bytes;
+            Delivery delivery = session.dequeue();
+            counters_.queued_bytes.subtract(before - session.queue_bytes);
+            Publication publication(delivery.message);
+            delivery.message = nullptr;
+            if (publication.deadline <= now_.wall.time_since_epoch().count()) {
+                counters_.dropped.expired.add();  // [MQTT-3.3.2-5]
+                continue;
+            }
+            send_new(session, publication, std::move(delivery), Origin::queued);
+        }
+    }
+    if (session.queue.empty()) session.overflow_logged = false;
+    if (session.link != nullptr && !session.replays.empty() && !session.replaying) {
+        session.replaying = true;
+        replaying_.push_back(&session);
+    }
+}
+
+void ShardCore::send_again(Session& session, Outbound& outbound) {
+    Link& link = *session.link;
+    Publication publication(outbound.delivery.message);
+    PacketWriter::PublishShape shape{.qos = outbound.delivery.qos,
+                                     .dup = true,  // [MQTT-3.3.1-1]
+                                     .retain = outbound.delivery.retain,
+                                     .id = outbound.id};
+    touch(link);
+    if (writer_.write_publish(link, publication, shape, outbound.delivery.ids, now_.wall) ==
+        PacketWriter::Written::too_large) {
+        counters_.dropped.packet_too_large.add();
+        session.window.forget(outbound.id);
+        return;
+    }
+    counters_.deliveries.add();
+    session.window.mark_sent(outbound);
+}
+
+void ShardCore::start_replay(Session& session, RetainedReplay replay) {
+    session.replays.push_back(std::move(replay));
+    if (session.replaying) return;
+    session.replaying = true;
+    replaying_.push_back(&session);
+}
+
+void ShardCore::on_replays() {
+    auto sessions = std::exchange(replaying_, {});
+    for (Session* session : sessions) session->replaying = false;
+    for (Session* session : sessions) {
+        if (session->link == nullptr || !replay_slice(*session) || session->replaying) continue;
+        session->replaying = true;
+        replaying_.push_back(session);
+    }
+}
+
+bool ShardCore::replay_slice(Session& session) {
+    // A slice may fill the window and the out-queue; the next one waits until those are empty
+    // enough.
+    bool may_go_on = session.queue.empty() && has_room(*session.link);
+    if (!may_go_on) return false;  // pump() takes it up again
+    RetainedReplay& replay = session.replays.front();
+    slice_.clear();
+    retained_.match(replay.filter, now_.wall, kReplaySlice, replay.cursor, slice_);
+    for (MessagePtr& message : slice_) {
+        Qos qos = std::min(message->qos(), replay.qos);
+        Publication publication(std::move(message));
+        deliver(session, publication, {qos, true},
+                SubscriptionIds{replay.identifier});  // [MQTT-3.3.1-8]
+    }
+    slice_.clear();
+    if (replay.cursor.empty()) session.replays.erase(session.replays.begin());
+    return !session.replays.empty();
+}
+
+}  // namespace spoke::broker

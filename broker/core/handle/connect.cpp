@@ -1,0 +1,260 @@
+// CONNECT: judged on the shard that accepted the connection, carried out on the session's home
+// shard (3.1).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "broker/core/send.hpp"
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+namespace {
+
+using mqtt::ReasonCode;
+
+/// The reasons 3.1.1 has a return code for; for others its connections close in silence
+/// [MQTT-3.2.2-6].
+bool has_return_code(ReasonCode reason) noexcept {
+    constexpr std::array kKnown{
+        ReasonCode::unsupported_protocol_version,
+        ReasonCode::client_identifier_not_valid,
+        ReasonCode::server_unavailable,
+        ReasonCode::server_busy,
+        ReasonCode::quota_exceeded,
+        ReasonCode::bad_user_name_or_password,
+        ReasonCode::not_authorized,
+    };
+    return std::ranges::find(kKnown, reason) != kKnown.end();
+}
+
+/// In 3.1.1 "server unavailable" is the one word for all that is not the client's fault.
+ReasonCode as_return_code(ReasonCode reason) noexcept {
+    if (reason == ReasonCode::server_busy || reason == ReasonCode::quota_exceeded) {
+        return ReasonCode::server_unavailable;
+    }
+    return reason;
+}
+
+std::string fill_in(std::string text, std::string_view client_id) {
+    for (auto at = text.find("%c"); at != std::string::npos;
+         at = text.find("%c", at + client_id.size())) {
+        text.replace(at, 2, client_id);
+    }
+    return text;
+}
+
+}  // namespace
+
+std::optional<CheckedConnect> ShardCore::check_connect(Link& link, Bytes frame) {
+    auto decoded = mqtt::decode(frame, mqtt::Version::v5, mqtt::Sender::client);
+    if (!decoded) {
+        auto version = mqtt::connack_version(frame);
+        auto const& error = decoded.error();
+        // A malformed CONNECT of 3.1.1 is closed without a byte [MQTT-3.1.4-1].
+        if (version) {
+            refuse(link, *version, {error.reason, error.rule});
+        } else {
+            close_link(link, error.reason, error.rule);
+        }
+        return std::nullopt;
+    }
+    auto* connect = std::get_if<mqtt::Connect>(&decoded.value());
+    if (connect == nullptr) {
+        close_link(link, ReasonCode::protocol_error, "MQTT-3.1.0-1");
+        return std::nullopt;
+    }
+    CheckedConnect checked{std::move(*connect), false};
+    link.request_problem_information = checked.packet.request_problem_information.value_or(true);
+    link.maximum_packet_size =
+        checked.packet.maximum_packet_size.value_or(link.maximum_packet_size);
+    if (auto refusal = judge_connect(checked.packet, checked.id_assigned)) {
+        refuse(link, checked.packet.version, *refusal);
+        return std::nullopt;
+    }
+    return checked;
+}
+
+std::optional<ShardCore::Refusal> ShardCore::judge_connect(mqtt::Connect& connect,
+                                                           bool& id_assigned) {
+    bool v5 = connect.version == mqtt::Version::v5;
+    if (connect.authentication_method) {
+        return Refusal{ReasonCode::bad_authentication_method, "MQTT-4.12.0-1"};
+    }
+    if (connect.will) {
+        if (connect.will->qos > settings_.maximum_qos) {
+            return Refusal{ReasonCode::qos_not_supported, "MQTT-3.2.2-12"};
+        }
+        if (connect.will->retain && !settings_.retain_available) {
+            return Refusal{ReasonCode::retain_not_supported, "MQTT-3.2.2-13"};
+        }
+        if (connect.will->topic.starts_with("$SYS/") || connect.will->topic == "$SYS") {
+            return Refusal{ReasonCode::not_authorized, "will topic below $SYS"};
+        }
+    }
+    if (connect.client_id.size() > settings_.client_id_size_max) {
+        return Refusal{ReasonCode::client_identifier_not_valid, "client id is longer than allowed"};
+    }
+    if (!connect.client_id.empty()) return std::nullopt;
+    if (!v5 && !connect.clean_start) {
+        return Refusal{ReasonCode::client_identifier_not_valid, "MQTT-3.1.3-8"};
+    }
+    connect.client_id = new_client_id();
+    id_assigned = true;
+    return std::nullopt;
+}
+
+std::string ShardCore::new_client_id() {
+    // 128 random bits: not in use anywhere, and not to be guessed. Drawn until this shard is its
+    // home, which spares the move.
+    for (;;) {
+        auto id = fmt::format("auto-{:016x}{:016x}", random_(), random_());
+        if (home_shard(id, shard_count_) == shard_) return id;
+    }
+}
+
+void ShardCore::refuse(Link& link, mqtt::Version version, Refusal const& refusal) {
+    counters_.connects_refused.add();
+    link.version = version;
+    if (port_.logs(LogLevel::info)) {
+        port_.log(LogLevel::info, fmt::format("{} refused: {} ({})", port_.peer_of(link),
+                                              name_of(refusal.reason), refusal.text));
+    }
+    link.state = LinkState::closing;
+    link.timer.cancel();
+    touch(link);
+    if (!link.is_v5() && !has_return_code(refusal.reason)) return;
+    mqtt::ConnAck connack;
+    connack.reason = link.is_v5() ? refusal.reason : as_return_code(refusal.reason);
+    if (link.is_v5()) connack.reason_string = std::string{refusal.text};
+    send(link, std::move(connack));
+}
+
+void ShardCore::on_connect(Link& link, CheckedConnect connect) {
+    mqtt::Connect& packet = connect.packet;
+    link.version = packet.version;
+    link.request_problem_information = packet.request_problem_information.value_or(true);
+    link.maximum_packet_size = packet.maximum_packet_size.value_or(link.maximum_packet_size);
+
+    Session* session = sessions_.find(packet.client_id);
+    if (session == nullptr && sessions_.size() * shard_count_ >= settings_.sessions_max) {
+        return refuse(link, packet.version,
+                      {ReasonCode::quota_exceeded, "sessions_max is reached"});
+    }
+    if (session != nullptr && session->link != nullptr) {
+        take_over(*session, packet);
+        session = sessions_.find(packet.client_id);
+    }
+    if (session != nullptr && (packet.clean_start || session->has_expired(now_.wall))) {
+        end_session(*session);  // [MQTT-3.1.2-4]
+        session = nullptr;
+    }
+    bool session_present = session != nullptr;
+    if (session == nullptr) {
+        session = &sessions_.add(packet.client_id);
+        counters_.sessions.add();
+    }
+    accept(link, *session, connect, session_present);
+    if (session_present) resume(*session);
+}
+
+void ShardCore::take_over(Session& session, mqtt::Connect const& connect) {
+    counters_.takeovers.add();
+    // The old network connection ends as by a failure. A will with a delay is called off if its
+    // session goes on in the new connection [MQTT-3.1.3-9]; detach() only schedules it, accept()
+    // takes it back.
+    Link& old = *session.link;
+    bool goes_on = !connect.clean_start && session.is_kept();
+    bool delayed = old.is_v5() && session.will && session.will->will_delay_interval.value_or(0) > 0;
+    close_link(old, ReasonCode::session_taken_over, "client id connected again",
+               goes_on && delayed ? Will::discard : Will::publish);  // [MQTT-3.1.4-3]
+}
+
+void ShardCore::accept(Link& link, Session& session, CheckedConnect const& connect,
+                       bool session_present) {
+    mqtt::Connect const& packet = connect.packet;
+    mqtt::ConnAck connack;
+    connack.session_present = session_present;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+
+    std::uint32_t expiry = link.is_v5()         ? packet.session_expiry_interval.value_or(0)
+                           : packet.clean_start ? 0
+                                                : settings_.session_expiry_max;
+    session.expiry_interval = std::min(expiry, settings_.session_expiry_max);
+    if (session.expiry_interval != expiry)
+        connack.session_expiry_interval = session.expiry_interval;
+
+    link.keep_alive = packet.keep_alive;
+    if (settings_.keep_alive_max != 0 &&
+        (link.keep_alive == 0 || link.keep_alive > settings_.keep_alive_max)) {
+        link.keep_alive = settings_.keep_alive_max;
+        connack.server_keep_alive = link.keep_alive;  // [MQTT-3.2.2-21]
+    }
+    link.receive_maximum =
+        std::min(packet.receive_maximum.value_or(65'535), settings_.inflight_max);
+    std::uint16_t aliases =
+        std::min(packet.topic_alias_maximum.value_or(0), settings_.topic_alias_out_max);
+    if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
+
+    if (connect.id_assigned && link.is_v5()) connack.assigned_client_identifier = packet.client_id;
+    if (settings_.receive_maximum != 65'535) connack.receive_maximum = settings_.receive_maximum;
+    if (settings_.maximum_qos != mqtt::Qos::exactly_once)
+        connack.maximum_qos = settings_.maximum_qos;
+    if (!settings_.retain_available) connack.retain_available = false;
+    if (settings_.packet_size_max < mqtt::kVariableByteIntegerMax) {
+        connack.maximum_packet_size = settings_.packet_size_max;
+    }
+    if (settings_.topic_alias_max > 0) connack.topic_alias_maximum = settings_.topic_alias_max;
+    if (!settings_.wildcard_subscription_available) connack.wildcard_subscription_available = false;
+    if (!settings_.subscription_identifiers_available)
+        connack.subscription_identifiers_available = false;
+    if (!settings_.shared_subscription_available) connack.shared_subscription_available = false;
+    if (packet.request_response_information.value_or(false) &&
+        !settings_.response_information.empty()) {
+        connack.response_information = fill_in(settings_.response_information, packet.client_id);
+    }
+
+    session.link = &link;
+    session.timer.cancel();
+    session.expires_at = session.will_at = kNever;
+    session.will = packet.will ? std::make_unique<mqtt::Will>(*packet.will) : nullptr;
+    link.session = &session;
+    link.state = LinkState::connected;
+    link.last_packet = now_.steady;
+    link.timer.cancel();
+    if (link.keep_alive > 0) {
+        wheel_.arm(link.timer, now_.steady + std::chrono::milliseconds{link.keep_alive * 1500LL});
+    }
+    for (FilterNode const* node : session.subscriptions) {
+        if (SubscriptionIndex::is_shared(node)) index_.set_connected(node, session.ref(), true);
+    }
+    if (session.is_kept()) store_session(session);
+    counters_.connections.add();
+    if (port_.logs(LogLevel::info)) {
+        port_.log(
+            LogLevel::info,
+            fmt::format("{} connected as '{}' (MQTT {}, keep alive {} s, session {}, expiry {} s)",
+                        port_.peer_of(link), session.client_id(),
+                        link.is_v5()                          ? "5"
+                        : link.version == mqtt::Version::v3_1 ? "3.1"
+                                                              : "3.1.1",
+                        link.keep_alive, session_present ? "resumed" : "new",
+                        session.expiry_interval));
+    }
+    send(link, std::move(connack));
+}
+
+void ShardCore::resume(Session& session) {
+    session.window.begin_resume();
+    for (mqtt::PacketId id : session.window.releases()) {
+        send_ack(*session.link, mqtt::PacketType::pubrel, id, ReasonCode::success,
+                 kNothingToWaitFor);
+    }
+    if (!session.replays.empty() && !session.replaying) {
+        session.replaying = true;
+        replaying_.push_back(&session);
+    }
+    pump(session);
+}
+
+}  // namespace spoke::broker

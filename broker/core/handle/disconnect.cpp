@@ -1,0 +1,29 @@
+// DISCONNECT from a client (3.14).
+#include <algorithm>
+
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+void ShardCore::handle_disconnect(Link& link, mqtt::Disconnect const& packet) {
+    Session& session = *link.session;
+    if (packet.session_expiry_interval) {
+        if (session.expiry_interval == 0 && *packet.session_expiry_interval != 0) {
+            return close_link(link, mqtt::ReasonCode::protocol_error,
+                              "session expiry interval raised from 0 by DISCONNECT");
+        }
+        session.expiry_interval =
+            std::min(*packet.session_expiry_interval, settings_.session_expiry_max);
+        store_session(session);
+    }
+    bool normal = packet.reason == mqtt::ReasonCode::normal_disconnection;
+    if (normal) {
+        session.will.reset();  // [MQTT-3.14.4-3]
+    }
+    log_end(link, normal ? "disconnected" : name_of(packet.reason));
+    detach(link, normal ? Will::discard : Will::publish);
+    link.state = LinkState::closing;
+    touch(link);
+}
+
+}  // namespace spoke::broker

@@ -1,0 +1,108 @@
+// PUBLISH from a client (3.3, 4.3).
+#include <fmt/format.h>
+
+#include "broker/core/send.hpp"
+#include "broker/core/shard_core.hpp"
+#include "protocol/codec/publish_view.hpp"
+
+namespace spoke::broker {
+
+namespace {
+
+using mqtt::Qos;
+using mqtt::ReasonCode;
+
+/// Topics the broker alone publishes to.
+bool is_reserved(std::string_view topic) noexcept {
+    return topic.starts_with("$SYS") && (topic.size() == 4 || topic[4] == '/');
+}
+
+/// Absolute, so that no queue and no wait can prolong it. An interval of 0 has passed when it
+/// arrives.
+Deadline deadline_of(mqtt::PublishView const& view, WallTime now) noexcept {
+    if (!view.message_expiry_interval) return kNever;
+    return now.time_since_epoch().count() + Deadline{*view.message_expiry_interval} * 1000;
+}
+
+}  // namespace
+
+void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
+    auto decoded = mqtt::decode_publish(frame, link.version, mqtt::Sender::client);
+    if (!decoded) return on_bad_bytes(link, decoded.error());
+    mqtt::PublishView const& view = decoded.value();
+    counters_.publishes_received.add();
+    auto topic = resolve_alias(link, view);
+    if (!topic || !may_publish(link, view)) return;
+
+    StoreTicket ticket = kNothingToWaitFor;
+    Session& session = *link.session;
+    if (view.qos == Qos::exactly_once) {
+        if (session.inbound_qos2.contains(view.id)) {  // delivered before [MQTT-4.3.3-10]
+            return acknowledge(link, view, ReasonCode::success, kNothingToWaitFor);
+        }
+        if (link.inbound_open >= settings_.receive_maximum) {
+            return close_link(link, ReasonCode::receive_maximum_exceeded, "MQTT-3.3.4-7");
+        }
+    }
+    if (is_reserved(*topic)) return acknowledge(link, view, ReasonCode::not_authorized, ticket);
+    if (view.qos == Qos::exactly_once) {
+        session.inbound_qos2.insert(view.id);
+        ++link.inbound_open;
+        if (session.is_kept()) ticket = store_.put_inbound(session, view.id, true);
+    }
+    Publication publication(view, *topic, deadline_of(view, now_.wall), link.is_v5(), frame);
+    publication.publisher = session.ref();
+    publication.has_publisher = true;
+    std::uint32_t receivers = 0;
+    retain(publication);
+    receivers = route(publication, &ticket);
+    if (view.qos == Qos::at_most_once) return;
+    acknowledge(link, view,
+                receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success, ticket);
+}
+
+std::optional<std::string_view> ShardCore::resolve_alias(Link& link,
+                                                         mqtt::PublishView const& view) {
+    if (!view.topic_alias) {
+        if (!view.topic.empty()) return view.topic;
+        close_link(link, ReasonCode::protocol_error, "empty topic without topic alias");
+        return std::nullopt;
+    }
+    if (!link.aliases_in)
+        link.aliases_in = std::make_unique<InboundAliases>(settings_.topic_alias_max);
+    if (!link.aliases_in->allows(*view.topic_alias)) {
+        close_link(link, ReasonCode::topic_alias_invalid, "MQTT-3.3.2-9");
+        return std::nullopt;
+    }
+    if (!view.topic.empty()) {
+        link.aliases_in->set(*view.topic_alias, view.topic);
+        return view.topic;
+    }
+    auto topic = link.aliases_in->find(*view.topic_alias);
+    if (!topic.empty()) return topic;
+    close_link(link, ReasonCode::protocol_error, "MQTT-3.3.2-7");
+    return std::nullopt;
+}
+
+bool ShardCore::may_publish(Link& link, mqtt::PublishView const& view) {
+    if (view.qos > settings_.maximum_qos) {
+        close_link(link, ReasonCode::qos_not_supported, "MQTT-3.2.2-11");
+        return false;
+    }
+    if (view.retain && !settings_.retain_available) {
+        close_link(link, ReasonCode::retain_not_supported, "MQTT-3.2.2-14");
+        return false;
+    }
+    return true;
+}
+
+void ShardCore::acknowledge(Link& link, mqtt::PublishView const& view, ReasonCode reason,
+                            StoreTicket ticket) {
+    if (link.state != LinkState::connected || view.qos == Qos::at_most_once) return;
+    auto type =
+        view.qos == Qos::at_least_once ? mqtt::PacketType::puback : mqtt::PacketType::pubrec;
+    send_ack(link, type, view.id, reason, ticket,
+             reason == ReasonCode::not_authorized ? "topics below $SYS are the broker's" : "");
+}
+
+}  // namespace spoke::broker

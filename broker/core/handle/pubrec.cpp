@@ -1,0 +1,31 @@
+// PUBREC of a delivery (3.5).
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+void ShardCore::handle_pubrec(Link& link, mqtt::PubRec const& packet) {
+    using Answer = OutboundWindow::Answer;
+    Session& session = *link.session;
+    bool is_error = mqtt::is_error(packet.reason);
+    switch (session.window.on_pubrec(packet.id, is_error)) {
+        case Answer::released:
+            send_ack(link, mqtt::PacketType::pubrel, packet.id, mqtt::ReasonCode::success,
+                     kNothingToWaitFor);  // [MQTT-4.3.3-4]
+            return;
+        case Answer::settled:
+            pump(session);
+            return;
+        case Answer::wrong_exchange:
+            close_link(link, mqtt::ReasonCode::protocol_error, "PUBREC for a QoS 1 delivery");
+            return;
+        case Answer::unknown:
+            // Without an answer a client that lost its PUBCOMP would ask for ever.
+            if (!is_error) {
+                send_ack(link, mqtt::PacketType::pubrel, packet.id,
+                         mqtt::ReasonCode::packet_identifier_not_found, kNothingToWaitFor);
+            }
+            return;
+    }
+}
+
+}  // namespace spoke::broker

@@ -1,0 +1,20 @@
+// PUBREL of a publish (3.6).
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+void ShardCore::handle_pubrel(Link& link, mqtt::PubRel const& packet) {
+    Session& session = *link.session;
+    bool known = session.inbound_qos2.erase(packet.id);
+    StoreTicket ticket = kNothingToWaitFor;
+    if (known) {
+        if (link.inbound_open > 0) --link.inbound_open;
+        if (session.is_kept()) ticket = store_.put_inbound(session, packet.id, false);
+    }
+    // Unknown ones are answered too, or a client that lost a PUBCOMP would hang [MQTT-4.3.3-11].
+    send_ack(link, mqtt::PacketType::pubcomp, packet.id,
+             known ? mqtt::ReasonCode::success : mqtt::ReasonCode::packet_identifier_not_found,
+             ticket);
+}
+
+}  // namespace spoke::broker

@@ -1,0 +1,96 @@
+// SUBSCRIBE (3.8). The codec has refused the packet whole if any part of it is malformed; from here
+// on each filter is judged by itself.
+#include "broker/core/send.hpp"
+#include "broker/core/shard_core.hpp"
+#include "protocol/topic/topic.hpp"
+
+namespace spoke::broker {
+
+namespace {
+
+using mqtt::ReasonCode;
+
+bool has_wildcard(std::string_view filter) noexcept {
+    return filter.find_first_of("+#") != std::string_view::npos;
+}
+
+}  // namespace
+
+void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
+    if (packet.subscription_identifier && !settings_.subscription_identifiers_available) {
+        return close_link(link, ReasonCode::subscription_identifiers_not_supported,
+                          "subscription identifiers are switched off");
+    }
+    for (auto const& wanted : packet.subscriptions) {
+        if (!link.is_v5() && wanted.filter.empty()) {
+            return close_link(link, ReasonCode::malformed_packet, "MQTT-4.7.3-1");
+        }
+        if (wanted.options.no_local && mqtt::is_shared(wanted.filter)) {
+            return close_link(link, ReasonCode::protocol_error, "MQTT-3.8.3-4");
+        }
+    }
+    Session& session = *link.session;
+    mqtt::SubAck suback{.id = packet.id};
+    StoreTicket ticket = kNothingToWaitFor;
+    std::vector<RetainedReplay> replays;
+    for (auto const& wanted : packet.subscriptions) {
+        ReasonCode reason = session.inbound_qos2.contains(packet.id) && link.is_v5()
+                                ? ReasonCode::packet_identifier_in_use
+                                : judge_filter(wanted.filter);
+        if (!mqtt::is_error(reason)) reason = subscribe(session, packet, wanted, ticket, replays);
+        suback.reasons.push_back(reason);
+    }
+    send(link, std::move(suback), ticket);
+    for (auto& replay : replays) start_replay(session, std::move(replay));
+}
+
+ReasonCode ShardCore::judge_filter(std::string_view filter) const {
+    if (mqtt::is_shared(filter)) {
+        auto shared = mqtt::parse_shared(filter);  // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+        if (!shared) return ReasonCode::topic_filter_invalid;
+        if (!settings_.shared_subscription_available) {
+            return ReasonCode::shared_subscriptions_not_supported;
+        }
+        filter = shared->filter;
+    } else if (!mqtt::is_valid_topic_filter(filter)) {
+        return ReasonCode::topic_filter_invalid;
+    }
+    if (!settings_.wildcard_subscription_available && has_wildcard(filter)) {
+        return ReasonCode::wildcard_subscriptions_not_supported;
+    }
+    return ReasonCode::success;
+}
+
+ReasonCode ShardCore::subscribe(Session& session, mqtt::Subscribe const& packet,
+                                mqtt::Subscription const& wanted, StoreTicket& ticket,
+                                std::vector<RetainedReplay>& replays) {
+    Subscriber subscriber;
+    subscriber.slot = session.ref().slot;
+    subscriber.generation = session.ref().generation;
+    subscriber.shard = session.ref().shard;
+    subscriber.identifier = packet.subscription_identifier.value_or(0) & 0x0FFF'FFFF;
+    subscriber.qos = static_cast<std::uint32_t>(wanted.options.qos) & 3;
+    subscriber.no_local = wanted.options.no_local;
+    subscriber.retain_as_published = wanted.options.retain_as_published;
+    auto added = index_.subscribe(wanted.filter, subscriber);
+    if (added.was_new) {
+        if (session.subscriptions.size() >= settings_.subscriptions_per_session_max) {
+            index_.unsubscribe(added.node, session.ref());
+            return ReasonCode::quota_exceeded;
+        }
+        session.add_subscription(added.node);
+    }
+    if (session.is_kept()) ticket = store_.put_subscription(session, wanted.filter, subscriber);
+
+    bool wants_retained =
+        wanted.options.retain_handling == mqtt::RetainHandling::send ||
+        (wanted.options.retain_handling == mqtt::RetainHandling::send_if_new && added.was_new);
+    if (wants_retained && !mqtt::is_shared(wanted.filter)) {
+        replays.push_back({.filter = wanted.filter,
+                           .identifier = subscriber.identifier,
+                           .qos = wanted.options.qos});
+    }
+    return static_cast<ReasonCode>(wanted.options.qos);
+}
+
+}  // namespace spoke::broker

@@ -1,0 +1,27 @@
+// UNSUBSCRIBE (3.10).
+#include "broker/core/send.hpp"
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+void ShardCore::handle_unsubscribe(Link& link, mqtt::Unsubscribe const& packet) {
+    Session& session = *link.session;
+    mqtt::UnsubAck unsuback{.id = packet.id};
+    StoreTicket ticket = kNothingToWaitFor;
+    for (auto const& filter : packet.filters) {
+        auto reason = mqtt::ReasonCode::no_subscription_existed;
+        if (session.inbound_qos2.contains(packet.id) && link.is_v5()) {
+            reason = mqtt::ReasonCode::packet_identifier_in_use;
+        } else if (FilterNode const* node = index_.unsubscribe(filter, session.ref())) {
+            session.remove_subscription(node);
+            std::erase_if(session.replays,
+                          [&](auto const& replay) { return replay.filter == filter; });
+            if (session.is_kept()) ticket = store_.remove_subscription(session, filter);
+            reason = mqtt::ReasonCode::success;
+        }
+        unsuback.reasons.push_back(reason);
+    }
+    send(link, std::move(unsuback), ticket);
+}
+
+}  // namespace spoke::broker

@@ -1,0 +1,57 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/out_queue.hpp"
+#include "broker/core/timer_wheel.hpp"
+#include "broker/core/topic_aliases.hpp"
+#include "protocol/base/time.hpp"
+#include "protocol/packet/basics.hpp"
+#include "protocol/packet/reason_code.hpp"
+
+namespace spoke::broker {
+
+class Session;
+
+/// Where a connection stands, as the core sees it.
+enum class LinkState : std::uint8_t {
+    awaiting_connect,  // nothing accepted yet; the timer is the connect timeout
+    connected,         // belongs to a session
+    closing,  // nothing more is read or queued; what is queued goes out, then the connection closes
+};
+
+/// A network connection as the core sees it: what CONNECT and CONNACK agreed on, and the bytes
+/// still to be written. Owned by the net layer (its Connection derives from it) or a test; touched
+/// by one shard.
+class Link {
+public:
+    Link() = default;
+    Link(Link const&) = delete;
+    Link& operator=(Link const&) = delete;
+
+    [[nodiscard]] bool is_v5() const noexcept { return version == mqtt::Version::v5; }
+
+    OutQueue out{};
+    Session* session = nullptr;  // while connected; the session outlives its part of this
+    TimerNode timer{TimerKind::link, this};
+    SteadyTime last_packet{};  // when the last complete packet came [MQTT-3.1.2-22]
+    std::uint32_t maximum_packet_size = mqtt::kVariableByteIntegerMax + 5;  // the client's
+    std::uint32_t inbound_open =
+        0;  // QoS 2 publishes of this connection without PUBREL [MQTT-3.3.4-7]
+    std::uint16_t receive_maximum = 65'535;  // how many deliveries may be open towards the client
+    std::uint16_t keep_alive = 0;            // seconds, as it is enforced; 0 is off
+    mqtt::Version version = mqtt::Version::v3_1_1;
+    LinkState state = LinkState::awaiting_connect;
+    bool request_problem_information = true;
+    bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
+    bool linger_over = false;  // closing: the peer had its time to read the last packet
+    bool touched = false;      // is in the shard's list of links to flush
+    std::unique_ptr<InboundAliases> aliases_in{};    // made when the first alias comes
+    std::unique_ptr<OutboundAliases> aliases_out{};  // only if the client allows aliases
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,184 @@
+// How connections and sessions end, and what becomes of wills (3.1.2.5, 3.1.3.2.2, 3.14, 4.13).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "broker/core/send.hpp"
+#include "broker/core/shard_core.hpp"
+
+namespace spoke::broker {
+
+using mqtt::ReasonCode;
+
+void ShardCore::on_bad_bytes(Link& link, mqtt::DecodeError const& error) {
+    close_link(link, error.reason, error.rule);
+}
+
+void ShardCore::close_link(Link& link, ReasonCode reason, std::string_view why, Will will) {
+    if (link.state == LinkState::closing) return;
+    bool was_connected = link.state == LinkState::connected;
+    if (reason == ReasonCode::keep_alive_timeout) {
+        counters_.keep_alive_timeouts.add();
+    } else if (reason != ReasonCode::session_taken_over &&
+               reason != ReasonCode::server_shutting_down) {
+        counters_.protocol_errors.add();
+    }
+    log_end(link, fmt::format("{} ({})", name_of(reason), why));
+    if (was_connected) {
+        // The will goes out as part of this, before anything the same client id does next.
+        detach(link, will);
+        if (link.is_v5()) {  // 3.1.1 has no DISCONNECT from the server; before CONNACK there is
+                             // none either
+            mqtt::Disconnect disconnect;
+            disconnect.reason = reason;
+            disconnect.reason_string = std::string{why};
+            send(link, std::move(disconnect));
+        }
+    }
+    link.state = LinkState::closing;
+    link.timer.cancel();
+    touch(link);
+}
+
+void ShardCore::linger(Link& link, std::chrono::milliseconds time) {
+    wheel_.arm(link.timer, now_.steady + time);
+}
+
+void ShardCore::on_closed(Link& link) {
+    if (link.state == LinkState::connected) {
+        log_end(link, "connection lost");
+        detach(link, Will::publish);
+    }
+    link.state = LinkState::closing;
+    link.timer.cancel();
+    link.out.clear(segments_);
+    for (auto& ack : deferred_) {
+        if (ack.link == &link) ack.link = nullptr;
+    }
+}
+
+void ShardCore::log_end(Link const& link, std::string_view how) {
+    if (!port_.logs(LogLevel::info)) return;
+    if (link.session != nullptr) {
+        port_.log(LogLevel::info,
+                  fmt::format("{} '{}': {}", port_.peer_of(link), link.session->client_id(), how));
+    } else {
+        port_.log(LogLevel::info, fmt::format("{}: {}", port_.peer_of(link), how));
+    }
+}
+
+void ShardCore::detach(Link& link, Will will) {
+    Session& session = *link.session;
+    counters_.connections.subtract();
+    link.session = nullptr;
+    link.timer.cancel();
+    session.link = nullptr;
+    for (auto& ack : deferred_) {
+        if (ack.link == &link) ack.link = nullptr;
+    }
+    if (will == Will::discard) session.will.reset();
+    if (!session.is_kept()) return end_session(session);  // [MQTT-3.1.2-23]
+
+    auto now = now_.wall.time_since_epoch().count();
+    bool never = session.expiry_interval == mqtt::kSessionNeverExpires;
+    session.expires_at = never ? kNever : now + Deadline{session.expiry_interval} * 1000;
+    for (FilterNode const* node : session.subscriptions) {
+        if (SubscriptionIndex::is_shared(node)) index_.set_connected(node, session.ref(), false);
+    }
+    if (session.will) {
+        std::uint32_t delay = session.will->will_delay_interval.value_or(0);
+        if (delay == 0) {
+            publish_will(session);
+        } else {
+            session.will_at = std::min(now + Deadline{delay} * 1000, session.expires_at);
+        }
+    }
+    schedule(session);
+    store_session(session);
+}
+
+void ShardCore::store_session(Session& session) {
+    store_.put_session(session);
+    session.stored = true;
+}
+
+void ShardCore::schedule(Session& session) {
+    Deadline next = std::min(session.will_at, session.expires_at);
+    if (next == kNever) return session.timer.cancel();
+    auto wait = std::max<Deadline>(next - now_.wall.time_since_epoch().count(), 0);
+    wheel_.arm(session.timer, now_.steady + std::chrono::milliseconds{wait});
+}
+
+void ShardCore::end_session(Session& session) {
+    MQ_ASSERT(session.link == nullptr);
+    if (session.will) publish_will(session);  // [MQTT-3.1.2-8]: at the latest when the session ends
+    for (FilterNode const* node : session.subscriptions) index_.unsubscribe(node, session.ref());
+    std::erase(replaying_, &session);
+    counters_.dropped.session_ended.add(session.queue.size());
+    counters_.queued_bytes.subtract(session.queue_bytes);
+    counters_.sessions.subtract();
+    if (session.stored) store_.remove_session(session);
+    sessions_.remove(session);
+}
+
+void ShardCore::publish_will(Session& session) {
+    auto will = std::move(session.will);
+    session.will_at = kNever;
+    counters_.wills_published.add();
+    mqtt::Publish packet;
+    packet.topic = std::move(will->topic);
+    packet.payload = std::move(will->payload);
+    packet.qos = will->qos;
+    packet.retain = will->retain;
+    packet.properties = std::move(will->properties);
+    // Its expiry begins now, not at CONNECT.
+    Deadline deadline = kNever;
+    if (auto interval = packet.properties.message_expiry_interval) {
+        deadline = now_.wall.time_since_epoch().count() + Deadline{*interval} * 1000;
+    }
+    Publication publication(Message::make(packet, deadline));
+    publication.publisher = session.ref();
+    publication.has_publisher = true;
+    retain(publication);
+    route(publication, nullptr);
+}
+
+void ShardCore::on_link_timer(Link& link) {
+    if (link.state == LinkState::awaiting_connect) {
+        return close_link(link, ReasonCode::keep_alive_timeout, "no CONNECT in time");
+    }
+    if (link.state == LinkState::closing) {
+        link.linger_over = true;
+        return touch(link);
+    }
+    if (link.paused) link.last_packet = now_.steady;
+    auto deadline = link.last_packet + std::chrono::milliseconds{link.keep_alive * 1500LL};
+    if (deadline > now_.steady) return wheel_.arm(link.timer, deadline);
+    close_link(link, ReasonCode::keep_alive_timeout, "MQTT-3.1.2-22");
+}
+
+void ShardCore::on_session_timer(Session& session) {
+    if (session.link != nullptr) return;
+    auto now = now_.wall.time_since_epoch().count();
+    if (session.expires_at <= now) {
+        if (port_.logs(LogLevel::info)) {
+            port_.log(LogLevel::info, fmt::format("session of '{}' expired", session.client_id()));
+        }
+        return end_session(session);
+    }
+    if (session.will_at <= now) publish_will(session);
+    schedule(session);
+}
+
+void ShardCore::shut_down() {
+    sessions_.each([this](Session& session) {
+        if (session.link == nullptr) return;
+        shutting_down_.push_back(session.link);
+    });
+    for (Link* link : shutting_down_) {
+        close_link(*link, ReasonCode::server_shutting_down, "the broker is stopping");
+    }
+    shutting_down_.clear();
+}
+
+}  // namespace spoke::broker

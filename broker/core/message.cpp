@@ -1,0 +1,66 @@
+#include "broker/core/message.hpp"
+
+#include <algorithm>
+#include <new>
+
+#include "protocol/base/assert.hpp"
+#include "protocol/codec/encode.hpp"
+
+namespace spoke::broker {
+
+Message* Message::allocate(std::size_t topic_size, std::size_t properties_size,
+                           std::size_t payload_size) {
+    MQ_ASSERT(topic_size <= UINT16_MAX);
+    MQ_ASSERT(properties_size <= UINT32_MAX && payload_size <= UINT32_MAX);
+    auto size = sizeof(Message) + 2 + topic_size + properties_size + payload_size;
+    auto* message = new (::operator new(size)) Message;
+    message->topic_size_ = static_cast<std::uint16_t>(topic_size);
+    message->properties_size_ = static_cast<std::uint32_t>(properties_size);
+    message->payload_size_ = static_cast<std::uint32_t>(payload_size);
+    return message;
+}
+
+MessagePtr Message::make(mqtt::PublishView const& publish, std::string_view topic,
+                         Deadline deadline) {
+    auto* message = allocate(topic.size(), publish.forwarded_size, publish.payload.size());
+    message->deadline_ = deadline;
+    message->qos_ = publish.qos;
+    message->retain_ = publish.retain;
+    auto* out = const_cast<std::byte*>(message->data());
+    *out++ = static_cast<std::byte>(topic.size() >> 8);
+    *out++ = static_cast<std::byte>(topic.size());
+    auto name = as_bytes(topic);
+    out = std::copy(name.begin(), name.end(), out);
+    auto* payload = mqtt::copy_forwarded_properties(publish, out);
+    MQ_ASSERT(payload == out + publish.forwarded_size);
+    std::copy(publish.payload.begin(), publish.payload.end(), payload);
+    return MessagePtr::adopt(message);
+}
+
+MessagePtr Message::make(mqtt::Publish const& publish, Deadline deadline) {
+    // Only the codec knows how properties are written, so it writes a PUBLISH with nothing else in
+    // it.
+    mqtt::Publish bare{.topic = publish.topic, .properties = publish.properties};
+    Buffer frame;
+    mqtt::encode(bare, mqtt::Version::v5, frame);
+    auto view = mqtt::decode_publish(frame, mqtt::Version::v5, mqtt::Sender::server);
+    MQ_ASSERT(view.has_value());
+    view->payload = publish.payload;
+    view->qos = publish.qos;
+    view->retain = publish.retain;
+    return make(*view, publish.topic, deadline);
+}
+
+void MessagePtr::drop(Message* message) noexcept {
+    if (!message) return;
+    // Whoever holds the only reference need not pay for an atomic subtraction: nobody else can make
+    // a second one out of it.
+    if (message->references_.load(std::memory_order_acquire) != 1 &&
+        message->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
+        return;
+    }
+    message->~Message();
+    ::operator delete(message);
+}
+
+}  // namespace spoke::broker

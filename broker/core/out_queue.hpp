@@ -1,0 +1,118 @@
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "broker/core/message.hpp"
+#include "protocol/base/assert.hpp"
+#include "protocol/base/bytes.hpp"
+#include "protocol/packet/basics.hpp"
+
+namespace spoke::broker {
+
+/// A piece of what is to be written.
+struct Segment {
+    std::byte* data = nullptr;
+    std::uint32_t size = 0;
+    std::uint32_t spare = 0;  // room behind `data + size` in `block`
+    std::uint32_t expiry_offset =
+        0;  // of a timed packet: where its message expiry interval stands; 0: none
+    mqtt::PacketId packet_id{};            // of a timed packet
+    MessagePtr message{};                  // owner of a shared body, or a timed packet's message
+    std::unique_ptr<std::byte[]> block{};  // holds `data` after a spill
+    bool borrowed = false;                 // lies in an arena
+    bool timed = false;     // dropped if its message expires before its first byte is written
+    bool begun = false;     // some of it is written
+    bool has_body = false;  // the next segment belongs to the same packet
+};
+
+/// Segments come in blocks from a pool of the shard, so that an idle connection owns none.
+struct SegmentBlock {
+    static constexpr std::uint32_t kSegments = 8;
+    SegmentBlock* next = nullptr;
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    Segment segments[kSegments];
+};
+
+class SegmentPool {
+public:
+    SegmentPool() = default;
+    SegmentPool(SegmentPool const&) = delete;
+    SegmentPool& operator=(SegmentPool const&) = delete;
+    ~SegmentPool();
+    [[nodiscard]] SegmentBlock* take();
+    void give(SegmentBlock* block) noexcept;
+
+private:
+    SegmentBlock* free_ = nullptr;
+    std::size_t count_ = 0;
+};
+
+/// What a connection still has to write, in order. Bytes in the shard's arenas are borrowed and
+/// must be written or spilled before the arena is reset; bodies of large messages are shared;
+/// spilled bytes are its own. One thread: the shard's.
+class OutQueue {
+public:
+    OutQueue() = default;
+    OutQueue(OutQueue const&) = delete;
+    OutQueue& operator=(OutQueue const&) = delete;
+    ~OutQueue() { MQ_ASSERT(head_ == nullptr); }  // clear() needs the pool
+
+    [[nodiscard]] bool empty() const noexcept { return head_ == nullptr; }
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
+
+    /// Bytes in an arena of the shard. Joins the last segment if they lie right behind it.
+    void append_borrowed(SegmentPool& pool, std::span<std::byte> bytes);
+    /// The body of a packet whose header was appended before; shares the message.
+    void append_body(SegmentPool& pool, MessagePtr message, Bytes body);
+    /// What a timed packet (or its header, if a body follows) needs to know of itself.
+    struct Timed {
+        MessagePtr message{};  // null: not timed
+        std::uint32_t expiry_offset =
+            0;  // where its 4-byte message expiry interval stands; 0: nowhere
+        mqtt::PacketId id{};
+        bool has_body = false;
+    };
+    /// A packet in an arena that must not be written after its message expired.
+    void append_timed(SegmentPool& pool, std::span<std::byte> bytes, Timed timed);
+    /// A packet too large for the arena, timed or not.
+    void append_owned(SegmentPool& pool, std::unique_ptr<std::byte[]> block, std::size_t size,
+                      Timed timed);
+
+    /// Right before a write: drops timed packets whose time has passed and of which no byte was
+    /// written, and brings the message expiry interval of the others up to date [MQTT-3.3.2-6].
+    /// Appends the packet ids of the dropped ones (0 for QoS 0).
+    void settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped);
+    [[nodiscard]] bool has_timed() const noexcept { return timed_ > 0; }
+
+    /// Fills `pieces` from the front; gives how many.
+    [[nodiscard]] std::size_t gather(std::span<iovec> pieces) const noexcept;
+    /// The first `size` bytes are written.
+    void consume(SegmentPool& pool, std::uint64_t size) noexcept;
+    /// Copies all that is borrowed, so that the arenas may be reset.
+    void spill();
+    void clear(SegmentPool& pool) noexcept;
+
+private:
+    Segment& append(SegmentPool& pool);
+    template <class Visit>
+    void each(Visit&& visit) const {
+        for (SegmentBlock* block = head_; block != nullptr; block = block->next) {
+            for (std::uint32_t i = block->begin; i < block->end; ++i) visit(block->segments[i]);
+        }
+    }
+
+    SegmentBlock* head_ = nullptr;
+    SegmentBlock* tail_ = nullptr;
+    SegmentBlock* spilled_to_ = nullptr;  // nothing in front of it is borrowed
+    std::uint64_t bytes_ = 0;
+    std::uint32_t timed_ = 0;
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,157 @@
+#include "broker/core/outbound_window.hpp"
+
+#include <algorithm>
+
+#include "protocol/base/assert.hpp"
+
+namespace spoke::broker {
+
+namespace {
+
+/// Steps from `from` to `to` on the circle of ids 1..65535.
+std::uint32_t distance(mqtt::PacketId from, mqtt::PacketId to) noexcept {
+    return (to.value + 65'535U - from.value) % 65'535U;
+}
+
+}  // namespace
+
+mqtt::PacketId OutboundWindow::next_id() noexcept {
+    MQ_ASSERT(open_ < 65'535);
+    for (;;) {
+        last_id_ = last_id_ == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(last_id_ + 1);
+        mqtt::PacketId id{last_id_};
+        // Ids are given in rising order, so one behind the last of the ring is free unless they
+        // went full circle.
+        if (ring_.empty()) return id;
+        bool behind = distance(ring_.front().id, id) > distance(ring_.front().id, ring_.back().id);
+        if (behind && ring_.size() <= distance(ring_.front().id, id)) return id;
+        if (find(id) == nullptr) return id;
+    }
+}
+
+Outbound& OutboundWindow::open(mqtt::PacketId id, Delivery delivery) {
+    if (ring_.size() > 2 * open_ + 64)
+        compact();  // one that is never acknowledged holds up the front
+    ++open_;
+    auto state = delivery.qos == mqtt::Qos::at_least_once ? OutboundState::awaiting_puback
+                                                          : OutboundState::awaiting_pubrec;
+    return ring_.push_back(
+        {.delivery = std::move(delivery), .id = id, .state = state, .sent = true});
+}
+
+Outbound* OutboundWindow::find(mqtt::PacketId id) noexcept {
+    if (ring_.empty()) return nullptr;
+    // Ids rise from the front with few gaps: the id is at its distance or shortly in front of it.
+    std::uint32_t guess = std::min(distance(ring_.front().id, id), ring_.size() - 1);
+    for (std::uint32_t i = guess + 1; i-- > 0;) {
+        if (ring_[i].id == id && ring_[i].state != OutboundState::settled) return &ring_[i];
+        if (guess - i > 8) break;
+    }
+    for (std::uint32_t i = 0; i < ring_.size(); ++i) {
+        if (ring_[i].id == id && ring_[i].state != OutboundState::settled) return &ring_[i];
+    }
+    return nullptr;
+}
+
+OutboundWindow::Answer OutboundWindow::settle(Outbound& outbound) noexcept {
+    if (!outbound.sent && outbound.state != OutboundState::awaiting_pubcomp) --unsent_;
+    outbound.delivery = Delivery{};
+    outbound.state = OutboundState::settled;
+    --open_;
+    drop_settled_front();
+    return Answer::settled;
+}
+
+void OutboundWindow::drop_settled_front() noexcept {
+    while (!ring_.empty() && ring_.front().state == OutboundState::settled) {
+        ring_.pop_front();
+        if (resume_from_ > 0) --resume_from_;
+    }
+}
+
+OutboundWindow::Answer OutboundWindow::on_puback(mqtt::PacketId id) noexcept {
+    Outbound* outbound = find(id);
+    if (outbound == nullptr) return Answer::unknown;
+    if (outbound->state != OutboundState::awaiting_puback) return Answer::wrong_exchange;
+    return settle(*outbound);
+}
+
+OutboundWindow::Answer OutboundWindow::on_pubrec(mqtt::PacketId id, bool is_error) noexcept {
+    Outbound* outbound = find(id);
+    if (outbound == nullptr) return Answer::unknown;
+    if (outbound->state == OutboundState::awaiting_puback) return Answer::wrong_exchange;
+    if (outbound->state == OutboundState::awaiting_pubcomp) return Answer::released;
+    if (is_error) return settle(*outbound);
+    if (!outbound->sent) --unsent_;
+    outbound->delivery.message = nullptr;  // it is never sent again [MQTT-4.3.3-6]
+    outbound->state = OutboundState::awaiting_pubcomp;
+    outbound->released = ++releases_;
+    return Answer::released;
+}
+
+OutboundWindow::Answer OutboundWindow::on_pubcomp(mqtt::PacketId id) noexcept {
+    Outbound* outbound = find(id);
+    if (outbound == nullptr) return Answer::unknown;
+    if (outbound->state == OutboundState::awaiting_puback) return Answer::wrong_exchange;
+    if (outbound->state == OutboundState::awaiting_pubrec) return Answer::unknown;
+    return settle(*outbound);
+}
+
+void OutboundWindow::compact() {
+    Ring<Outbound> kept;
+    for (std::uint32_t i = 0; i < ring_.size(); ++i) {
+        if (ring_[i].state != OutboundState::settled) kept.push_back(std::move(ring_[i]));
+    }
+    ring_ = std::move(kept);
+    resume_from_ = 0;
+}
+
+void OutboundWindow::forget(mqtt::PacketId id) noexcept {
+    if (Outbound* outbound = find(id)) settle(*outbound);
+}
+
+void OutboundWindow::begin_resume() {
+    Ring<Outbound> kept;
+    open_ = unsent_ = resume_from_ = 0;
+    for (std::uint32_t i = 0; i < ring_.size(); ++i) {
+        Outbound& outbound = ring_[i];
+        bool release = outbound.state == OutboundState::awaiting_pubcomp;
+        if (outbound.state == OutboundState::settled || (!release && !outbound.delivery.message))
+            continue;
+        outbound.sent = false;
+        ++open_;
+        if (!release) ++unsent_;
+        kept.push_back(std::move(outbound));
+    }
+    ring_ = std::move(kept);
+}
+
+std::vector<mqtt::PacketId> OutboundWindow::releases() const {
+    std::vector<Outbound const*> waiting;
+    each_open([&](Outbound const& outbound) {
+        if (outbound.state == OutboundState::awaiting_pubcomp) waiting.push_back(&outbound);
+    });
+    std::ranges::sort(waiting, {}, &Outbound::released);
+    std::vector<mqtt::PacketId> ids;
+    for (Outbound const* outbound : waiting) ids.push_back(outbound->id);
+    return ids;
+}
+
+Outbound* OutboundWindow::next_unsent() noexcept {
+    if (unsent_ == 0) return nullptr;
+    for (; resume_from_ < ring_.size(); ++resume_from_) {
+        Outbound& outbound = ring_[resume_from_];
+        bool publish = outbound.state == OutboundState::awaiting_puback ||
+                       outbound.state == OutboundState::awaiting_pubrec;
+        if (publish && !outbound.sent) return &outbound;
+    }
+    return nullptr;
+}
+
+void OutboundWindow::mark_sent(Outbound& outbound) noexcept {
+    MQ_ASSERT(!outbound.sent && unsent_ > 0);
+    outbound.sent = true;
+    --unsent_;
+}
+
+}  // namespace spoke::broker

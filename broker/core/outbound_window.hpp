@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "broker/core/delivery.hpp"
+#include "broker/core/ring.hpp"
+#include "protocol/packet/basics.hpp"
+
+namespace spoke::broker {
+
+/// Where a QoS 1 or 2 delivery stands.
+enum class OutboundState : std::uint8_t {
+    settled,           // done; kept only until those in front of it are
+    awaiting_puback,   // QoS 1
+    awaiting_pubrec,   // QoS 2
+    awaiting_pubcomp,  // QoS 2, PUBREL is due
+};
+
+struct Outbound {
+    Delivery
+        delivery{};  // no message if the session ends with its connection: it is never sent again
+    mqtt::PacketId id{};
+    OutboundState state = OutboundState::settled;
+    bool sent = false;           // on this connection
+    std::uint32_t released = 0;  // order of its PUBREC among others
+};
+
+/// The QoS 1 and 2 deliveries of a session that are not settled, in the order of their first
+/// sending; packet ids of the server's side (MQTT 5, 2.2.1, 4.3, 4.6). Pure state: says what may be
+/// sent, sends nothing.
+class OutboundWindow {
+public:
+    /// A free packet id, never 0 and never one in use [MQTT-2.2.1-4]. At most 65534 may be open.
+    [[nodiscard]] mqtt::PacketId next_id() noexcept;
+    Outbound& open(mqtt::PacketId id, Delivery delivery);
+
+    /// Open ones; all count against the receive maximum from their sending on [MQTT-3.3.4-9].
+    [[nodiscard]] std::uint32_t open_count() const noexcept { return open_; }
+    [[nodiscard]] bool empty() const noexcept { return open_ == 0; }
+
+    enum class Answer {
+        settled,         // that is done, its id is free
+        released,        // PUBREC taken: PUBREL is due
+        unknown,         // no such id
+        wrong_exchange,  // PUBACK for QoS 2, PUBREC for QoS 1
+    };
+    [[nodiscard]] Answer on_puback(mqtt::PacketId id) noexcept;
+    /// `is_error`: reason >= 0x80, which settles it [MQTT-4.4.0-2].
+    [[nodiscard]] Answer on_pubrec(mqtt::PacketId id, bool is_error) noexcept;
+    [[nodiscard]] Answer on_pubcomp(mqtt::PacketId id) noexcept;
+    /// Gives up one that was never written.
+    void forget(mqtt::PacketId id) noexcept;
+
+    /// A new connection: nothing is sent on it yet. Drops what has no message to send again.
+    void begin_resume();
+    /// Ids that wait for PUBCOMP, in the order of their PUBRECs [MQTT-4.6.0-4].
+    [[nodiscard]] std::vector<mqtt::PacketId> releases() const;
+    /// The next PUBLISH to send again, in the order of the first sends [MQTT-4.6.0-1], or nullptr.
+    [[nodiscard]] Outbound* next_unsent() noexcept;
+    [[nodiscard]] std::uint32_t unsent_count() const noexcept { return unsent_; }
+    void mark_sent(Outbound& outbound) noexcept;
+
+    template <class Visit>
+    void each_open(Visit&& visit) const {
+        for (std::uint32_t i = 0; i < ring_.size(); ++i) {
+            if (ring_[i].state != OutboundState::settled) visit(ring_[i]);
+        }
+    }
+
+private:
+    [[nodiscard]] Outbound* find(mqtt::PacketId id) noexcept;
+    Answer settle(Outbound& outbound) noexcept;
+    void drop_settled_front() noexcept;
+    void compact();
+
+    Ring<Outbound> ring_;
+    std::uint32_t open_ = 0;
+    std::uint32_t unsent_ = 0;       // counted from begin_resume()
+    std::uint32_t resume_from_ = 0;  // no unsent one stands in front of this index
+    std::uint32_t releases_ = 0;
+    std::uint16_t last_id_ = 0;
+};
+
+}  // namespace spoke::broker

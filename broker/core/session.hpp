@@ -1,0 +1,118 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/core/delivery.hpp"
+#include "broker/core/outbound_window.hpp"
+#include "broker/core/ring.hpp"
+#include "broker/core/session_ref.hpp"
+#include "broker/core/timer_wheel.hpp"
+#include "protocol/base/time.hpp"
+#include "protocol/packet/basics.hpp"
+#include "protocol/packet/will.hpp"
+
+namespace spoke::broker {
+
+class FilterNode;
+class Link;
+
+/// Retained messages that are still to be sent for a new subscription, read in slices.
+struct RetainedReplay {
+    std::string filter;
+    std::string cursor{};  // where the next slice begins
+    std::uint32_t identifier = 0;
+    mqtt::Qos qos = mqtt::Qos::at_most_once;
+};
+
+/// Ids of QoS 2 publishes which the client has not released [MQTT-4.3.3-10]. Small, kept sorted.
+class InboundQos2 {
+public:
+    [[nodiscard]] bool contains(mqtt::PacketId id) const noexcept {
+        return std::binary_search(ids_.begin(), ids_.end(), id);
+    }
+    void insert(mqtt::PacketId id) {
+        ids_.insert(std::lower_bound(ids_.begin(), ids_.end(), id), id);
+    }
+    bool erase(mqtt::PacketId id) noexcept {
+        auto found = std::lower_bound(ids_.begin(), ids_.end(), id);
+        if (found == ids_.end() || *found != id) return false;
+        ids_.erase(found);
+        return true;
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return ids_.size(); }
+
+private:
+    std::vector<mqtt::PacketId> ids_;
+};
+
+/// The state a client has at the broker (MQTT 5, 4.1): subscriptions, deliveries under way and
+/// waiting, ids of unfinished QoS 2 publishes, the will. Owned by its shard's SessionTable and
+/// touched by that shard alone. Plain state with its invariants; what happens to it is decided in
+/// `handle/`.
+class Session {
+public:
+    explicit Session(std::string client_id) : client_id_(std::move(client_id)) {}
+    Session(Session const&) = delete;
+    Session& operator=(Session const&) = delete;
+
+    [[nodiscard]] std::string const& client_id() const noexcept { return client_id_; }
+    [[nodiscard]] SessionRef ref() const noexcept { return ref_; }
+    [[nodiscard]] bool is_connected() const noexcept { return link != nullptr; }
+    /// Whether it outlives its connection, so that what is sent must be kept for sending again.
+    [[nodiscard]] bool is_kept() const noexcept { return expiry_interval > 0; }
+    /// Whether its time without connection is over at `now`.
+    [[nodiscard]] bool has_expired(WallTime now) const noexcept {
+        return link == nullptr && expires_at <= now.time_since_epoch().count();
+    }
+
+    /// Queues a QoS 1 or 2 delivery behind the others.
+    void enqueue(Delivery delivery) {
+        queue_bytes += delivery.message->footprint();
+        queue.push_back(std::move(delivery));
+    }
+    [[nodiscard]] Delivery dequeue() noexcept {
+        Delivery delivery = std::move(queue.front());
+        queue.pop_front();
+        queue_bytes -= delivery.message->footprint();
+        return delivery;
+    }
+
+    bool add_subscription(FilterNode const* node) {
+        auto place = std::lower_bound(subscriptions.begin(), subscriptions.end(), node);
+        if (place != subscriptions.end() && *place == node) return false;
+        subscriptions.insert(place, node);
+        return true;
+    }
+    void remove_subscription(FilterNode const* node) noexcept {
+        auto place = std::lower_bound(subscriptions.begin(), subscriptions.end(), node);
+        if (place != subscriptions.end() && *place == node) subscriptions.erase(place);
+    }
+
+    Link* link = nullptr;  // the connection it has now; outlives its part of this
+    TimerNode timer{TimerKind::session, this};  // armed while not connected: will delay or expiry
+    std::uint32_t expiry_interval = 0;          // seconds
+    Deadline expires_at = kNever;               // while not connected
+    OutboundWindow window{};
+    Ring<Delivery> queue{};  // QoS 1 and 2 which have no packet id yet
+    std::uint64_t queue_bytes = 0;
+    std::vector<FilterNode const*> subscriptions{};  // sorted
+    InboundQos2 inbound_qos2{};
+    std::unique_ptr<mqtt::Will> will{};
+    Deadline will_at = kNever;  // when a delayed will is due; only while not connected
+    std::vector<RetainedReplay> replays{};
+    bool overflow_logged = false;  // since the queue was last empty
+    bool stored = false;           // the store knows it
+    bool replaying = false;        // is in the shard's list of sessions with replays
+
+private:
+    friend class SessionTable;
+    std::string client_id_;
+    SessionRef ref_{};
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,255 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/arena.hpp"
+#include "broker/core/counters.hpp"
+#include "broker/core/link.hpp"
+#include "broker/core/packet_writer.hpp"
+#include "broker/core/ports/session_store.hpp"
+#include "broker/core/ports/shard_port.hpp"
+#include "broker/core/publication.hpp"
+#include "broker/core/retained.hpp"
+#include "broker/core/session_table.hpp"
+#include "broker/core/settings.hpp"
+#include "broker/core/shard_batch.hpp"
+#include "broker/core/subscription_index.hpp"
+#include "broker/core/timer_wheel.hpp"
+#include "protocol/codec/decode.hpp"
+#include "protocol/codec/framing.hpp"
+#include "protocol/packet/packet.hpp"
+
+namespace spoke::broker {
+
+/// A CONNECT that passed all checks that need no session, on its way to its session's home shard.
+struct CheckedConnect {
+    mqtt::Connect packet;
+    bool id_assigned = false;  // the client sent none [MQTT-3.1.3-6]
+};
+
+/// The home shard of a client id.
+[[nodiscard]] std::uint8_t home_shard(std::string_view client_id,
+                                      std::uint8_t shard_count) noexcept;
+
+/// The rules of MQTT for the sessions and links of one shard. Knows no socket and reads no clock:
+/// bytes and time come in, effects are bytes in the out-queues of links and their state. One file
+/// in `handle/` per incoming packet. One thread: the shard's.
+class ShardCore {
+public:
+    struct Wiring {
+        SubscriptionIndex& index;    // shared by all shards
+        RetainedMessages& retained;  // shared by all shards
+        SessionStore& store;         // shared by all shards
+        ShardPort& port;             // the loop that runs this core
+        std::uint8_t shard = 0;
+        std::uint8_t shard_count = 1;
+        std::uint64_t seed = 0;  // for assigned client ids
+    };
+    ShardCore(CoreSettings const& settings, Wiring const& wiring, Now start);
+    ~ShardCore();
+    ShardCore(ShardCore const&) = delete;
+    ShardCore& operator=(ShardCore const&) = delete;
+
+    // --- the loop calls these ---
+
+    /// The time of this turn; every check of this turn uses it.
+    void begin_turn(Now now) noexcept { now_ = now; }
+    /// Timers, then slices of work that was put off.
+    void on_timers();
+    /// Whether a slice of work is waiting, so that the loop must not sleep.
+    [[nodiscard]] bool has_work() const noexcept { return !replaying_.empty(); }
+    [[nodiscard]] std::chrono::milliseconds until_next_timer() const noexcept {
+        return wheel_.until_next(now_.steady);
+    }
+
+    /// A new network connection: from here its CONNECT must come within `connect_timeout`.
+    void on_accepted(Link& link, std::chrono::milliseconds connect_timeout);
+    /// Checks the first packet of a link, on the shard that accepted it. Nothing: the link was
+    /// refused, with CONNACK where the version has one for it, and closes.
+    [[nodiscard]] std::optional<CheckedConnect> check_connect(Link& link, Bytes frame);
+    /// Opens or resumes the session, on its home shard.
+    void on_connect(Link& link, CheckedConnect connect);
+    /// A link that has not connected leaves this shard for another.
+    void forget(Link& link) noexcept { link.timer.cancel(); }
+
+    /// One whole packet of a connected link. `frame` lies in the shard's memory and may be changed;
+    /// what is queued for others may point into it until the next flush.
+    void on_packet(Link& link, std::span<std::byte> frame);
+    /// The link sent what is not MQTT: tells it, if its version can be told, and closes it.
+    void on_bad_bytes(Link& link, mqtt::DecodeError const& error);
+    /// The network connection is gone; the link is not used again.
+    void on_closed(Link& link);
+    /// The last packet of a closing link is written: for so long the peer may take to read it, then
+    /// `linger_over` is set and the link touched.
+    void linger(Link& link, std::chrono::milliseconds time);
+    /// Right before a write: what has expired is taken out.
+    void before_write(Link& link);
+    /// The socket has taken what was queued: what waits in the session goes on.
+    void on_drained(Link& link);
+
+    /// Messages which another shard routed to sessions of this one.
+    void on_batch(ShardBatch& batch);
+    /// What this shard has for another; the loop takes it at the end of a turn.
+    [[nodiscard]] ShardBatch& batch_for(std::uint8_t shard) noexcept { return batches_[shard]; }
+    /// Puts the link among those that are flushed and looked after at the end of the turn.
+    void touch(Link& link) {
+        if (link.touched) return;
+        link.touched = true;
+        touched_.push_back(&link);
+    }
+    /// The links with something new to write or to close; the loop takes the list over.
+    [[nodiscard]] std::vector<Link*>& touched() noexcept { return touched_; }
+
+    /// Everything up to `ticket` is on disk: acknowledgements that waited for it leave.
+    void on_durable(StoreTicket ticket);
+    /// Closes every link, MQTT 5 clients being told 0x8B.
+    void shut_down();
+
+    [[nodiscard]] Counters& counters() noexcept { return counters_; }
+    [[nodiscard]] Counters const& counters() const noexcept { return counters_; }
+    [[nodiscard]] SegmentPool& segments() noexcept { return segments_; }
+    [[nodiscard]] PacketWriter& writer() noexcept { return writer_; }
+    [[nodiscard]] SessionTable const& sessions() const noexcept { return sessions_; }
+
+private:
+    struct Grant {  // what the matching subscriptions of one session make of a message
+        mqtt::Qos qos;
+        bool retain;
+    };
+    struct Hit {  // one matching subscription, while overlapping ones are merged
+        SessionRef session;
+        std::uint32_t identifier;
+        mqtt::Qos qos;
+        bool retain_as_published;
+    };
+    struct Refusal {
+        mqtt::ReasonCode reason;
+        std::string_view text;
+    };
+
+    // handle/connect.cpp
+    [[nodiscard]] std::optional<Refusal> judge_connect(mqtt::Connect& connect, bool& id_assigned);
+    void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
+    [[nodiscard]] std::string new_client_id();
+    void take_over(Session& session, mqtt::Connect const& connect);
+    void accept(Link& link, Session& session, CheckedConnect const& connect, bool session_present);
+    void resume(Session& session);
+
+    // handle/publish.cpp
+    void handle_publish(Link& link, std::span<std::byte> frame);
+    [[nodiscard]] std::optional<std::string_view> resolve_alias(Link& link,
+                                                                mqtt::PublishView const& view);
+    [[nodiscard]] bool may_publish(Link& link, mqtt::PublishView const& view);
+    void acknowledge(Link& link, mqtt::PublishView const& view, mqtt::ReasonCode reason,
+                     StoreTicket ticket);
+
+    // handle/puback.cpp, pubrec.cpp, pubrel.cpp, pubcomp.cpp
+    void handle_puback(Link& link, mqtt::PubAck const& packet);
+    void handle_pubrec(Link& link, mqtt::PubRec const& packet);
+    void handle_pubrel(Link& link, mqtt::PubRel const& packet);
+    void handle_pubcomp(Link& link, mqtt::PubComp const& packet);
+
+    // handle/subscribe.cpp, unsubscribe.cpp
+    void handle_subscribe(Link& link, mqtt::Subscribe const& packet);
+    [[nodiscard]] mqtt::ReasonCode judge_filter(std::string_view filter) const;
+    [[nodiscard]] mqtt::ReasonCode subscribe(Session& session, mqtt::Subscribe const& packet,
+                                             mqtt::Subscription const& wanted, StoreTicket& ticket,
+                                             std::vector<RetainedReplay>& replays);
+    void handle_unsubscribe(Link& link, mqtt::Unsubscribe const& packet);
+
+    // handle/disconnect.cpp
+    void handle_disconnect(Link& link, mqtt::Disconnect const& packet);
+
+    // acks.cpp
+    struct DeferredAck {
+        StoreTicket ticket;
+        Link* link;
+        Buffer packet;
+    };
+    template <class Packet>
+    void send(Link& link, Packet packet, StoreTicket ticket = kNothingToWaitFor);
+    void send_ack(Link& link, mqtt::PacketType type, mqtt::PacketId id, mqtt::ReasonCode reason,
+                  StoreTicket ticket, std::string_view why = {});
+
+    // link_end.cpp: how links and sessions end
+    enum class Will : bool { discard, publish };
+    void close_link(Link& link, mqtt::ReasonCode reason, std::string_view why,
+                    Will will = Will::publish);
+    void log_end(Link const& link, std::string_view how);
+    void store_session(Session& session);
+    void detach(Link& link, Will will);
+    void end_session(Session& session);
+    void publish_will(Session& session);
+    void schedule(Session& session);
+    void on_link_timer(Link& link);
+    void on_session_timer(Session& session);
+
+    // router.cpp
+    /// Hands the message to every receiver; gives how many there are.
+    std::uint32_t route(Publication& publication, StoreTicket* ticket);
+    std::uint32_t route_merged(Publication& publication);
+    [[nodiscard]] static bool is_own(Publication const& publication,
+                                     Subscriber const& subscriber) noexcept;
+    void dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids);
+    /// Takes over what PUBLISH with RETAIN asks for, before routing.
+    void retain(Publication& publication);
+    void note_ticket(StoreTicket ticket) noexcept;
+
+    // deliver.cpp
+    void deliver(Session& session, Publication& publication, Grant grant, SubscriptionIds ids);
+    void deliver_qos0(Session& session, Publication& publication, bool retain,
+                      SubscriptionIds const& ids);
+    /// First sending of a QoS 1 or 2 delivery, whose message may not be made yet.
+    enum class Origin : bool { routed, queued };
+    void send_new(Session& session, Publication& publication, Delivery delivery, Origin origin);
+    void send_again(Session& session, Outbound& outbound);
+    void enqueue(Session& session, Publication& publication, Delivery delivery);
+    [[nodiscard]] bool has_room(Link& link);
+    [[nodiscard]] bool window_is_open(Session const& session) const noexcept;
+    /// Sends again what must be, then what is queued, as far as window and socket allow.
+    void pump(Session& session);
+    void start_replay(Session& session, RetainedReplay replay);
+    /// One slice of retained messages for a new subscription; false when all are sent or must wait.
+    bool replay_slice(Session& session);
+    void on_replays();
+
+    CoreSettings settings_;
+    SubscriptionIndex& index_;
+    RetainedMessages& retained_;
+    SessionStore& store_;
+    ShardPort& port_;
+    std::uint8_t shard_;
+    std::uint8_t shard_count_;
+    Now now_;
+    Counters counters_;
+    SegmentPool segments_;
+    PacketWriter writer_;
+    TimerWheel wheel_;
+    SessionTable sessions_;
+    std::mt19937_64 random_;
+    std::vector<Link*> touched_;
+    std::vector<ShardBatch> batches_;
+    std::vector<Session*> replaying_;
+    std::vector<DeferredAck> deferred_;
+    StoreTicket durable_{};
+    StoreTicket* route_ticket_ = nullptr;  // while route() runs: what its acknowledgement waits for
+    SteadyTime retained_full_logged_{};
+    std::uint64_t turn_ = 0;
+    // Scratch, kept to save allocations
+    Matches matches_;
+    std::vector<Hit> hits_;
+    std::vector<std::uint32_t> identifiers_;
+    std::vector<mqtt::PacketId> expired_ids_;
+    std::vector<MessagePtr> slice_;
+    std::vector<Link*> shutting_down_;
+    Buffer packet_;
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "broker/core/link.hpp"
+#include "broker/net/poller.hpp"
+#include "broker/net/transport.hpp"
+#include "protocol/base/bytes.hpp"
+
+namespace spoke::broker {
+
+class Shard;
+class Listener;
+
+/// One network connection: the core's Link and the descriptor it stands for. Owned by the shard it
+/// is on; while idle it owns no buffer.
+class Connection final : public Link, public Pollable {
+public:
+    Connection(std::unique_ptr<Transport> transport, Listener& listener);
+    ~Connection() override;
+
+    void on_ready(std::uint32_t events) override;
+    /// "127.0.0.1:51112", asked of the kernel.
+    [[nodiscard]] std::string peer() const;
+
+    std::unique_ptr<Transport> transport;
+    Listener& listener;         // outlives all its connections
+    Shard* shard = nullptr;     // the one it is on
+    std::size_t index = 0;      // its place in that shard's list
+    Buffer partial{};           // what came of a packet that is not whole yet
+    std::uint64_t backlog = 0;  // bytes of the out-queue that the shard's counter holds
+    std::uint32_t watched = 0;  // events asked of the poller
+    bool wants_write = false;   // the socket was full: write when it is ready
+    bool broken = false;        // a write failed: nothing more goes out
+    bool lingers = false;       // closing, and the time for that runs
+    bool half_closed = false;   // closing: all is written, waits for the peer's end
+    bool dead = false;          // closed; freed at the end of the turn
+};
+
+}  // namespace spoke::broker

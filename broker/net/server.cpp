@@ -1,0 +1,94 @@
+#include "broker/net/server.hpp"
+
+#include <functional>
+#include <random>
+#include <thread>
+
+#include "broker/core/reclaimer.hpp"
+#include "broker/core/subscription_index.hpp"
+#include "broker/net/listener.hpp"
+#include "broker/net/shard.hpp"
+
+namespace spoke::broker {
+
+/// Everything with a lifetime, in the order it is made.
+class Server::Parts final : public Neighbours {
+public:
+    Parts(NetSettings const& net_settings, CoreSettings const& core,
+          RetainedMessages::Limits const& limits, SessionStore& store)
+        : net(net_settings),
+          reclaimer(net.shards),
+          index(reclaimer),
+          retained(reclaimer, limits),
+          mailboxes(std::size_t{net.shards} * net.shards) {
+        for (auto const& settings : net.listeners) {
+            listeners.push_back(std::make_unique<Listener>(settings));
+        }
+        std::random_device seed;
+        for (std::uint8_t i = 0; i < net.shards; ++i) {
+            Shard::Wiring wiring{
+                *this, reclaimer, index, retained, store, listeners, core.memory_watermark_bytes};
+            shards.push_back(std::make_unique<Shard>(net, core, wiring, i,
+                                                     std::uint64_t{seed()} << 32 | seed()));
+        }
+    }
+
+    Mailbox& mailbox(std::uint8_t from, std::uint8_t to) override {
+        return mailboxes[std::size_t{from} * net.shards + to];
+    }
+    void wake(std::uint8_t shard) override { shards[shard]->wake(); }
+    [[nodiscard]] std::uint64_t queued_bytes() const noexcept override {
+        std::uint64_t sum = 0;
+        for (auto const& shard : shards) sum += shard->counters().queued_bytes.read();
+        return sum;
+    }
+
+    NetSettings net;
+    Reclaimer reclaimer;
+    SubscriptionIndex index;
+    RetainedMessages retained;
+    std::vector<std::unique_ptr<Listener>> listeners;
+    std::vector<Mailbox> mailboxes;
+    std::vector<std::unique_ptr<Shard>> shards;
+    std::vector<std::thread> threads;
+};
+
+Server::Server(NetSettings const& net, CoreSettings const& core,
+               RetainedMessages::Limits const& retained, SessionStore& store)
+    : parts_(std::make_unique<Parts>(net, core, retained, store)) {}
+
+Server::~Server() {
+    if (!parts_->threads.empty()) stop(std::chrono::milliseconds{0});
+}
+
+void Server::start() {
+    for (auto const& shard : parts_->shards) {
+        parts_->threads.emplace_back([&shard] { shard->run(); });
+    }
+}
+
+void Server::stop(std::chrono::milliseconds time) {
+    for (std::uint8_t i = 0; i < parts_->net.shards; ++i) {
+        auto mail = std::make_unique<Mail>();
+        Shard& shard = *parts_->shards[i];
+        mail->tasks.emplace_back([&shard, time] { shard.shut_down(time); });
+        parts_->mailbox(i, i).put(std::move(mail));
+        shard.wake();
+    }
+    for (auto& thread : parts_->threads) thread.join();
+    parts_->threads.clear();
+}
+
+std::vector<std::string> Server::addresses() const {
+    std::vector<std::string> names;
+    for (auto const& listener : parts_->listeners) names.push_back(listener->name());
+    return names;
+}
+
+std::vector<std::uint16_t> Server::ports() const {
+    std::vector<std::uint16_t> ports;
+    for (auto const& listener : parts_->listeners) ports.push_back(listener->port());
+    return ports;
+}
+
+}  // namespace spoke::broker

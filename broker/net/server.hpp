@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "broker/core/ports/session_store.hpp"
+#include "broker/core/retained.hpp"
+#include "broker/core/settings.hpp"
+#include "broker/net/settings.hpp"
+
+namespace spoke::broker {
+
+/// The running broker: listeners, shards with a thread each, and what they share.
+class Server {
+public:
+    /// Binds all listeners. Throws std::runtime_error with one line that says which address and
+    /// why.
+    Server(NetSettings const& net, CoreSettings const& core,
+           RetainedMessages::Limits const& retained, SessionStore& store);
+    ~Server();
+    Server(Server const&) = delete;
+    Server& operator=(Server const&) = delete;
+
+    /// Starts the threads; from here on connections are served.
+    void start();
+    /// Stops accepting, tells MQTT 5 clients 0x8B, writes what they still take, at most for `time`;
+    /// then returns with all threads ended.
+    void stop(std::chrono::milliseconds time);
+
+    /// "127.0.0.1:1883", in the order of the settings, with the port that was bound.
+    [[nodiscard]] std::vector<std::string> addresses() const;
+    [[nodiscard]] std::vector<std::uint16_t> ports() const;
+
+private:
+    class Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,345 @@
+#include "broker/net/shard.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "broker/net/transport_tcp.hpp"
+
+namespace spoke::broker {
+
+namespace {
+
+/// Memory for what one turn reads; several connections share it.
+constexpr std::size_t kInputSize = 512 * 1024;
+/// Turns one after the other before Asio gets to run what else was posted.
+constexpr int kTurnsMax = 64;
+
+spdlog::level::level_enum level_of(LogLevel level) noexcept {
+    switch (level) {
+        case LogLevel::trace:
+            return spdlog::level::trace;
+        case LogLevel::debug:
+            return spdlog::level::debug;
+        case LogLevel::info:
+            return spdlog::level::info;
+        case LogLevel::warning:
+            return spdlog::level::warn;
+        case LogLevel::error:
+            return spdlog::level::err;
+    }
+    return spdlog::level::info;
+}
+
+}  // namespace
+
+struct Shard::ListenerWatch final : Pollable {
+    ListenerWatch(Shard& owner, Listener& watched) : shard(owner), listener(watched) {}
+    void on_ready(std::uint32_t) override { shard.accept_from(listener); }
+    Shard& shard;
+    Listener& listener;
+};
+
+struct Shard::WakeWatch final : Pollable {
+    explicit WakeWatch(Shard& owner) : shard(owner) {}
+    void on_ready(std::uint32_t) override { shard.on_woken(); }
+    Shard& shard;
+};
+
+Shard::Shard(NetSettings const& settings, CoreSettings const& core_settings, Wiring const& wiring,
+             std::uint8_t index, std::uint64_t seed)
+    : settings_(settings),
+      wiring_(wiring),
+      index_(index),
+      count_(settings.shards),
+      packet_size_max_(core_settings.packet_size_max),
+      wake_descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      wake_watch_(std::make_unique<WakeWatch>(*this)),
+      input_(kInputSize),
+      core_(core_settings,
+            {wiring.subscriptions, wiring.retained, wiring.store, *this, index, settings.shards,
+             seed},
+            read_clocks()),
+      now_(read_clocks()),
+      outgoing_(settings.shards) {
+    if (wake_descriptor_ < 0) throw std::system_error(errno, std::generic_category(), "eventfd");
+    poller_in_asio_.assign(poller_.descriptor());
+    poller_.add(wake_descriptor_, *wake_watch_, EPOLLIN);
+    for (auto const& listener : wiring_.listeners) {
+        listener_watches_.push_back(std::make_unique<ListenerWatch>(*this, *listener));
+    }
+    start_accepting();
+}
+
+Shard::~Shard() {
+    for (auto& connection : connections_) core_.on_closed(*connection);
+    connections_.clear();
+    dead_.clear();
+    poller_in_asio_.release();
+    ::close(wake_descriptor_);
+}
+
+void Shard::run() {
+    wait();
+    io_.run();
+}
+
+void Shard::wake() noexcept {
+    if (woken_.exchange(true, std::memory_order_acq_rel)) return;
+    std::uint64_t one = 1;
+    [[maybe_unused]] auto written = ::write(wake_descriptor_, &one, sizeof one);
+}
+
+void Shard::on_woken() noexcept {
+    std::uint64_t count = 0;
+    [[maybe_unused]] auto size = ::read(wake_descriptor_, &count, sizeof count);
+    woken_.store(
+        false, std::memory_order_release);  // before the mail is taken, or a wake-up could be lost
+}
+
+// --- loop ---
+
+void Shard::wait() {
+    arm_timer();
+    wiring_.reclaimer.offline(index_);
+    poller_in_asio_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
+                               [this](boost::system::error_code error) {
+                                   if (!error) run_turns();
+                               });
+}
+
+void Shard::arm_timer() {
+    auto next = now_.steady + core_.until_next_timer();
+    if (accepting_paused_) next = std::min(next, accept_again_);
+    next = std::min(next, stop_at_);
+    if (next >= timer_at_) return;
+    timer_at_ = next;
+    timer_.expires_at(next);
+    timer_.async_wait([this](boost::system::error_code error) {
+        if (error) return;
+        timer_at_ = SteadyTime::max();
+        wiring_.reclaimer.online(index_);
+        turn();
+        wiring_.reclaimer.offline(index_);
+        arm_timer();
+    });
+}
+
+void Shard::run_turns() {
+    wiring_.reclaimer.online(index_);
+    auto active_at = std::chrono::steady_clock::now();
+    for (int turns = 0; turns < kTurnsMax;) {
+        if (turn()) {
+            ++turns;
+            active_at = now_.steady;
+            continue;
+        }
+        if (now_.steady - active_at >= settings_.busy_poll) return wait();
+    }
+    boost::asio::post(io_, [this] { run_turns(); });
+}
+
+bool Shard::turn() {
+    auto ready = poller_.ready();
+    now_ = read_clocks();
+    core_.begin_turn(now_);
+    for (auto const& event : ready) {
+        static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
+    }
+    take_mail();
+    core_.on_timers();
+    end_turn();
+    return !ready.empty() || core_.has_work();
+}
+
+void Shard::end_turn() {
+    process_touched();
+    input_.reset();
+    core_.writer().arena().reset();
+    dead_.clear();
+    if (!paused_.empty()) resume_paused();
+    if (accepting_paused_ && now_.steady >= accept_again_) start_accepting();
+    send_mail();
+    wiring_.reclaimer.quiescent(index_);
+    if (stopping_ && (connections_.empty() || now_.steady >= stop_at_)) io_.stop();
+}
+
+void Shard::process_touched() {
+    auto& touched = core_.touched();
+    for (std::size_t i = 0; i < touched.size(); ++i) {  // grows while it is walked
+        auto& connection = static_cast<Connection&>(*touched[i]);
+        connection.touched = false;
+        if (connection.dead) continue;
+        flush(connection);
+        if (connection.broken) {
+            lose(connection);
+        } else if (connection.state == LinkState::closing) {
+            finish(connection);
+        }
+        if (connection.dead) continue;
+        account(connection);
+        watch(connection);
+    }
+    touched.clear();
+}
+
+void Shard::take_mail() {
+    for (std::uint8_t from = 0; from < count_; ++from) {
+        auto& mailbox = wiring_.neighbours.mailbox(from, index_);
+        if (mailbox.empty()) continue;
+        mailbox.take_all([this](Mail& mail) {
+            core_.on_batch(mail.batch);
+            for (auto& moved : mail.moved) adopt(std::move(moved));
+            for (auto& task : mail.tasks) task();
+        });
+    }
+}
+
+Mail& Shard::mail_for(std::uint8_t shard) {
+    if (!outgoing_[shard]) outgoing_[shard] = std::make_unique<Mail>();
+    return *outgoing_[shard];
+}
+
+void Shard::send_mail() {
+    for (std::uint8_t to = 0; to < count_; ++to) {
+        if (auto& batch = core_.batch_for(to); !batch.empty()) std::swap(mail_for(to).batch, batch);
+        if (!outgoing_[to]) continue;
+        wiring_.neighbours.mailbox(index_, to).put(std::move(outgoing_[to]));
+        wiring_.neighbours.wake(to);
+    }
+}
+
+void Shard::shut_down(std::chrono::milliseconds time) {
+    stopping_ = true;
+    stop_at_ = now_.steady + time;
+    stop_accepting();
+    accepting_paused_ = false;
+    core_.shut_down();
+    // Backwards, since losing one takes it out of the list.
+    for (std::size_t i = connections_.size(); i-- > 0;) {
+        if (connections_[i]->state == LinkState::awaiting_connect) lose(*connections_[i]);
+    }
+}
+
+// --- accepting ---
+
+void Shard::start_accepting() {
+    accepting_paused_ = false;
+    for (auto const& watch : listener_watches_) {
+        poller_.add(watch->listener.descriptor(), *watch, EPOLLIN | EPOLLEXCLUSIVE);
+    }
+}
+
+void Shard::stop_accepting() noexcept {
+    for (auto const& watch : listener_watches_) poller_.remove(watch->listener.descriptor());
+}
+
+void Shard::accept_from(Listener& listener) {
+    constexpr int kAtOnce = 64;
+    for (int i = 0; i < kAtOnce && !stopping_; ++i) {
+        auto accepted = listener.accept();
+        if (accepted.out_of_descriptors) {
+            spdlog::error("{}: out of file descriptors; accepting again in a second",
+                          listener.name());
+            stop_accepting();
+            accepting_paused_ = true;
+            accept_again_ = now_.steady + std::chrono::seconds{1};
+            return;
+        }
+        if (accepted.descriptor < 0) return;
+        auto transport = std::make_unique<TcpTransport>(accepted.descriptor);
+        if (listener.is_full()) {
+            spdlog::warn("{}: connection refused, connections_max of {} is reached",
+                         listener.name(), listener.settings().connections_max);
+            continue;
+        }
+        auto connection = std::make_unique<Connection>(std::move(transport), listener);
+        core_.on_accepted(*connection, listener.settings().connect_timeout);
+        add(std::move(connection));
+    }
+}
+
+void Shard::add(std::unique_ptr<Connection> connection) {
+    connection->shard = this;
+    connection->index = connections_.size();
+    connection->watched = EPOLLIN;
+    poller_.add(connection->transport->descriptor(), *connection, connection->watched);
+    connections_.push_back(std::move(connection));
+}
+
+std::unique_ptr<Connection> Shard::take_out(Connection& connection) {
+    poller_.remove(connection.transport->descriptor());
+    auto place = connection.index;
+    auto taken = std::move(connections_[place]);
+    if (place + 1 != connections_.size()) {
+        connections_[place] = std::move(connections_.back());
+        connections_[place]->index = place;
+    }
+    connections_.pop_back();
+    return taken;
+}
+
+void Shard::move_away(Connection& connection, CheckedConnect connect,
+                      std::span<std::byte const> unread) {
+    std::uint8_t home = home_shard(connect.packet.client_id, count_);
+    core_.forget(connection);
+    auto& mail = mail_for(home);
+    mail.moved.push_back(
+        {take_out(connection), std::move(connect), Buffer(unread.begin(), unread.end())});
+}
+
+void Shard::adopt(MovedConnection moved) {
+    Connection& connection = *moved.connection;
+    add(std::move(moved.connection));
+    if (stopping_) return lose(connection);
+    core_.on_connect(connection, std::move(moved.connect));
+    if (moved.unread.empty()) return;
+    if (input_.room() < moved.unread.size()) {
+        flush_touched();
+        input_.reset();
+    }
+    MQ_ASSERT(moved.unread.size() <=
+              input_.room());  // it came from another shard's arena of this size
+    std::byte* place = input_.keep(moved.unread.size());
+    std::memcpy(place, moved.unread.data(), moved.unread.size());
+    handle_input(connection, {place, moved.unread.size()});
+}
+
+// --- reading ---
+
+void Shard::on_connection_ready(Connection& connection, std::uint32_t events) {
+    if (connection.dead) return;
+    if ((events & EPOLLOUT) != 0) {
+        connection.wants_write = false;
+        core_.touch(connection);
+    }
+    if ((events & EPOLLIN) != 0) {
+        connection.state == LinkState::closing ? discard_input(connection) : read(connection);
+    } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+        lose(connection);
+    }
+}
+
+// --- what the core asks for ---
+
+bool Shard::logs(LogLevel level) const {
+    return spdlog::should_log(level_of(level));
+}
+
+void Shard::log(LogLevel level, std::string const& line) {
+    spdlog::log(level_of(level), line);
+}
+
+std::string Shard::peer_of(Link const& link) const {
+    return static_cast<Connection const&>(link).peer();
+}
+
+}  // namespace spoke::broker
