@@ -70,7 +70,8 @@ struct LinkStatus {
 /// function of the link and may destroy it.
 class LinkObserver : public ClientEvents {
 public:
-    /// The CONNECT of the next connection; asked for each anew, so that a will can change.
+    /// The CONNECT of the next connection; asked for each anew, so that a will can change. The one
+    /// function which must not call the link.
     [[nodiscard]] virtual Connect make_connect() = 0;
 
     /// The link's state changed. connected: before on_connected(). waiting, stopped: after
