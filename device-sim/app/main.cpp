@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "device-sim/app/run_command.hpp"
+#include "device-sim/load/load_command.hpp"
 
 namespace {
 
@@ -20,6 +21,7 @@ int main(int argc, char** argv) {
 
     std::function<int()> chosen;
     spoke::sim::add_run_command(app, chosen);
+    spoke::sim::add_load_command(app, chosen);
 
     try {
         app.parse(argc, argv);
