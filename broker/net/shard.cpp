@@ -144,6 +144,7 @@ void Shard::run_turns() {
         }
         if (now_.steady - active_at >= settings_.busy_poll) return wait();
     }
+    wiring_.reclaimer.offline(index_);
     boost::asio::post(io_, [this] { run_turns(); });
 }
 
