@@ -1,0 +1,450 @@
+#include "tests/support/script.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <catch2/catch.hpp>
+#include <cstring>
+
+#include "protocol/codec/decode.hpp"
+#include "protocol/codec/framing.hpp"
+
+namespace spoke::test {
+
+namespace {
+
+using broker::Link;
+using broker::LinkState;
+using broker::StoreTicket;
+
+constexpr std::size_t kLoopsMax = 100'000;  // of one settle(): more is a loop that never rests
+
+std::string at(std::source_location where) {
+    return fmt::format("{}:{}", where.file_name(), where.line());
+}
+
+}  // namespace
+
+// --- FakeStore ---
+
+StoreTicket FakeStore::note(std::string call) {
+    calls_.push_back(std::move(call));
+    return holds_ ? StoreTicket{++last_} : broker::kNothingToWaitFor;
+}
+
+StoreTicket FakeStore::put_session(broker::Session const& session) {
+    return note("put_session " + session.client_id());
+}
+
+StoreTicket FakeStore::remove_session(broker::Session const& session) {
+    return note("remove_session " + session.client_id());
+}
+
+StoreTicket FakeStore::put_subscription(broker::Session const& session, std::string_view filter,
+                                        broker::Subscriber const&) {
+    return note(fmt::format("put_subscription {} {}", session.client_id(), filter));
+}
+
+StoreTicket FakeStore::remove_subscription(broker::Session const& session,
+                                           std::string_view filter) {
+    return note(fmt::format("remove_subscription {} {}", session.client_id(), filter));
+}
+
+StoreTicket FakeStore::put_delivery(broker::Session const& session,
+                                    broker::Delivery const& delivery) {
+    return note(fmt::format("put_delivery {} {}", session.client_id(), delivery.message->topic()));
+}
+
+StoreTicket FakeStore::put_inbound(broker::Session const& session, mqtt::PacketId id, bool held) {
+    return note(fmt::format("put_inbound {} {} {}", session.client_id(), id.value,
+                            held ? "held" : "released"));
+}
+
+// --- Shards ---
+
+struct Script::ShardLoop final : broker::ShardPort {
+    ShardLoop(Script& owner, std::uint8_t place)
+        : script(owner),
+          index(place),
+          core(owner.options_.settings,
+               {owner.index_, owner.retained_, owner.store_, *this, place, owner.options_.shards,
+                place + 1U},
+               owner.now_) {}
+
+    void flush_touched() override {
+        auto& touched = core.touched();
+        for (std::size_t i = 0; i < touched.size(); ++i) {
+            if (auto* client = script.client_of(*touched[i])) script.flush(*client);
+        }
+    }
+    [[nodiscard]] bool logs(LogLevel) const override { return true; }
+    void log(LogLevel, std::string const& line) override { script.log_.push_back(line); }
+    [[nodiscard]] std::string peer_of(Link const& link) const override {
+        auto* client = script.client_of(link);
+        return client != nullptr ? client->name() : "?";
+    }
+
+    Script& script;
+    std::uint8_t index;
+    broker::ShardCore core;
+};
+
+Script::Script(ScriptOptions options)
+    : options_(options),
+      now_{SteadyTime{std::chrono::hours{1}},
+           WallTime{std::chrono::milliseconds{1'700'000'000'123}}},
+      reclaimer_(options.shards),
+      index_(reclaimer_),
+      retained_(reclaimer_, options.retained) {
+    for (std::uint8_t i = 0; i < options_.shards; ++i) {
+        reclaimer_.online(i);
+        loops_.push_back(std::make_unique<ShardLoop>(*this, i));
+    }
+}
+
+Script::~Script() {
+    for (auto& [name, client] : clients_) {
+        if (client->is_open()) client->close();
+    }
+    for (std::uint8_t i = 0; i < options_.shards; ++i) reclaimer_.offline(i);
+}
+
+ScriptLink& Script::link(std::string const& name) {
+    auto& client = clients_[name];
+    if (!client) client = std::make_unique<ScriptLink>(*this, name);
+    return *client;
+}
+
+broker::ShardCore& Script::core(std::uint8_t shard) {
+    return loops_.at(shard)->core;
+}
+
+std::uint64_t Script::count(
+    std::function<std::uint64_t(broker::Counters const&)> const& read) const {
+    std::uint64_t sum = 0;
+    for (auto const& loop : loops_) sum += read(loop->core.counters());
+    return sum;
+}
+
+broker::DropCounters const& Script::dropped(std::uint8_t shard) const {
+    return loops_.at(shard)->core.counters().dropped;
+}
+
+broker::Session* Script::session(std::string const& client_id) {
+    auto home = broker::home_shard(client_id, options_.shards);
+    return loops_[home]->core.sessions().find(client_id);
+}
+
+std::string Script::id_on_shard(std::uint8_t shard, std::string const& prefix) const {
+    for (int i = 0;; ++i) {
+        auto id = fmt::format("{}-{}", prefix, i);
+        if (broker::home_shard(id, options_.shards) == shard) return id;
+    }
+}
+
+void Script::pass(std::chrono::milliseconds time) {
+    auto end = now_.steady + time;
+    while (now_.steady < end) {
+        auto step = std::chrono::ceil<std::chrono::milliseconds>(end - now_.steady);
+        for (auto const& loop : loops_) {
+            auto next = std::max(loop->core.until_next_timer(), std::chrono::milliseconds{1});
+            step = std::min(step, next);
+        }
+        jump(step);
+    }
+}
+
+void Script::jump(std::chrono::milliseconds time) {
+    now_.steady += time;
+    now_.wall += time;
+    for (auto const& loop : loops_) loop->core.begin_turn(now_);
+    settle();
+}
+
+void Script::becomes_durable(std::optional<std::uint64_t> ticket) {
+    for (auto const& loop : loops_) {
+        loop->core.on_durable(StoreTicket{ticket.value_or(store_.last_ticket())});
+    }
+    settle();
+}
+
+void Script::shut_down() {
+    for (auto const& loop : loops_) loop->core.shut_down();
+    settle();
+}
+
+void Script::settle() {
+    if (settling_) return;
+    settling_ = true;
+    std::size_t loops = 0;
+    for (bool busy = true; busy;) {
+        REQUIRE(++loops < kLoopsMax);
+        busy = false;
+        for (auto const& loop : loops_) busy = turn(*loop) || busy;
+        if (!batches_held_) exchange_batches();
+        for (auto const& loop : loops_) busy = busy || !loop->core.touched().empty();
+    }
+    // Whatever still pointed into what was read would be found by AddressSanitizer from here on.
+    input_.clear();
+    dead_.clear();
+    settling_ = false;
+}
+
+bool Script::turn(ShardLoop& loop) {
+    loop.core.begin_turn(now_);
+    loop.core.on_timers();
+    auto& touched = loop.core.touched();
+    for (std::size_t i = 0; i < touched.size(); ++i) {  // grows while it is walked
+        Link& link = *touched[i];
+        link.touched = false;
+        ScriptLink* client = client_of(link);
+        if (client == nullptr) continue;
+        flush(*client);
+        if (link.state == LinkState::closing && link.out.bytes() == 0) client->close();
+    }
+    touched.clear();
+    auto& arena = loop.core.writer().arena();
+    arena.reset();
+    std::ranges::fill(arena.free_space(), std::byte{0xEE});
+    reclaimer_.quiescent(loop.index);
+    return loop.core.has_work();
+}
+
+void Script::exchange_batches() {
+    for (std::uint8_t from = 0; from < options_.shards; ++from) {
+        for (std::uint8_t to = 0; to < options_.shards; ++to) {
+            broker::ShardBatch batch;
+            std::swap(batch, loops_[from]->core.batch_for(to));
+            if (!batch.empty()) loops_[to]->core.on_batch(batch);
+        }
+    }
+}
+
+void Script::pass_batches() {
+    batches_held_ = false;
+    settle();
+}
+
+void Script::flush(ScriptLink& client) {
+    Link& link = *client.link_;
+    auto& core = loops_[client.shard_]->core;
+    std::array<iovec, 7> pieces;  // few, so that packets are cut between calls
+    while (!client.socket_full_) {
+        core.before_write(link);
+        std::size_t count = link.out.gather(pieces);
+        if (count == 0) break;
+        std::size_t asked = 0;
+        std::size_t written = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            auto const* from = static_cast<std::byte const*>(pieces[i].iov_base);
+            std::size_t size = std::min(pieces[i].iov_len, client.room_ - written);
+            client.raw_.insert(client.raw_.end(), from, from + size);
+            written += size;
+            asked += pieces[i].iov_len;
+        }
+        client.socket_full_ = written < asked;
+        if (client.room_ != ScriptLink::kUnlimited) client.room_ -= written;
+        link.out.consume(core.segments(), written);
+        if (link.out.empty()) core.on_drained(link);
+    }
+    if (!link.out.empty()) link.out.spill();
+    client.on_received();
+}
+
+ScriptLink* Script::client_of(Link const& link) {
+    auto found = by_link_.find(&link);
+    return found == by_link_.end() ? nullptr : found->second;
+}
+
+void Script::open(ScriptLink& client) {
+    client.link_ = std::make_unique<Link>();
+    client.shard_ = client.accepting_shard_;
+    client.room_ = ScriptLink::kUnlimited;
+    client.socket_full_ = client.got_connack_ = client.got_disconnect_ = false;
+    client.raw_.clear();
+    client.received_.clear();
+    client.packet_size_max_ = mqtt::kVariableByteIntegerMax + 5;
+    by_link_[client.link_.get()] = &client;
+    loops_[client.shard_]->core.on_accepted(*client.link_, options_.connect_timeout);
+}
+
+void Script::receive(ScriptLink& client, Buffer bytes) {
+    input_.push_back(std::move(bytes));
+    std::span<std::byte> rest = input_.back();
+    while (!rest.empty() && client.is_open() && client.link_->state != LinkState::closing) {
+        auto header = mqtt::read_fixed_header(rest, options_.settings.packet_size_max);
+        if (!header) {
+            loops_[client.shard_]->core.on_bad_bytes(*client.link_, header.error());
+            break;
+        }
+        if (!*header || (*header)->packet_size() > rest.size()) break;
+        auto frame = rest.first((*header)->packet_size());
+        rest = rest.subspan(frame.size());
+        if (client.link_->state == LinkState::connected) {
+            loops_[client.shard_]->core.on_packet(*client.link_, frame);
+        } else {
+            handle_first(client, frame);
+        }
+    }
+    settle();
+}
+
+void Script::handle_first(ScriptLink& client, std::span<std::byte> frame) {
+    auto& core = loops_[client.shard_]->core;
+    auto checked = core.check_connect(*client.link_, frame);
+    if (!checked) return;
+    auto home = broker::home_shard(checked->packet.client_id, options_.shards);
+    if (home != client.shard_) {
+        core.forget(*client.link_);
+        client.shard_ = home;
+    }
+    loops_[home]->core.on_connect(*client.link_, std::move(*checked));
+}
+
+// --- ScriptLink ---
+
+ScriptLink::ScriptLink(Script& script, std::string name)
+    : script_(script), name_(std::move(name)) {}
+
+ScriptLink::~ScriptLink() = default;
+
+ScriptLink& ScriptLink::on_shard(std::uint8_t shard) noexcept {
+    accepting_shard_ = shard;
+    return *this;
+}
+
+ScriptLink& ScriptLink::opens() {
+    if (is_open()) drops();
+    script_.open(*this);
+    return *this;
+}
+
+Buffer ScriptLink::prepare(ConnectBuilder const& connect) {
+    if (!is_open()) opens();
+    mqtt::Connect packet = connect.packet();
+    if (!connect.id_given()) packet.client_id = name_;
+    version_ = packet.version;
+    if (!got_connack_) {
+        packet_size_max_ = packet.maximum_packet_size.value_or(packet_size_max_);
+    }
+    Buffer bytes;
+    mqtt::encode(packet, bytes);
+    return bytes;
+}
+
+ScriptLink& ScriptLink::sends(ConnectBuilder const& connect) {
+    return sends_bytes(prepare(connect));
+}
+
+Buffer ScriptLink::encoded(mqtt::Packet const& packet) const {
+    Buffer bytes;
+    mqtt::encode(packet, version_, bytes);
+    return bytes;
+}
+
+ScriptLink& ScriptLink::sends_bytes(Buffer bytes) {
+    if (!is_open()) opens();
+    script_.receive(*this, std::move(bytes));
+    return *this;
+}
+
+ScriptLink& ScriptLink::drops() {
+    REQUIRE(is_open());
+    close();
+    received_.clear();
+    script_.settle();
+    return *this;
+}
+
+void ScriptLink::close() {
+    script_.loops_[shard_]->core.on_closed(*link_);
+    script_.by_link_.erase(link_.get());
+    script_.dead_.push_back(std::move(link_));  // the core's list of touched links may name it
+}
+
+ScriptLink& ScriptLink::socket_takes(std::size_t bytes) {
+    REQUIRE(is_open());
+    room_ = bytes;
+    socket_full_ = bytes == 0;
+    script_.loops_[shard_]->core.touch(*link_);
+    script_.settle();
+    return *this;
+}
+
+ScriptLink& ScriptLink::expects(Expected const& expected, Where where) {
+    if (received_.empty()) {
+        FAIL(at(where) << ": '" << name_ << "' expects " << expected.text << " but got nothing"
+                       << (is_open() ? "" : ", and the connection is closed"));
+    }
+    auto packet = take(where);
+    if (!expected.matches(packet)) fail(expected.text, packet, where);
+    CHECK(true);  // an expectation met counts as an assertion
+    return *this;
+}
+
+ScriptLink& ScriptLink::gets_nothing(Where where) {
+    if (!received_.empty()) fail("nothing", received_.front().packet, where);
+    if (!is_open()) FAIL(at(where) << ": '" << name_ << "' is closed");
+    CHECK(true);
+    return *this;
+}
+
+ScriptLink& ScriptLink::closes(Where where) {
+    if (!received_.empty()) fail("the end of the connection", received_.front().packet, where);
+    if (is_open()) FAIL(at(where) << ": '" << name_ << "' is still open");
+    CHECK(true);
+    return *this;
+}
+
+mqtt::Packet ScriptLink::take(Where where) {
+    if (received_.empty()) FAIL(at(where) << ": '" << name_ << "' got nothing");
+    auto received = std::move(received_.front());
+    received_.pop_front();
+    last_frame_ = std::move(received.frame);
+    return std::move(received.packet);
+}
+
+void ScriptLink::fail(std::string const& what, mqtt::Packet const& packet, Where where) const {
+    FAIL(at(where) << ": '" << name_ << "' expects " << what << " but got " << describe(packet));
+    std::abort();  // FAIL throws
+}
+
+void ScriptLink::on_received() {
+    std::size_t done = 0;
+    for (;;) {
+        Bytes rest = Bytes{raw_}.subspan(done);
+        auto header = mqtt::read_fixed_header(rest, mqtt::kVariableByteIntegerMax + 5);
+        if (!header) FAIL("the broker sends to '" << name_ << "' what is not MQTT");
+        if (!*header || (*header)->packet_size() > rest.size()) break;
+        auto frame = rest.first((*header)->packet_size());
+        auto packet = mqtt::decode(frame, link_->version, mqtt::Sender::server);
+        if (!packet) {
+            FAIL("the broker sends to '" << name_ << "' a packet that breaks "
+                                         << packet.error().rule);
+        }
+        received_.push_back({std::move(*packet), Buffer(frame.begin(), frame.end())});
+        check(received_.back());
+        done += frame.size();
+    }
+    raw_.erase(raw_.begin(), raw_.begin() + static_cast<std::ptrdiff_t>(done));
+}
+
+void ScriptLink::check(Received const& received) {
+    bool connack = std::holds_alternative<mqtt::ConnAck>(received.packet);
+    if (connack == got_connack_) {
+        FAIL("'" << name_ << "' gets " << describe(received.packet)
+                 << (connack ? " a second time" : " before CONNACK"));
+    }
+    got_connack_ = true;
+    if (got_disconnect_) {
+        FAIL("'" << name_ << "' gets " << describe(received.packet) << " behind DISCONNECT");
+    }
+    got_disconnect_ = std::holds_alternative<mqtt::Disconnect>(received.packet);
+    if (received.frame.size() > packet_size_max_) {
+        FAIL("'" << name_ << "' gets " << received.frame.size() << " bytes, above its maximum of "
+                 << packet_size_max_ << ": " << describe(received.packet));
+    }
+}
+
+}  // namespace spoke::test

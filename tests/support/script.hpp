@@ -1,0 +1,249 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <source_location>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/core/reclaimer.hpp"
+#include "broker/core/retained.hpp"
+#include "broker/core/shard_core.hpp"
+#include "broker/core/subscription_index.hpp"
+#include "protocol/codec/encode.hpp"
+#include "protocol/packet/packet.hpp"
+#include "tests/support/script_packets.hpp"
+
+namespace spoke::test {
+
+/// A store that remembers what it was told and says so by itself (the default), or gives tickets
+/// that a test completes later.
+class FakeStore final : public broker::SessionStore {
+public:
+    /// From here on every change gets a ticket of its own.
+    void hold() noexcept { holds_ = true; }
+    [[nodiscard]] std::uint64_t last_ticket() const noexcept { return last_; }
+    /// "put_session bike-7", "put_delivery bike-7 a/b", ... in order.
+    [[nodiscard]] std::vector<std::string> const& calls() const noexcept { return calls_; }
+
+    broker::StoreTicket put_session(broker::Session const& session) override;
+    broker::StoreTicket remove_session(broker::Session const& session) override;
+    broker::StoreTicket put_subscription(broker::Session const& session, std::string_view filter,
+                                         broker::Subscriber const& subscriber) override;
+    broker::StoreTicket remove_subscription(broker::Session const& session,
+                                            std::string_view filter) override;
+    broker::StoreTicket put_delivery(broker::Session const& session,
+                                     broker::Delivery const& delivery) override;
+    broker::StoreTicket put_inbound(broker::Session const& session, mqtt::PacketId id,
+                                    bool held) override;
+
+private:
+    broker::StoreTicket note(std::string call);
+
+    bool holds_ = false;
+    std::uint64_t last_ = 0;
+    std::vector<std::string> calls_;
+};
+
+class Script;
+
+/// One client of a script. Acts and expectations run in the order they are written; after each act
+/// the script runs all loops until nothing is left to do. Every packet that comes is decoded as one
+/// of a server and checked against what holds for all: CONNACK first and once, nothing behind
+/// DISCONNECT, no packet above the client's maximum packet size, and its version's form.
+class ScriptLink {
+public:
+    using Where = std::source_location;
+
+    ScriptLink(Script& script, std::string name);
+    ~ScriptLink();
+    ScriptLink(ScriptLink const&) = delete;
+    ScriptLink& operator=(ScriptLink const&) = delete;
+
+    /// The next connection is accepted by this shard; the first one otherwise.
+    ScriptLink& on_shard(std::uint8_t shard) noexcept;
+    /// Opens the connection without sending; sends() does so by itself.
+    ScriptLink& opens();
+    /// A CONNECT opens a new connection if the last one is gone; its client id is the link's name
+    /// unless it was given one.
+    ScriptLink& sends(ConnectBuilder const& connect);
+    template <class Builder>
+    ScriptLink& sends(Builder const& builder) {
+        return sends_bytes(encoded(builder.packet()));
+    }
+    ScriptLink& sends_bytes(Buffer bytes);
+    /// All in one write.
+    template <class... Builders>
+    ScriptLink& sends_together(Builders const&... builders) {
+        Buffer bytes;
+        (append(bytes, builders), ...);
+        return sends_bytes(std::move(bytes));
+    }
+    template <class Builder>
+    ScriptLink& gets(Builder const& builder, Where where = Where::current()) {
+        return expects(builder.expected(), where);
+    }
+    /// Nothing came that was not expected, and the connection is open.
+    ScriptLink& gets_nothing(Where where = Where::current());
+    /// The broker closed the connection and nothing came before that was not expected.
+    ScriptLink& closes(Where where = Where::current());
+    /// The network connection breaks: no packet, no warning.
+    ScriptLink& drops();
+
+    /// The next packet, which must be of this kind.
+    template <class Packet>
+    Packet takes(Where where = Where::current()) {
+        mqtt::Packet packet = take(where);
+        if (!std::holds_alternative<Packet>(packet)) fail("another kind", packet, where);
+        return std::get<Packet>(std::move(packet));
+    }
+    /// All packets that have come, which must all be of this kind.
+    template <class Packet>
+    std::vector<Packet> takes_all(Where where = Where::current()) {
+        std::vector<Packet> packets;
+        while (!received_.empty()) packets.push_back(takes<Packet>(where));
+        return packets;
+    }
+    [[nodiscard]] std::size_t waiting() const noexcept { return received_.size(); }
+    /// The bytes of the packet that was taken last.
+    [[nodiscard]] Buffer const& last_frame() const noexcept { return last_frame_; }
+
+    /// The socket takes so many bytes more, and then no more until it is told again.
+    ScriptLink& socket_takes(std::size_t bytes);
+    ScriptLink& socket_takes_all() { return socket_takes(kUnlimited); }
+
+    [[nodiscard]] bool is_open() const noexcept { return link_ != nullptr; }
+    [[nodiscard]] broker::Link& link() { return *link_; }
+    [[nodiscard]] std::string const& name() const noexcept { return name_; }
+    [[nodiscard]] mqtt::Version version() const noexcept { return version_; }
+
+private:
+    friend class Script;
+    struct Received {
+        mqtt::Packet packet;
+        Buffer frame;
+    };
+    static constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
+
+    [[nodiscard]] Buffer encoded(mqtt::Packet const& packet) const;
+    template <class Builder>
+    void append(Buffer& bytes, Builder const& builder) {
+        Buffer more;
+        if constexpr (std::is_same_v<Builder, Buffer>) {
+            more = builder;
+        } else if constexpr (std::is_same_v<Builder, ConnectBuilder>) {
+            more = prepare(builder);
+        } else {
+            more = encoded(builder.packet());
+        }
+        bytes.insert(bytes.end(), more.begin(), more.end());
+    }
+    [[nodiscard]] Buffer prepare(ConnectBuilder const& connect);
+    ScriptLink& expects(Expected const& expected, Where where);
+    [[nodiscard]] mqtt::Packet take(Where where);
+    [[noreturn]] void fail(std::string const& what, mqtt::Packet const& packet, Where where) const;
+    void close();        // as the loop sees it: the core is told
+    void on_received();  // takes whole packets out of raw_
+    void check(Received const& received);
+
+    Script& script_;
+    std::string name_;
+    mqtt::Version version_ = mqtt::Version::v5;
+    std::uint8_t accepting_shard_ = 0;
+    std::uint8_t shard_ = 0;
+    std::unique_ptr<broker::Link> link_;
+    std::size_t room_ = kUnlimited;
+    bool socket_full_ = false;
+    std::uint32_t packet_size_max_ = 0;
+    bool got_connack_ = false;
+    bool got_disconnect_ = false;
+    Buffer raw_;
+    std::deque<Received> received_;
+    Buffer last_frame_;
+};
+
+struct ScriptOptions {
+    broker::CoreSettings settings{};
+    std::uint8_t shards = 1;
+    broker::RetainedMessages::Limits retained{1'000'000, 1U << 30};
+    std::chrono::milliseconds connect_timeout{10'000};
+};
+
+/// One broker core per shard with everything around them played by the test: the clock is moved by
+/// the script alone, sockets are buffers, batches between shards are handed over by it.
+class Script {
+public:
+    explicit Script(ScriptOptions options = {});
+    ~Script();
+    Script(Script const&) = delete;
+    Script& operator=(Script const&) = delete;
+
+    /// The client of that name; made at the first call.
+    [[nodiscard]] ScriptLink& link(std::string const& name);
+
+    /// Time goes by; timers run when they are due.
+    void pass(std::chrono::milliseconds time);
+    /// Time goes by in one piece, as if the machine had slept.
+    void jump(std::chrono::milliseconds time);
+    [[nodiscard]] Now now() const noexcept { return now_; }
+
+    /// Batches between shards wait until pass_batches().
+    void hold_batches() noexcept { batches_held_ = true; }
+    void pass_batches();
+
+    [[nodiscard]] FakeStore& store() noexcept { return store_; }
+    /// All changes up to this ticket are on disk; without an argument, all there are.
+    void becomes_durable(std::optional<std::uint64_t> ticket = std::nullopt);
+
+    void shut_down();
+
+    [[nodiscard]] broker::ShardCore& core(std::uint8_t shard = 0);
+    /// A counter, added up over the shards.
+    [[nodiscard]] std::uint64_t count(
+        std::function<std::uint64_t(broker::Counters const&)> const& read) const;
+    [[nodiscard]] broker::DropCounters const& dropped(std::uint8_t shard = 0) const;
+    [[nodiscard]] broker::RetainedMessages& retained() noexcept { return retained_; }
+    [[nodiscard]] broker::SubscriptionIndex& index() noexcept { return index_; }
+    [[nodiscard]] std::vector<std::string> const& log() const noexcept { return log_; }
+    [[nodiscard]] broker::Session* session(std::string const& client_id);
+    /// A client id which begins with `prefix` and whose session lives on `shard`.
+    [[nodiscard]] std::string id_on_shard(std::uint8_t shard, std::string const& prefix) const;
+
+private:
+    friend class ScriptLink;
+    struct ShardLoop;
+
+    void settle();
+    bool turn(ShardLoop& loop);
+    void exchange_batches();
+    void flush(ScriptLink& client);
+    [[nodiscard]] ScriptLink* client_of(broker::Link const& link);
+    void open(ScriptLink& client);
+    void receive(ScriptLink& client, Buffer bytes);
+    void handle_first(ScriptLink& client, std::span<std::byte> frame);
+
+    ScriptOptions options_;
+    Now now_;
+    FakeStore store_;
+    broker::Reclaimer reclaimer_;
+    broker::SubscriptionIndex index_;
+    broker::RetainedMessages retained_;
+    std::vector<std::string> log_;
+    std::vector<std::unique_ptr<ShardLoop>> loops_;
+    std::map<std::string, std::unique_ptr<ScriptLink>> clients_;
+    std::map<broker::Link const*, ScriptLink*> by_link_;
+    std::vector<Buffer> input_;  // what was read this turn: out-queues may point into it
+    std::vector<std::unique_ptr<broker::Link>> dead_;
+    bool batches_held_ = false;
+    bool settling_ = false;
+};
+
+}  // namespace spoke::test
