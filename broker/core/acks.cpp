@@ -21,13 +21,17 @@ void ShardCore::send_ack(Link& link, mqtt::PacketType type, mqtt::PacketId id,
     if (!why.empty()) reason_string = std::string{why};
     switch (type) {
         case mqtt::PacketType::puback:
-            return send(link, mqtt::PubAck{id, reason, reason_string, {}}, ticket);
+            send(link, mqtt::PubAck{id, reason, reason_string, {}}, ticket);
+            return;
         case mqtt::PacketType::pubrec:
-            return send(link, mqtt::PubRec{id, reason, reason_string, {}}, ticket);
+            send(link, mqtt::PubRec{id, reason, reason_string, {}}, ticket);
+            return;
         case mqtt::PacketType::pubrel:
-            return send(link, mqtt::PubRel{id, reason, reason_string, {}}, ticket);
+            send(link, mqtt::PubRel{id, reason, reason_string, {}}, ticket);
+            return;
         case mqtt::PacketType::pubcomp:
-            return send(link, mqtt::PubComp{id, reason, reason_string, {}}, ticket);
+            send(link, mqtt::PubComp{id, reason, reason_string, {}}, ticket);
+            return;
         default:
             MQ_ASSERT(!"an acknowledgement of PUBLISH");
     }

@@ -148,8 +148,9 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
 }
 
 void ShardCore::start_replay(Session& session, RetainedReplay replay) {
+    // Most are over with their first slice and need not be remembered.
     session.replays.push_back(std::move(replay));
-    if (session.replaying) return;
+    if (session.replaying || session.replays.size() > 1 || !replay_slice(session)) return;
     session.replaying = true;
     replaying_.push_back(&session);
 }

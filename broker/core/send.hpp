@@ -14,7 +14,7 @@ namespace spoke::broker {
 /// a packet that is too large even so closes the link. With a ticket it waits until that is
 /// durable, and whatever follows waits behind it, so that acknowledgements keep their order.
 template <class Packet>
-void ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
+bool ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
     constexpr bool kHasReasonString = requires {
         packet.reason_string;
     };
@@ -37,15 +37,16 @@ void ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
             close_link(link, mqtt::ReasonCode::packet_too_large,
                        "answer above maximum packet size");
         }
-        return;
+        return false;
     }
     if (!kTellsAlways && (!deferred_.empty() || ticket > durable_)) {
         deferred_.push_back({std::max(ticket, deferred_.empty() ? ticket : deferred_.back().ticket),
                              &link, packet_});
-        return;
+        return true;
     }
     touch(link);
     writer_.write(link, packet_);
+    return true;
 }
 
 }  // namespace spoke::broker

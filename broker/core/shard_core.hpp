@@ -174,7 +174,7 @@ private:
         Buffer packet;
     };
     template <class Packet>
-    void send(Link& link, Packet packet, StoreTicket ticket = kNothingToWaitFor);
+    bool send(Link& link, Packet packet, StoreTicket ticket = kNothingToWaitFor);
     void send_ack(Link& link, mqtt::PacketType type, mqtt::PacketId id, mqtt::ReasonCode reason,
                   StoreTicket ticket, std::string_view why = {});
 

@@ -156,7 +156,7 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         counters_.sessions.add();
     }
     accept(link, *session, connect, session_present);
-    if (session_present) resume(*session);
+    if (session_present && link.session != nullptr) resume(*link.session);
 }
 
 void ShardCore::take_over(Session& session, mqtt::Connect const& connect) {
@@ -241,7 +241,12 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
                         link.keep_alive, session_present ? "resumed" : "new",
                         session.expiry_interval));
     }
-    send(link, std::move(connack));
+    if (send(link, std::move(connack))) return;
+    // Not even a bare CONNACK fits: nothing may be said to this client, so it goes as it came.
+    log_end(link, "CONNACK above maximum packet size");
+    detach(link, Will::discard);
+    link.state = LinkState::closing;
+    touch(link);
 }
 
 void ShardCore::resume(Session& session) {

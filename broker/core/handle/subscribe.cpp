@@ -40,7 +40,7 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
         if (!mqtt::is_error(reason)) reason = subscribe(session, packet, wanted, ticket, replays);
         suback.reasons.push_back(reason);
     }
-    send(link, std::move(suback), ticket);
+    if (!send(link, std::move(suback), ticket)) return;
     for (auto& replay : replays) start_replay(session, std::move(replay));
 }
 
