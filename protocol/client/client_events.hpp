@@ -65,8 +65,7 @@ enum class RequestFailure : std::uint8_t {
     filter_invalid,   // no filter, or one that is no topic filter; nothing was sent
     too_many,         // ClientOptions::requests_max are open already; nothing was sent
     too_large,        // above the server's maximum packet size; nothing was sent
-    not_supported,    // the server offers no wildcard, shared or identified subscriptions; nothing
-                      // was sent
+    not_supported,    // a wildcard, share or identifier that the server lacks; nothing was sent
     connection_lost,  // sent perhaps; whether it took effect is unknown
 };
 
@@ -105,8 +104,7 @@ enum class CloseCause : std::uint8_t {
 struct Closed {
     CloseCause cause = CloseCause::transport;
     ReasonCode reason = ReasonCode::success;
-    std::string
-        text{};  // one readable line: "server refused the connection: not authorized (0x87)"
+    std::string text{};              // "server refused the connection: not authorized (0x87)"
     std::string server_reference{};  // v5: another server to use, as the server gave it
 };
 

@@ -20,17 +20,14 @@
 
 namespace spoke::mqtt {
 
-/// MQTT client as a state machine, versions 3.1.1 and 5: bytes, time and wishes in, bytes and
-/// events out. Owns   the client's half of the session: queue, in-flight publishes, received QoS 2
-/// ids. Lives over
-///        many connections: open() begins one, on_closed() ends it, state stays for the next.
-/// States closed -> connecting (CONNECT is out) -> connected -> closed.
-/// Output is pulled: after any call, has_output() says whether take_output() has something, so that
-/// the
-///        transport gathers one loop turn into one write, and expiry is checked at the moment of
-///        the write.
-/// Memory about half a KiB idle, no buffers.
-/// Thread one at a time.
+/// MQTT client as a state machine, versions 3.1.1 and 5: bytes, time and wishes in, events out.
+/// Owns    the client's half of the session: queue, publishes in flight, received QoS 2 ids. It
+///         lives over many connections: open() begins one, on_closed() ends it.
+/// States  closed -> connecting (CONNECT is out) -> connected -> closed.
+/// Output  is pulled: after any call has_output() says whether take_output() has something. So the
+///         transport gathers a loop turn into one write, and expiry is checked when it writes.
+/// Memory  below 1 KiB when idle, no buffers.
+/// Thread  one at a time.
 class ClientMachine {
 public:
     /// In  `events` outlives the machine.
@@ -41,10 +38,10 @@ public:
 
     // The transport's side.
 
-    /// A transport is up: begins a connection with this CONNECT. The machine must be closed.
-    /// clean_start gives up what the session holds (SessionLost decides about its publishes). With
-    /// an empty client id and without clean_start the id that the server assigned last time is
-    /// used.
+    /// A transport is up: begins a connection with this CONNECT. The machine must be closed, and
+    /// the call must not come out of an event. clean_start gives up what the session holds
+    /// (SessionLost decides about its publishes). With an empty client id and without clean_start
+    /// the id that the server assigned last time is used.
     void open(Connect const& packet, Now now);
 
     /// Bytes from the server, cut anyhow. Ignored when closed.
@@ -78,10 +75,10 @@ public:
 
     // The application's side.
 
-    /// Sends or queues a message. Exactly one on_published() with `options.token` follows, perhaps
-    /// at once. In      `packet`: topic, payload, QoS, retain and properties; id, dup and alias are
-    /// the machine's.
-    ///         The message expiry interval counts from now; what goes out is the rest of it (v5).
+    /// Sends or queues a message. One on_published() with `options.token` follows, perhaps at once.
+    /// In      `packet`: topic, payload, QoS, retain and properties; id, dup and alias are the
+    ///         machine's. The message expiry interval counts from now (0 has passed already), and
+    ///         what goes out is the rest of it (v5).
     /// Bound   ClientOptions::queue_messages_max, queue_bytes_max: not_sent, queue_full.
     void publish(Publish const& packet, PublishOptions const& options, Now now);
 
@@ -95,10 +92,10 @@ public:
 
     /// Acknowledges a message taken with Acknowledge::later. PUBACK and PUBREC leave in the order
     /// in which the messages came [MQTT-4.6.0-2] [MQTT-4.6.0-3], so one that waits holds back those
-    /// behind it. In      `reason`: of the table of PUBACK and PUBREC (v5; 3.1.1 knows only
-    /// success). Out     false if it is too late: the connection of a QoS 1 message is gone (it
-    /// will come again), or
-    ///         the session of a QoS 2 message.
+    /// behind it.
+    /// In      `reason`: of the table of PUBACK and PUBREC (v5; 3.1.1 knows only success).
+    /// Out     false if it is too late: the connection of a QoS 1 message is gone (it will come
+    ///         again), or the session of a QoS 2 message.
     bool acknowledge(AckToken token, ReasonCode reason, Now now);
 
     /// Sends AUTH (v5, with the authentication method of CONNECT). Ignored when closed.
@@ -108,8 +105,8 @@ public:
     /// once. The session stays. Ignored when closed.
     void disconnect(Disconnect const& packet, Now now);
 
-    /// Gives up every publish that waits or is in flight (not_sent or unknown) and forgets the
-    /// session. The machine must be closed.
+    /// Gives up every publish without an outcome: not_sent (abandoned) or unknown. The session
+    /// itself stays. The machine must be closed.
     void abandon();
 
     [[nodiscard]] bool is_closed() const noexcept { return state_ == State::closed; }
@@ -123,10 +120,7 @@ public:
 
 private:
     enum class State : std::uint8_t { closed, connecting, connected };
-    enum class LastBytes : std::uint8_t {
-        flush,
-        drop
-    };  // what becomes of the output when the connection ends
+    enum class LastBytes : std::uint8_t { flush, drop };  // output at the end of a connection
     struct Request {
         RequestToken token{};
         PacketId id{};

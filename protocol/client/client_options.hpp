@@ -34,15 +34,18 @@ enum class SessionLost : std::uint8_t {
 struct ClientOptions {
     std::chrono::milliseconds connect_timeout{10'000};  // from open() to CONNACK
     std::chrono::milliseconds ping_timeout{10'000};     // from PINGREQ, or the last byte after it
-    std::uint32_t packet_size_max =
-        4 << 20;  // incoming; announced in v5 unless CONNECT names its own
-    std::uint32_t queue_messages_max =
-        1000;  // publishes waiting to be sent: one more ends as queue_full
-    std::uint32_t queue_bytes_max = 1 << 20;  // of topic, payload and properties: likewise
-    std::uint16_t in_flight_max =
-        1000;  // QoS 1, 2 unanswered; the server's receive maximum if lower
-    std::uint16_t requests_max = 1000;    // SUBSCRIBE and UNSUBSCRIBE unanswered
-    std::uint16_t topic_aliases_max = 0;  // outgoing aliases to use; the server's maximum if lower
+    /// Of incoming packets; announced in v5 unless CONNECT names its own.
+    std::uint32_t packet_size_max = 4 << 20;
+    /// Publishes that wait to be sent, and the bytes of their topic, payload and properties: one
+    /// more ends as queue_full.
+    std::uint32_t queue_messages_max = 1000;
+    std::uint32_t queue_bytes_max = 1 << 20;
+    /// QoS 1 and 2 unanswered, at most 32767; the server's receive maximum if that is lower.
+    std::uint16_t in_flight_max = 1000;
+    /// SUBSCRIBE and UNSUBSCRIBE unanswered, at most 16383.
+    std::uint16_t requests_max = 1000;
+    /// Outgoing aliases to use; the server's maximum if that is lower.
+    std::uint16_t topic_aliases_max = 0;
     SessionLost session_lost = SessionLost::resend;
     /// Goes on if the server has a session of which this machine knows nothing, because an earlier
     /// process left it; otherwise that is an error [MQTT-3.2.2-4]. Publish QoS 1, not 2, over such

@@ -60,7 +60,8 @@ public:
     /// CONNACK success came.
     void on_connected(SessionIs session);
 
-    /// The connection is over. In  `handed`: the position up to which bytes went to the transport.
+    /// The connection is over.
+    /// In  `handed`: the position up to which bytes went to the transport.
     void on_disconnected(std::uint64_t handed);
 
     /// The server's answers. False if it does not fit what is in flight: a protocol error.

@@ -20,7 +20,7 @@ using Resolver = boost::asio::ip::basic_resolver<boost::asio::ip::tcp, Executor>
 /// attempt, so that a connected link does not pay for it. Has no time-out: the link cancels it.
 class Dialer : public std::enable_shared_from_this<Dialer> {
 public:
-    /// Told once, unless cancelled. In  `error`: empty if `socket` and `stream` are connected.
+    /// Told once, unless cancelled. `error` is empty if `socket` and `stream` are connected.
     using Done = std::function<void(std::string error, Socket socket, Stream stream)>;
 
     Dialer(Executor executor, Resolver& resolver, std::shared_ptr<LinkOptions const> options,

@@ -18,8 +18,9 @@ class io_context;
 
 namespace spoke::mqtt {
 
-/// What the links of one io_context share: its read and write buffers, random numbers. Outlives its
-/// links. Thread  the one that runs the io_context.
+/// What the links of one io_context share: buffers for reading and writing, random numbers.
+/// Outlives its links, and must not outlive the io_context.
+/// Thread  the one that runs the io_context.
 class LinkHub {
 public:
     /// In  `seed`: of the jitter; the same seed gives the same delays.
@@ -61,8 +62,7 @@ enum class LinkState : std::uint8_t {
 /// A change of state. The view lives for the call.
 struct LinkStatus {
     LinkState state = LinkState::idle;
-    std::string_view
-        why{};  // one readable line: "127.0.0.1:1883: connection refused"; empty if all is well
+    std::string_view why{};  // "127.0.0.1:1883: connection refused"; empty if all is well
     std::chrono::milliseconds retry_in{};  // waiting: until the next attempt
 };
 
@@ -83,9 +83,10 @@ public:
 enum class Cut : std::uint8_t { fin, rst };
 
 /// Drives one ClientMachine over TCP or TLS and keeps it connected: resolves, connects, pumps
-/// bytes, keeps the time, reconnects with jitter until stop(). Memory  an idle link owns no
-/// buffers. Thread  the one that runs the hub's io_context; events come from there, never out of
-/// the constructor.
+/// bytes, keeps the time, reconnects with jitter until stop().
+/// Memory  an idle link owns no buffers.
+/// Thread  the one that runs the hub's io_context. Events come from there or out of the call that
+///         causes them.
 class Link {
 public:
     /// In  `observer` outlives the link.

@@ -27,8 +27,7 @@ struct LinkHub::Impl {
 };
 
 /// A link's life. Phases of one connection:
-///   none -> dialing -> open -> leaving (last bytes are written, then the server's end is awaited)
-///   -> none
+///   none -> dialing -> open -> leaving (last bytes go out, the server's end is awaited) -> none
 /// The observer may call the link out of any event, and destroy it: handlers hold a shared_ptr,
 /// `observer_` is null from then on, and a connection ends in settle() only, when no call into the
 /// machine is on the stack.
@@ -103,8 +102,7 @@ private:
     Timer timer_;
     Buffer pending_;  // taken from the machine, not yet written: the socket was full
     std::string why_;
-    SteadyTime due_ =
-        SteadyTime::max();  // end of dialing, leaving or waiting, by phase_ and state_
+    SteadyTime due_ = SteadyTime::max();  // end of dialing, leaving or waiting, by phase_
     SteadyTime timer_at_ = SteadyTime::max();
     ReconnectPolicy policy_;
     std::uint32_t connection_ = 0;  // handlers of earlier ones are stale

@@ -27,7 +27,7 @@ public:
     Stream() = default;
     /// Plain TCP.
     explicit Stream(int descriptor) noexcept;
-    /// TLS as the client. In  `host`: what was connected to; for SNI and the host check unless the
+    /// TLS as the client. `host` is what was connected to: for SNI and the host check, unless the
     /// context names another.
     Stream(int descriptor, TlsContext const& tls, std::string const& host);
     Stream(Stream&&) noexcept = default;

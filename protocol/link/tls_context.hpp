@@ -17,9 +17,7 @@ struct TlsOptions {
 class TlsContext;
 
 /// Loads the files.
-/// Errors  std::runtime_error with one readable line ("cannot read /etc/ca.pem: No such file or
-/// directory"):
-///         this is start-up.
+/// Errors  std::runtime_error with one line: "cannot load the key /etc/key.pem: bad end line".
 [[nodiscard]] std::shared_ptr<TlsContext const> load_tls(TlsOptions const& options);
 
 }  // namespace spoke::mqtt
