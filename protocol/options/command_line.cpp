@@ -15,6 +15,7 @@ struct Switches {
     std::optional<std::uint16_t> port;
     bool check_config = false;
     bool print_config = false;
+    std::vector<std::string> flags{};  // the value of each of Program::flags; empty: not given
 };
 
 void describe(CLI::App& app, Program const& program, Arguments& arguments, Switches& switches) {
@@ -22,6 +23,12 @@ void describe(CLI::App& app, Program const& program, Arguments& arguments, Switc
     app.add_option("-p,--port", switches.port,
                    "TCP port instead of the configured one; 0: any free one")
         ->type_name("PORT");
+    switches.flags.resize(program.flags.size());
+    for (std::size_t i = 0; i < program.flags.size(); ++i) {
+        auto const& flag = program.flags[i];
+        app.add_option(std::string{flag.name}, switches.flags[i], std::string{flag.meaning})
+            ->type_name(std::string{flag.value_name});
+    }
     app.add_flag("-v,--verbose", arguments.verbosity, "log more; twice: log everything");
     app.add_flag("--check-config", switches.check_config,
                  "read the configuration, say whether it is right, stop");
@@ -51,6 +58,9 @@ std::variant<Arguments, int> read_command_line(int argc, char const* const* argv
         app.parse(argc, argv);
         if (!arguments.config_file.empty()) table.load_file(arguments.config_file);
         if (switches.port) program.set_port(*switches.port);
+        for (std::size_t i = 0; i < program.flags.size(); ++i) {
+            if (!switches.flags[i].empty()) program.flags[i].set(switches.flags[i]);
+        }
         check(program, arguments);
     } catch (CLI::Success const& asked) {
         return app.exit(asked);

@@ -5,10 +5,19 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 namespace spoke::options {
 
 class OptionTable;
+
+/// One more flag with a value, for what is often changed without a file.
+struct Flag {
+    std::string_view name;        // "--broker"
+    std::string_view value_name;  // "HOST:PORT"
+    std::string_view meaning;
+    std::function<void(std::string const&)> set;  // throws OptionError if the value will not do
+};
 
 /// What the command line of every server program of this project looks like.
 struct Program {
@@ -16,6 +25,7 @@ struct Program {
     std::string_view meaning;                     // one sentence for --help
     std::function<void(std::uint16_t)> set_port;  // what `-p PORT` does
     std::function<void()> check;  // throws OptionError if options do not go together; may be empty
+    std::vector<Flag> flags{};    // set after the file was read
 };
 
 /// What the program goes on with.
