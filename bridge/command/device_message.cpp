@@ -2,6 +2,8 @@
 
 #include <boost/json.hpp>
 
+#include "bridge/command/json_text.hpp"
+
 namespace spoke::bridge {
 namespace {
 
@@ -100,7 +102,7 @@ std::optional<Answer> read_receipt(json::value const& value) {
         answer.why = text.substr(colon + 1);
         document["why"] = answer.why;
     }
-    answer.document = json::serialize(document);
+    answer.document = json_text(document);
     return answer;
 }
 
@@ -182,7 +184,7 @@ std::optional<Answer> parse_answer(std::string_view payload) {
         answer.took = std::chrono::milliseconds{static_cast<std::int64_t>(*took & INT64_MAX)};
         (*object)["took_ms"] = *took;
     }
-    answer.document = json::serialize(*object);
+    answer.document = json_text(*object);
     return answer;
 }
 
@@ -201,7 +203,7 @@ std::optional<StateReport> parse_state(std::string_view payload) {
         }
     }
     if (!members.sound()) return std::nullopt;
-    report.document = json::serialize(*object);
+    report.document = json_text(*object);
     return report;
 }
 
@@ -217,7 +219,7 @@ std::string encode_order(Command const& command, std::chrono::milliseconds ttl) 
     if (command.exp_up) order["exp_up"] = *command.exp_up;
     if (!command.request.condition.empty()) order["if"] = json::parse(command.request.condition);
     if (!command.caller.trace.empty()) order["tp"] = command.caller.trace;
-    return json::serialize(order);
+    return json_text(order);
 }
 
 bool may_hold(std::string_view condition, std::string_view state, std::uint64_t last_n) {

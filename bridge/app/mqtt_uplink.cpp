@@ -1,0 +1,174 @@
+#include "bridge/app/mqtt_uplink.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+#include "bridge/service/service.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+std::optional<Buffer> read_password(std::string const& file) {
+    if (file.empty()) return std::nullopt;
+    std::ifstream in{file};
+    std::string line;
+    if (!in || !std::getline(in, line)) {
+        throw std::runtime_error("cannot read broker.password_file " + file);
+    }
+    return to_buffer(line);
+}
+
+std::shared_ptr<mqtt::LinkOptions const> link_options(BrokerConfig const& config) {
+    auto options = std::make_shared<mqtt::LinkOptions>();
+    options->host = config.address;
+    options->port = config.port;
+    options->connect_timeout = config.connect_timeout;
+    options->reconnect.delay_min = config.reconnect_delay_min;
+    options->reconnect.delay_max = config.reconnect_delay_max;
+    options->client.connect_timeout = config.connect_timeout;
+    options->client.may_inherit_session = true;  // that of the process before this one
+    return options;
+}
+
+}  // namespace
+
+MqttUplink::MqttUplink(boost::asio::io_context& context, BrokerConfig const& config,
+                       std::uint64_t seed)
+    : context_(context),
+      config_(config),
+      password_(read_password(config.password_file)),
+      hub_(context, seed),
+      link_(std::make_unique<mqtt::Link>(hub_, link_options(config),
+                                         static_cast<mqtt::LinkObserver&>(*this))) {}
+
+MqttUplink::~MqttUplink() = default;
+
+void MqttUplink::start(Service& service) {
+    service_ = &service;
+    spdlog::info("connecting to the broker at {} as {:?}", address(), config_.client_id);
+    link_->start();
+}
+
+void MqttUplink::stop(std::function<void()> stopped) {
+    stopped_ = std::move(stopped);
+    link_->stop();
+}
+
+mqtt::NotSent MqttUplink::publish(mqtt::Publish const& message, std::optional<SteadyTime> deadline,
+                                  Done done) {
+    auto token = ++last_token_;
+    mqtt::PublishOptions options;
+    options.token = mqtt::PublishToken{token};
+    options.scope = mqtt::PublishScope::this_connection;
+    options.deadline = deadline;
+    publishing_ = token;
+    early_.reset();
+    link_->publish(message, options);
+    publishing_.reset();
+    if (!early_) {
+        publishes_.emplace(token, std::move(done));
+        return mqtt::NotSent::none;
+    }
+    if (early_->outcome.status == mqtt::PublishStatus::not_sent) return early_->outcome.cause;
+    boost::asio::post(context_, [done = std::move(done), early = std::move(*early_)] {
+        auto outcome = early.outcome;
+        outcome.reason_string = early.reason_string;
+        done(outcome);
+    });
+    return mqtt::NotSent::none;
+}
+
+mqtt::Connect MqttUplink::make_connect() {
+    mqtt::Connect connect;
+    connect.client_id = config_.client_id;
+    connect.clean_start = false;
+    connect.keep_alive = static_cast<std::uint16_t>(config_.keep_alive.count());
+    connect.session_expiry_interval = static_cast<std::uint32_t>(config_.session_expiry.count());
+    if (!config_.user_name.empty()) connect.user_name = config_.user_name;
+    connect.password = password_;
+    return connect;
+}
+
+void MqttUplink::on_link(mqtt::LinkStatus const& status) {
+    if (status.state == mqtt::LinkState::waiting) lost(status.why);
+    if (status.state == mqtt::LinkState::stopped && stopped_) std::exchange(stopped_, {})();
+}
+
+void MqttUplink::on_connected(mqtt::ConnAck const& packet) {
+    spdlog::info("broker {}: connected, session {}", address(),
+                 packet.session_present ? "resumed" : "new");
+    told_.clear();
+    mqtt::Subscribe subscribe;
+    subscribe.subscriptions = Service::subscriptions();
+    link_->subscribe(subscribe, {});
+}
+
+void MqttUplink::on_subscribed(mqtt::RequestToken, mqtt::SubAck const& packet) {
+    auto refused = std::ranges::find_if(packet.reasons, mqtt::is_error);
+    if (refused != packet.reasons.end()) {
+        auto at = static_cast<std::size_t>(refused - packet.reasons.begin());
+        auto why = fmt::format("the broker refuses the subscription to {}: {}",
+                               Service::subscriptions()[at].filter, mqtt::name_of(*refused));
+        spdlog::error("broker {}: {}", address(), why);
+        service_->on_broker(false, why);
+        return;
+    }
+    subscribed_ = true;
+    spdlog::info("broker {}: subscribed, ready for orders", address());
+    service_->on_broker(true, {});
+}
+
+void MqttUplink::on_unsubscribed(mqtt::RequestToken, mqtt::UnsubAck const&) {}
+
+void MqttUplink::on_request_failed(mqtt::RequestToken, mqtt::RequestFailure why) {
+    if (why == mqtt::RequestFailure::connection_lost) return;
+    spdlog::error("broker {}: the subscription could not be sent", address());
+    service_->on_broker(false, "the subscription could not be sent");
+}
+
+mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
+    auto const& publish = message.publish;
+    service_->on_message({publish.topic, as_text(publish.payload), publish.retain, !subscribed_});
+    return mqtt::Acknowledge::now;
+}
+
+void MqttUplink::on_published(mqtt::PublishToken token, mqtt::PublishOutcome const& outcome) {
+    if (publishing_ == token.value) {
+        early_ = Early{outcome, std::string{outcome.reason_string}};
+        return;
+    }
+    auto found = publishes_.find(token.value);
+    if (found == publishes_.end()) return;
+    auto done = std::move(found->second);
+    publishes_.erase(found);
+    done(outcome);
+}
+
+void MqttUplink::on_closed(mqtt::Closed const& closed) {
+    lost(closed.text);
+}
+
+/// One line when trouble begins or changes, not one for each attempt.
+void MqttUplink::lost(std::string_view why) {
+    subscribed_ = false;
+    auto text = why.empty() ? std::string{"the connection ended"} : std::string{why};
+    if (stopped_) return;
+    if (text != told_) {
+        spdlog::warn("broker {}: {}; trying again until it answers", address(), text);
+        told_ = text;
+    }
+    service_->on_broker(false, fmt::format("broker {}: {}", address(), text));
+}
+
+std::string MqttUplink::address() const {
+    return fmt::format("{}:{}", config_.address, config_.port);
+}
+
+}  // namespace spoke::bridge

@@ -1,0 +1,187 @@
+#include "bridge/app/program.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <memory>
+#include <random>
+#include <utility>
+
+#include "bridge/api/api.hpp"
+#include "bridge/api/http_server.hpp"
+#include "bridge/app/mqtt_uplink.hpp"
+#include "bridge/service/service.hpp"
+#include "bridge/store/memory_store.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+namespace net = boost::asio;
+using boost::system::error_code;
+
+void set_up_log(LogConfig const& config) {
+    static constexpr std::array kLevels{spdlog::level::trace, spdlog::level::debug,
+                                        spdlog::level::info, spdlog::level::warn,
+                                        spdlog::level::err};
+    auto logger = spdlog::stderr_logger_st("spoke-bridge");
+    logger->set_level(kLevels[static_cast<std::size_t>(config.level)]);
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l bridge: %v");
+    spdlog::set_default_logger(std::move(logger));
+}
+
+Service::Settings service_settings(Config const& config) {
+    Service::Settings settings;
+    settings.commands.commands_max = config.commands.commands_max;
+    settings.commands.lane_queue_max = config.commands.lane_queue_max;
+    settings.commands.keys_per_command_max = config.commands.keys_per_command_max;
+    settings.commands.grace = config.commands.grace;
+    settings.commands.keep = config.commands.keep;
+    settings.commands.abandon = config.commands.abandon_after;
+    settings.devices.devices_max = config.devices.devices_max;
+    settings.devices.quiet_after = config.devices.quiet_after;
+    settings.devices.offline_after = config.devices.offline_after;
+    settings.device_message_bytes_max = config.devices.message_bytes_max;
+    return settings;
+}
+
+HttpServer::Options server_options(HttpConfig const& config) {
+    HttpServer::Options options;
+    options.host = config.address;
+    options.port = config.port;
+    options.header_bytes_max = config.header_bytes_max;
+    options.body_bytes_max = config.body_bytes_max;
+    options.connections_max = config.connections_max;
+    options.request_timeout = config.request_timeout;
+    options.idle_timeout = config.idle_timeout;
+    options.write_timeout = config.write_timeout;
+    return options;
+}
+
+/// All parts, in the order in which they need each other.
+class Program {
+public:
+    explicit Program(Config const& config)
+        : store_([this](std::function<void()> task) { net::post(context_, std::move(task)); }),
+          uplink_(context_, config.broker, random()),
+          timer_(context_),
+          service_(service_settings(config), world()),
+          api_(service_),
+          server_(
+              context_, server_options(config.http),
+              [this](HttpRequest const& request, Respond respond) {
+                  handle(request, std::move(respond));
+              },
+              [this] { return random(); }),
+          signals_(context_, SIGINT, SIGTERM),
+          stop_timer_(context_) {}
+
+    void run(Loaded const& loaded) {
+        server_.listen();
+        auto const& http = loaded.config.http;
+        spdlog::info("serving HTTP on http://{}:{} without keys: whoever reaches it may command{}",
+                     http.address, server_.port(),
+                     loaded.file.empty() ? "; no configuration file, all defaults" : "");
+        await_signal();
+        uplink_.start(service_);
+        context_.run();
+    }
+
+private:
+    Service::World world() {
+        return {store_,
+                uplink_,
+                read_clocks,
+                [this] { return random(); },
+                [this](SteadyTime when) { wake_at(when); },
+                [](std::string const& line) { spdlog::debug(line); },
+                [](std::string const& line) { spdlog::warn(line); }};
+    }
+
+    std::uint64_t random() {
+        return std::uint64_t{random_device_()} << 32 | std::uint64_t{random_device_()};
+    }
+
+    void wake_at(SteadyTime when) {
+        timer_.expires_at(when);
+        timer_.async_wait([this](error_code error) {
+            if (!error) service_.on_timer();
+        });
+    }
+
+    void handle(HttpRequest const& request, Respond respond) {
+        if (!spdlog::should_log(spdlog::level::trace)) {
+            return api_.handle(request, std::move(respond));
+        }
+        auto line = fmt::format("{} {:?}", request.method, request.target);
+        api_.handle(request, [line, respond = std::move(respond)](HttpResponse response) {
+            spdlog::trace("{} {}", line, response.status);
+            respond(std::move(response));
+        });
+    }
+
+    void await_signal() {
+        signals_.async_wait([this](error_code error, int number) {
+            if (error) return;
+            if (std::exchange(stopping_, true)) std::_Exit(1);
+            spdlog::info("stopping on {}", number == SIGINT ? "SIGINT" : "SIGTERM");
+            stop();
+            await_signal();
+        });
+    }
+
+    /// No new request; what waits for a command is answered with its record as it is; the broker is
+    /// told; then the loop has nothing left to do.
+    void stop() {
+        constexpr std::chrono::seconds kPatience{3};
+        stop_timer_.expires_after(kPatience);
+        stop_timer_.async_wait([this](error_code error) {
+            if (!error) context_.stop();
+        });
+        service_.drain();
+        uplink_.stop([this] { part_stopped(); });
+        server_.stop([this] { part_stopped(); });
+    }
+
+    void part_stopped() {
+        constexpr int kParts = 2;
+        if (++stopped_parts_ < kParts) return;
+        spdlog::info("stopped");
+        context_.stop();
+    }
+
+    net::io_context context_{1};
+    std::random_device random_device_{};
+    MemoryStore store_;
+    MqttUplink uplink_;
+    net::steady_timer timer_;
+    Service service_;
+    Api api_;
+    HttpServer server_;
+    net::signal_set signals_;
+    net::steady_timer stop_timer_;
+    bool stopping_ = false;
+    int stopped_parts_ = 0;
+};
+
+}  // namespace
+
+int run(Loaded const& loaded) {
+    set_up_log(loaded.config.log);
+    try {
+        Program program{loaded.config};
+        program.run(loaded);
+        return 0;
+    } catch (std::exception const& error) {
+        spdlog::error("{}", error.what());
+        return 1;
+    }
+}
+
+}  // namespace spoke::bridge

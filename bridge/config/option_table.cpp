@@ -1,0 +1,125 @@
+#include "bridge/config/option_table.hpp"
+
+#include <fmt/format.h>
+
+#include "bridge/config/config.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+using namespace std::chrono_literals;
+using options::OptionTable;
+
+constexpr std::uint32_t kKiB = 1U << 10;
+constexpr std::uint32_t kMiB = 1U << 20;
+constexpr std::uint32_t kCountMax = 1'000'000'000;
+
+void http_options(OptionTable& table, HttpConfig& c) {
+    table.section("http", "The side of the applications.")
+        .text("address", c.address,
+              "Address to listen on. The API has no keys yet: whoever reaches it may command.")
+        .number("port", c.port, {0, 65535}, "TCP port",
+                "Port to listen on. 0 takes any free one; the log says which.")
+        .bytes("header_bytes_max", c.header_bytes_max, {kKiB, kMiB},
+               "Longest request line and header together; above it 431.")
+        .bytes("body_bytes_max", c.body_bytes_max, {kKiB, 64 * kMiB},
+               "Longest body of a request; above it 413, before it is read.")
+        .number("connections_max", c.connections_max, {1, kCountMax}, "connections",
+                "Open connections, those with a request that waits included. Above it new ones "
+                "wait in the kernel's backlog.")
+        .duration("request_timeout", c.request_timeout, {100ms, 10min},
+                  "A request that has not arrived in full by then is dropped with its connection.")
+        .duration("idle_timeout", c.idle_timeout, {1s, 1h},
+                  "A connection without a request for so long is closed.")
+        .duration("write_timeout", c.write_timeout, {100ms, 10min},
+                  "A peer that does not take its response by then is dropped.");
+}
+
+void broker_options(OptionTable& table, BrokerConfig& c) {
+    table.section("broker", "The side of the devices: the bridge's own MQTT 5 connection.")
+        .text("address", c.address, "Host name or address of the broker.")
+        .number("port", c.port, {1, 65535}, "TCP port", "Its port.")
+        .text("client_id", c.client_id,
+              "Client identifier of the bridge. Its session is kept in the broker under this "
+              "name, so that answers wait there while the bridge is away.")
+        .text("user_name", c.user_name, "User name; empty: none.")
+        .text("password_file", c.password_file,
+              "File whose first line is the password; empty: none.")
+        .duration("session_expiry", c.session_expiry, {0s, 0xFFFF'FFFEs, "never", 0xFFFF'FFFFs},
+                  "How long the broker keeps the bridge's session without it.")
+        .duration("keep_alive", c.keep_alive, {1s, 65535s},
+                  "How soon a dead connection to the broker is noticed, at the latest.")
+        .duration("connect_timeout", c.connect_timeout, {100ms, 10min},
+                  "For one attempt to connect, CONNACK included.")
+        .duration("reconnect_delay_min", c.reconnect_delay_min, {10ms, 1h},
+                  "Shortest wait before the next attempt.")
+        .duration("reconnect_delay_max", c.reconnect_delay_max, {10ms, 1h},
+                  "Longest wait; the waits double up to it, with full jitter.");
+}
+
+void commands_options(OptionTable& table, CommandsConfig& c) {
+    table.section("commands", "The records of orders.")
+        .duration("grace", c.grace, {0ms, 10min},
+                  "How long after its deadline an order may still be answered before it is "
+                  "unknown.")
+        .duration("keep", c.keep, {1s, 30 * 24h},
+                  "How long a settled record is kept, and its Idempotency-Key with it.")
+        .duration("abandon_after", c.abandon_after, {1s, 30 * 24h},
+                  "An unknown order without any sign for so long is abandoned.")
+        .number("commands_max", c.commands_max, {1, kCountMax}, "records",
+                "Records in all. Above it new orders get 503: forgetting an old record early "
+                "could make a late retry a second order.")
+        .number("lane_queue_max", c.lane_queue_max, {1, 10'000}, "orders",
+                "Orders in one lane of a device, the one under way included; above it 429.")
+        .number("keys_per_command_max", c.keys_per_command_max, {1, 1'000}, "keys",
+                "Different Idempotency-Keys that may join one order by its ref; above it 429.");
+}
+
+void devices_options(OptionTable& table, DevicesConfig& c) {
+    table.section("devices", "What is known of devices.")
+        .number("devices_max", c.devices_max, {1, kCountMax}, "devices",
+                "Devices in all. One more is not taken note of.")
+        .duration("quiet_after", c.quiet_after, {1s, 7 * 24h},
+                  "A connected device that has said nothing for so long is shown as quiet.")
+        .duration("offline_after", c.offline_after, {1s, 30 * 24h, "never", 0s},
+                  "And for so long as offline, although its will has not come.")
+        .bytes("message_bytes_max", c.message_bytes_max, {kKiB, 16 * kMiB},
+               "Longest birth, state, answer or event of a device; a longer one is dropped and "
+               "counted.");
+}
+
+}  // namespace
+
+OptionTable option_table(Config& config) {
+    OptionTable table;
+    http_options(table, config.http);
+    broker_options(table, config.broker);
+    commands_options(table, config.commands);
+    devices_options(table, config.devices);
+    table.section("log", "Lines on standard error.")
+        .choice("level", config.log.level,
+                {{"trace", LogLevel::trace},
+                 {"debug", LogLevel::debug},
+                 {"info", LogLevel::info},
+                 {"warn", LogLevel::warn},
+                 {"error", LogLevel::error}},
+                "The least important lines that are written. debug tells each change of a "
+                "command, trace each request.");
+    return table;
+}
+
+void check(Config const& config) {
+    auto const& broker = config.broker;
+    if (broker.reconnect_delay_min > broker.reconnect_delay_max) {
+        throw options::OptionError{
+            "broker.reconnect_delay_min is above broker.reconnect_delay_max"};
+    }
+    if (broker.client_id.empty()) {
+        throw options::OptionError{"broker.client_id is empty: the session needs a name"};
+    }
+    if (!broker.password_file.empty() && broker.user_name.empty()) {
+        throw options::OptionError{"broker.password_file is set without broker.user_name"};
+    }
+}
+
+}  // namespace spoke::bridge
