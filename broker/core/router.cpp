@@ -82,6 +82,7 @@ void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant,
             deliver(*session, publication, grant, std::move(ids));
         return;
     }
+    if (to.shard == kRemoteNode) return bus_.forward(to.slot, publication.share());
     ShardBatch& batch = batches_[to.shard];
     MessagePtr const& message = publication.share();
     if (batch.routed.empty() || batch.routed.back().message != message) {

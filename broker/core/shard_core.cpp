@@ -26,6 +26,7 @@ ShardCore::ShardCore(CoreSettings const& settings, Wiring const& wiring, Now sta
       index_(wiring.index),
       retained_(wiring.retained),
       store_(wiring.store),
+      bus_(wiring.bus),
       port_(wiring.port),
       shard_(wiring.shard),
       shard_count_(wiring.shard_count),

@@ -13,6 +13,7 @@
 #include "broker/core/counters.hpp"
 #include "broker/core/link.hpp"
 #include "broker/core/packet_writer.hpp"
+#include "broker/core/ports/cluster_bus.hpp"
 #include "broker/core/ports/session_store.hpp"
 #include "broker/core/ports/shard_port.hpp"
 #include "broker/core/publication.hpp"
@@ -47,6 +48,7 @@ public:
         SubscriptionIndex& index;    // shared by all shards
         RetainedMessages& retained;  // shared by all shards
         SessionStore& store;         // shared by all shards
+        ClusterBus& bus;             // shared by all shards
         ShardPort& port;             // the loop that runs this core
         std::uint8_t shard = 0;
         std::uint8_t shard_count = 1;
@@ -224,6 +226,7 @@ private:
     SubscriptionIndex& index_;
     RetainedMessages& retained_;
     SessionStore& store_;
+    ClusterBus& bus_;
     ShardPort& port_;
     std::uint8_t shard_;
     std::uint8_t shard_count_;

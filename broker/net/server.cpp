@@ -15,7 +15,7 @@ namespace spoke::broker {
 class Server::Parts final : public Neighbours {
 public:
     Parts(NetSettings const& net_settings, CoreSettings const& core,
-          RetainedMessages::Limits const& limits, SessionStore& store)
+          RetainedMessages::Limits const& limits, SessionStore& store, ClusterBus& bus)
         : net(net_settings),
           reclaimer(net.shards),
           index(reclaimer),
@@ -26,8 +26,8 @@ public:
         }
         std::random_device seed;
         for (std::uint8_t i = 0; i < net.shards; ++i) {
-            Shard::Wiring wiring{
-                *this, reclaimer, index, retained, store, listeners, core.memory_watermark_bytes};
+            Shard::Wiring wiring{*this, reclaimer, index,     retained,
+                                 store, bus,       listeners, core.memory_watermark_bytes};
             shards.push_back(std::make_unique<Shard>(net, core, wiring, i,
                                                      std::uint64_t{seed()} << 32 | seed()));
         }
@@ -54,8 +54,8 @@ public:
 };
 
 Server::Server(NetSettings const& net, CoreSettings const& core,
-               RetainedMessages::Limits const& retained, SessionStore& store)
-    : parts_(std::make_unique<Parts>(net, core, retained, store)) {}
+               RetainedMessages::Limits const& retained, SessionStore& store, ClusterBus& bus)
+    : parts_(std::make_unique<Parts>(net, core, retained, store, bus)) {}
 
 Server::~Server() {
     if (!parts_->threads.empty()) stop(std::chrono::milliseconds{0});

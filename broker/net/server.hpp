@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/ports/cluster_bus.hpp"
 #include "broker/core/ports/session_store.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/settings.hpp"
@@ -19,7 +20,7 @@ public:
     /// Binds all listeners. Throws std::runtime_error with one line that says which address and
     /// why.
     Server(NetSettings const& net, CoreSettings const& core,
-           RetainedMessages::Limits const& retained, SessionStore& store);
+           RetainedMessages::Limits const& retained, SessionStore& store, ClusterBus& bus);
     ~Server();
     Server(Server const&) = delete;
     Server& operator=(Server const&) = delete;

@@ -65,8 +65,8 @@ Shard::Shard(NetSettings const& settings, CoreSettings const& core_settings, Wir
       wake_watch_(std::make_unique<WakeWatch>(*this)),
       input_(kInputSize),
       core_(core_settings,
-            {wiring.subscriptions, wiring.retained, wiring.store, *this, index, settings.shards,
-             seed},
+            {wiring.subscriptions, wiring.retained, wiring.store, wiring.bus, *this, index,
+             settings.shards, seed},
             read_clocks()),
       now_(read_clocks()),
       outgoing_(settings.shards) {

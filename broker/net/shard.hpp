@@ -46,6 +46,7 @@ public:
         SubscriptionIndex& subscriptions;
         RetainedMessages& retained;
         SessionStore& store;
+        ClusterBus& bus;
         std::vector<std::unique_ptr<Listener>> const& listeners;
         std::uint64_t memory_watermark_bytes;
     };
