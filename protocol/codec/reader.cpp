@@ -197,7 +197,7 @@ PropertyRow const* PropertyReader::next_row() noexcept {
     }
     if (!may_send(*row, place_, reader_.sender())) {
         reader_.fail(ReasonCode::protocol_error,
-                     row->rule.empty() ? rule::kPropertySender : Rule{row->rule}, at);
+                     row->sender_rule.empty() ? rule::kPropertySender : Rule{row->sender_rule}, at);
         return nullptr;
     }
     auto bit = std::uint64_t{1} << id;
@@ -229,7 +229,8 @@ void PropertyReader::check_value(PropertyRow const& row, std::byte const* at,
         return false;
     };
     if (!is_good()) {
-        reader_.fail(row.bad_value, row.rule.empty() ? rule::kPropertyValue : Rule{row.rule}, at);
+        reader_.fail(row.bad_value,
+                     row.value_rule.empty() ? rule::kPropertyValue : Rule{row.value_rule}, at);
     }
 }
 

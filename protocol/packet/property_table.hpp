@@ -83,9 +83,10 @@ struct PropertyRow {
     PlaceSet places;
     Values values = Values::any;
     ReasonCode bad_value = ReasonCode::protocol_error;
-    PlaceSet client_only{};   // of `places`: those where a server must not send it
-    PlaceSet server_only{};   // of `places`: those where a client must not send it
-    std::string_view rule{};  // broken by a wrong value or a wrong sender, where it has a number
+    PlaceSet client_only{};          // of `places`: those where a server must not send it
+    PlaceSet server_only{};          // of `places`: those where a client must not send it
+    std::string_view value_rule{};   // broken by a wrong value, where it has a number
+    std::string_view sender_rule{};  // broken by a wrong sender, where it has a number
 };
 
 namespace property_table {
@@ -112,7 +113,7 @@ inline constexpr std::array kRows{
                 .times = Times::once,
                 .places = in(publish, will),
                 .values = Values::topic_name,
-                .rule = "MQTT-3.3.2-14"},
+                .value_rule = "MQTT-3.3.2-14"},
     PropertyRow{.id = PropertyId::correlation_data,
                 .wire = Wire::binary,
                 .times = Times::once,
@@ -123,13 +124,13 @@ inline constexpr std::array kRows{
                 .places = in(publish, subscribe),
                 .values = Values::not_zero,
                 .server_only = in(publish),
-                .rule = "MQTT-3.3.4-6"},
+                .sender_rule = "MQTT-3.3.4-6"},
     PropertyRow{.id = PropertyId::session_expiry_interval,
                 .wire = Wire::u32,
                 .times = Times::once,
                 .places = in(connect, connack, disconnect),
                 .client_only = in(disconnect),
-                .rule = "MQTT-3.14.2-2"},
+                .sender_rule = "MQTT-3.14.2-2"},
     PropertyRow{.id = PropertyId::assigned_client_identifier,
                 .wire = Wire::utf8,
                 .times = Times::once,
@@ -189,7 +190,7 @@ inline constexpr std::array kRows{
                 .places = in(publish),
                 .values = Values::not_zero,
                 .bad_value = ReasonCode::topic_alias_invalid,
-                .rule = "MQTT-3.3.2-8"},
+                .value_rule = "MQTT-3.3.2-8"},
     PropertyRow{.id = PropertyId::maximum_qos,
                 .wire = Wire::u8,
                 .times = Times::once,
