@@ -11,8 +11,6 @@ namespace spoke::broker {
 /// Everything a user can set, as plain values. Only broker/app reads these structs: it hands every
 /// part the settings struct of that part.
 
-enum class LogLevel { trace, debug, info, warning, error };
-
 struct ListenerConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 1883;
@@ -40,6 +38,8 @@ struct LimitsConfig {
     std::uint32_t retained_messages_max = 1'000'000;
     std::uint64_t retained_bytes_max = 1ULL << 30;
     std::uint32_t read_budget_bytes = 256U << 10;
+    std::chrono::milliseconds linger{2'000};
+    std::chrono::milliseconds shutdown_timeout{5'000};
 };
 
 struct MqttConfig {
@@ -52,12 +52,14 @@ struct MqttConfig {
 };
 
 struct PerformanceConfig {
-    std::uint16_t shards = 0;  // 0: one per core
+    std::uint8_t shards = 0;  // 0: one per core
     std::chrono::microseconds busy_poll{0};
 };
 
 struct LogConfig {
-    LogLevel level = LogLevel::info;
+    enum class Level { trace, debug, info, warning, error };
+
+    Level level = Level::info;
     std::string file;  // empty: stderr
 };
 

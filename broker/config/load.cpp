@@ -20,7 +20,8 @@ std::variant<Loaded, int> load(int argc, char const* const* argv) {
     auto& arguments = std::get<options::Arguments>(result);
     loaded.file = std::move(arguments.config_file);
     if (arguments.verbosity > 0)
-        config.log.level = arguments.verbosity > 1 ? LogLevel::trace : LogLevel::debug;
+        config.log.level =
+            arguments.verbosity > 1 ? LogConfig::Level::trace : LogConfig::Level::debug;
     return loaded;
 }
 

@@ -91,7 +91,12 @@ void process_limits(OptionTable& table, LimitsConfig& c) {
                "The same counted in bytes of topic, properties and payload.")
         .bytes("memory_watermark_bytes", c.memory_watermark_bytes, {kMiB, kBytesMax},
                "Bytes queued for all sessions and connections together. Above it the broker stops "
-               "reading from publishers until the queues are shorter.");
+               "reading from publishers until the queues are shorter.")
+        .duration("linger", c.linger, {0ms, 60s},
+                  "How long a connection the broker closes may take to read its last packet.")
+        .duration("shutdown_timeout", c.shutdown_timeout, {0ms, 5min},
+                  "How long the connections may take, when the broker stops, to read what is on "
+                  "its way to them.");
 }
 
 void mqtt_options(OptionTable& table, MqttConfig& c) {
@@ -112,7 +117,7 @@ void mqtt_options(OptionTable& table, MqttConfig& c) {
 
 void performance_options(OptionTable& table, PerformanceConfig& c) {
     table.section("performance", "How the machine is used.")
-        .number("shards", c.shards, {0, 256}, "threads",
+        .number("shards", c.shards, {0, 254}, "threads",
                 "Threads that serve connections, each with its own. 0: one per core.")
         .duration("busy_poll", c.busy_poll, {0us, 10ms},
                   "How long a thread looks for new work before it sleeps while there was traffic "
@@ -122,11 +127,11 @@ void performance_options(OptionTable& table, PerformanceConfig& c) {
 void log_options(OptionTable& table, LogConfig& c) {
     table.section("log", "What is told.")
         .choice("level", c.level,
-                {{"trace", LogLevel::trace},
-                 {"debug", LogLevel::debug},
-                 {"info", LogLevel::info},
-                 {"warning", LogLevel::warning},
-                 {"error", LogLevel::error}},
+                {{"trace", LogConfig::Level::trace},
+                 {"debug", LogConfig::Level::debug},
+                 {"info", LogConfig::Level::info},
+                 {"warning", LogConfig::Level::warning},
+                 {"error", LogConfig::Level::error}},
                 "Least important events that are written. info has no line per message; -v means "
                 "debug, -vv trace.")
         .text("file", c.file, "File to append to. Empty: standard error.");

@@ -63,7 +63,7 @@ TEST_CASE("broker config: a file reaches the structs", "[config]") {
     CHECK(config.mqtt.maximum_qos == 1);
     CHECK(config.performance.shards == 4);
     CHECK(config.performance.busy_poll == 50us);
-    CHECK(config.log.level == LogLevel::warning);
+    CHECK(config.log.level == LogConfig::Level::warning);
 }
 
 TEST_CASE("broker config: options that do not go together are refused", "[config]") {

@@ -1,0 +1,106 @@
+#include "broker/app/wiring.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "broker/app/logging.hpp"
+#include "broker/app/process.hpp"
+#include "broker/cluster/single_node_bus.hpp"
+#include "broker/config/load.hpp"
+#include "broker/net/server.hpp"
+#include "broker/storage/memory_store.hpp"
+
+namespace spoke::broker {
+namespace {
+
+constexpr unsigned kShardsMax = 254;  // 255 stands for other nodes
+
+ListenerSettings listener_settings(ListenerConfig const& config) {
+    ListenerSettings settings;
+    settings.address = config.address;
+    settings.port = config.port;
+    settings.backlog = config.backlog;
+    settings.tcp_nodelay = config.tcp_nodelay;
+    settings.connect_timeout = config.connect_timeout;
+    settings.connections_max = config.connections_max;
+    return settings;
+}
+
+std::uint8_t shard_count(PerformanceConfig const& config) {
+    if (config.shards > 0) return config.shards;
+    return static_cast<std::uint8_t>(
+        std::clamp(std::thread::hardware_concurrency(), 1U, kShardsMax));
+}
+
+void say_where(Loaded const& loaded, Server const& server, NetSettings const& net) {
+    if (loaded.file.empty())
+        spdlog::info("no configuration file: anonymous clients of this machine only");
+    else
+        spdlog::info("configuration read from {}", loaded.file);
+    for (auto const& address : server.addresses()) spdlog::info("listening on {}", address);
+    spdlog::info("serving with {} {}", net.shards, net.shards == 1 ? "thread" : "threads");
+}
+
+}  // namespace
+
+NetSettings net_settings(Config const& config) {
+    NetSettings settings;
+    for (auto const& listener : config.listeners)
+        settings.listeners.push_back(listener_settings(listener));
+    settings.shards = shard_count(config.performance);
+    settings.read_budget_bytes = config.limits.read_budget_bytes;
+    settings.busy_poll = config.performance.busy_poll;
+    settings.linger = config.limits.linger;
+    return settings;
+}
+
+CoreSettings core_settings(Config const& config) {
+    auto const& limits = config.limits;
+    auto const& offered = config.mqtt;
+    CoreSettings settings;
+    settings.packet_size_max = limits.packet_size_max;
+    settings.client_id_size_max = limits.client_id_size_max;
+    settings.keep_alive_max = static_cast<std::uint16_t>(limits.keep_alive_max.count());
+    settings.session_expiry_max = static_cast<std::uint32_t>(limits.session_expiry_max.count());
+    settings.receive_maximum = limits.receive_maximum;
+    settings.inflight_max = limits.inflight_max;
+    settings.topic_alias_max = limits.topic_alias_max;
+    settings.topic_alias_out_max = limits.topic_alias_out_max;
+    settings.queue_messages_max = limits.queue_messages_max;
+    settings.queue_bytes_max = limits.queue_bytes_max;
+    settings.out_queue_bytes_max = limits.out_queue_bytes_max;
+    settings.subscriptions_per_session_max = limits.subscriptions_per_session_max;
+    settings.sessions_max = limits.sessions_max;
+    settings.memory_watermark_bytes = limits.memory_watermark_bytes;
+    settings.maximum_qos = static_cast<mqtt::Qos>(offered.maximum_qos);
+    settings.retain_available = offered.retain_available;
+    settings.wildcard_subscription_available = offered.wildcard_subscription_available;
+    settings.subscription_identifiers_available = offered.subscription_identifiers_available;
+    settings.shared_subscription_available = offered.shared_subscription_available;
+    settings.response_information = offered.response_information;
+    return settings;
+}
+
+RetainedMessages::Limits retained_limits(Config const& config) {
+    return {config.limits.retained_messages_max, config.limits.retained_bytes_max};
+}
+
+void run(Loaded const& loaded) {
+    auto const& config = loaded.config;
+    StopSignals signals;
+    Logging logging{config.log};
+    raise_open_files_limit();
+    auto net = net_settings(config);
+    MemoryStore store;
+    SingleNodeBus bus;
+    Server server{net, core_settings(config), retained_limits(config), store, bus};
+    server.start();
+    say_where(loaded, server, net);
+    spdlog::info("{}: stopping", signals.await_first());
+    server.stop(config.limits.shutdown_timeout);
+    spdlog::info("stopped");
+}
+
+}  // namespace spoke::broker
