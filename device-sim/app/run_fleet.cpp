@@ -84,8 +84,8 @@ private:
 
     void on_signal(int number) {
         if (std::exchange(stopping_, true)) std::_Exit(128 + number);
+        wait_for_signal();  // first, since the fleet may have stopped before stop() returns
         stop("disconnecting; once more to exit at once");
-        wait_for_signal();
     }
 
     void wait_for_end() {
@@ -100,10 +100,7 @@ private:
     void stop(std::string const& why) {
         display_.say(why);
         end_timer_.cancel();
-        fleet_.stop([this] {
-            signals_.cancel();
-            show_timer_.cancel();
-        });
+        fleet_.stop([this] { context_.stop(); });
     }
 
     void wait_to_show() {

@@ -68,6 +68,7 @@ struct Fleet::Impl {
     asio::steady_timer deadline_timer;
     SteadyTime deadline_timer_at = SteadyTime::max();
 
+    bool stopping = false;
     asio::steady_timer stop_timer;
     std::size_t to_stop = 0;
     std::function<void()> on_all_stopped;
@@ -130,6 +131,7 @@ std::shared_ptr<mqtt::LinkOptions> Fleet::Impl::link_options(std::string bind_ad
 }
 
 void Fleet::Impl::on_ramp_tick() {
+    if (stopping) return;  // the tick was on its way already
     auto now = read_clocks().steady;
     if (ramp_began == SteadyTime::max() && commons.counts.connects != 0) ramp_began = now;
     if (ramp_began != SteadyTime::max()) {
@@ -194,6 +196,7 @@ void Fleet::start() {
 
 void Fleet::stop(std::function<void()> done) {
     auto& impl = *impl_;
+    impl.stopping = true;
     impl.ramp_timer.cancel();
     impl.on_all_stopped = std::move(done);
     // Counted before any is asked, since a bike that waits stops at once.

@@ -10,6 +10,7 @@ namespace spoke::sim {
 namespace {
 
 constexpr std::chrono::milliseconds kLagWorthSaying{20};
+constexpr std::uint64_t kBikesForMemory = 1000;  // of fewer, the program itself is the most
 
 std::string clock_text(std::chrono::milliseconds elapsed) {
     auto seconds = elapsed.count() / 1000;
@@ -69,7 +70,10 @@ std::string progress_line(Progress const& progress) {
                         per_second(counts.messages_in, before.messages_in, progress.interval),
                         per_second(counts.messages_out, before.messages_out, progress.interval));
     line += oddities_text(counts);
-    line += fmt::format("  {:.1f} KiB/bike", static_cast<double>(progress.bytes_per_bike) / 1024.0);
+    if (counts.bikes >= kBikesForMemory) {
+        line +=
+            fmt::format("  {:.1f} KiB/bike", static_cast<double>(progress.bytes_per_bike) / 1024.0);
+    }
     if (progress.loop_lag >= kLagWorthSaying) {
         line += fmt::format("  LATE by {} ms: more than this process can do",
                             progress.loop_lag.count() / 1000);
@@ -104,6 +108,10 @@ std::string progress_json(Progress const& progress) {
 
 std::string summary_line(Progress const& progress) {
     auto const& counts = progress.counts;
+    if (counts.connects == 0) {
+        return fmt::format("{}  {} bikes, none was ever connected  {}",
+                           clock_text(progress.elapsed), counts.bikes, progress.trouble);
+    }
     return fmt::format("{}  {} bikes  connects {}  {}  messages in {}  out {}{}",
                        clock_text(progress.elapsed), counts.bikes, counts.connects,
                        orders_text(counts), counts.messages_in, counts.messages_out,

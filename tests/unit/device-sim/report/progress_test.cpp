@@ -38,7 +38,10 @@ TEST_CASE("Progress line: time, bikes, orders, rates", "[sim][report]") {
     CHECK(line.find("01:02:03  online 198/200") == 0);
     CHECK(contains(line, "orders 9  ok 1  fail 2  refused 3"));
     CHECK(contains(line, "in 40/s"));
-    CHECK(contains(line, "2.5 KiB/bike"));
+    CHECK_FALSE(contains(line, "KiB/bike"));  // of a small fleet the program itself is the most
+    auto large = running();
+    large.counts.bikes = 2000;
+    CHECK(contains(progress_line(large), "2.5 KiB/bike"));
 }
 
 TEST_CASE("Progress line: what should not be there is said only if it is", "[sim][report]") {
@@ -87,4 +90,9 @@ TEST_CASE("Summary line: the whole run", "[sim][report]") {
     CHECK(contains(line, "200 bikes  connects 201"));
     CHECK(contains(line, "ok 1  fail 2  refused 3"));
     CHECK(contains(line, "ignored 1"));
+
+    progress.counts.connects = 0;
+    progress.trouble = "connection refused";
+    CHECK(summary_line(progress) ==
+          "01:02:03  200 bikes, none was ever connected  connection refused");
 }
