@@ -118,7 +118,12 @@ void ClientMachine::authenticate(Auth const& packet, Now) {
 
 void ClientMachine::disconnect(Disconnect const& packet, Now) {
     if (is_closed()) return;
+    auto begin = wire_.outbox.size();
     wire_.send(packet);
+    if (wire_.outbox.size() - begin > wire_.server.packet_size_max) {  // [MQTT-3.14.2-3]
+        wire_.outbox.resize(begin);
+        wire_.send(Disconnect{.reason = packet.reason});
+    }
     close({.cause = CloseCause::requested, .reason = packet.reason, .text = "disconnected"},
           LastBytes::flush);
 }

@@ -13,6 +13,13 @@ bool is_filter(std::string_view filter) noexcept {
     return is_valid_topic_filter(filter) && is_valid_utf8(filter);
 }
 
+bool is_subscription(Subscription const& subscription, Version version) noexcept {
+    if (!is_filter(subscription.filter)) return false;
+    if (version != Version::v5 || !is_shared(subscription.filter)) return true;
+    bool is_well_formed = parse_shared(subscription.filter).has_value();  // [MQTT-4.8.2-1]
+    return is_well_formed && !subscription.options.no_local;             // [MQTT-3.8.3-4]
+}
+
 bool has_wildcard(std::string_view filter) noexcept {
     return filter.find_first_of("+#") != std::string_view::npos;
 }
@@ -30,9 +37,10 @@ bool is_supported(Subscribe const& packet, ServerLimits const& server) noexcept 
 
 void ClientMachine::subscribe(Subscribe const& packet, RequestToken token, Now) {
     if (!can_request(token)) return;
-    bool are_filters = !packet.subscriptions.empty() &&
-                       std::ranges::all_of(packet.subscriptions, is_filter, &Subscription::filter);
-    if (!are_filters) return events_.on_request_failed(token, RequestFailure::filter_invalid);
+    auto is_sound = [&](auto const& each) { return is_subscription(each, wire_.version); };
+    bool are_sound =
+        !packet.subscriptions.empty() && std::ranges::all_of(packet.subscriptions, is_sound);
+    if (!are_sound) return events_.on_request_failed(token, RequestFailure::filter_invalid);
     if (wire_.version == Version::v5 && !is_supported(packet, wire_.server)) {
         return events_.on_request_failed(token, RequestFailure::not_supported);
     }
