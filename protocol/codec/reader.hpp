@@ -48,11 +48,13 @@ public:
     }
     [[nodiscard]] std::uint16_t u16() noexcept {
         if (remaining() < 2) return cut();
-        return static_cast<std::uint16_t>(take() << 8 | take());
+        auto high = take();  // the operands of | have no order of their own
+        return static_cast<std::uint16_t>(high << 8 | take());
     }
     [[nodiscard]] std::uint32_t u32() noexcept {
         if (remaining() < 4) return cut();
-        return take() << 24 | take() << 16 | take() << 8 | take();
+        std::uint32_t high = u16();
+        return high << 16 | u16();
     }
     /// In its shortest form, of at most four bytes [MQTT-1.5.5-1].
     [[nodiscard]] std::uint32_t variable_byte_integer() noexcept;
