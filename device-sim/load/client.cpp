@@ -183,12 +183,11 @@ bool Client::take_delivery(Frame const& frame) {
 }
 
 bool Client::take_acknowledgement(Frame const& frame) {
-    constexpr std::uint8_t kFirstError = 0x80;
     auto acknowledgement = read_acknowledgement(frame);
     if (!acknowledgement) return false;
     if (frame.type() == mqtt::PacketType::pubrel) {
         answer(mqtt::PacketType::pubcomp, acknowledgement->id);
-    } else if (frame.type() == mqtt::PacketType::pubrec && acknowledgement->reason < kFirstError) {
+    } else if (frame.type() == mqtt::PacketType::pubrec && !acknowledgement->is_error()) {
         answer(mqtt::PacketType::pubrel, acknowledgement->id);
     } else {
         events_.on_acknowledged(*this, *acknowledgement);

@@ -62,6 +62,8 @@ struct Delivery {
 struct Acknowledgement {
     mqtt::PacketId id{};
     std::uint8_t reason = 0;
+
+    [[nodiscard]] bool is_error() const noexcept { return reason >= 0x80; }
 };
 
 /// Errors: nullopt if the lengths inside do not fit, or QoS is 3.

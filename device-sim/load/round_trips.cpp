@@ -9,12 +9,6 @@ namespace {
 
 constexpr std::chrono::seconds kStall{3};
 constexpr std::uint32_t kIdsPerEnd = 64;
-constexpr std::uint8_t kFirstError = 0x80;
-
-std::chrono::nanoseconds to_nanoseconds(double seconds) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>{seconds});
-}
 
 bool is_requester(std::uint32_t tag) {
     return tag % 2 == 0;
@@ -55,9 +49,9 @@ void RoundTrips::measure() {
     auto is_stuck = [&] { return disconnects_ != 0 || reactor_.now() - last_progress_ > kStall; };
     is_sending_ = true;
     for (std::uint32_t pair = 0; pair < settings_.peers; ++pair) request(ends_[2 * pair], pair);
-    run_until(to_nanoseconds(settings_.warmup_seconds), is_stuck);
+    run_until(length_of(settings_.warmup_seconds), is_stuck);
     meter_.begin(reactor_.now());
-    auto limit = settings_.messages == 0 ? to_nanoseconds(settings_.seconds)
+    auto limit = settings_.messages == 0 ? length_of(settings_.seconds)
                                          : std::chrono::nanoseconds{std::chrono::hours{1}};
     run_until(limit, [&] {
         return is_stuck() || (settings_.messages != 0 && meter_.delivered() >= settings_.messages);
@@ -123,7 +117,7 @@ void RoundTrips::send(End& end, PayloadHead const& head) {
 void RoundTrips::on_acknowledged(Client& client, Acknowledgement const& acknowledgement) {
     last_progress_ = reactor_.now();
     auto& end = ends_[client.tag()];
-    if (!end.ids.release(acknowledgement.id) || acknowledgement.reason >= kFirstError) ++refused_;
+    if (!end.ids.release(acknowledgement.id) || acknowledgement.is_error()) ++refused_;
     if (!end.pending) return;
     auto head = *end.pending;
     end.pending.reset();

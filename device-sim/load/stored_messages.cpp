@@ -11,7 +11,6 @@
 namespace spoke::sim::load {
 namespace {
 
-constexpr std::uint8_t kFirstError = 0x80;
 constexpr std::chrono::seconds kQuiet{3};
 
 double to_kept_bytes(Meter const& fill, std::uint64_t messages) {
@@ -37,7 +36,7 @@ void StoredMessages::feed(std::uint64_t count, Meter* meter, AcknowledgedFeed::A
 }
 
 void StoredMessages::on_acknowledged(Client&, Acknowledgement const& acknowledgement) {
-    if (acknowledgement.reason >= kFirstError) ++refused_;
+    if (acknowledgement.is_error()) ++refused_;
     if (!feed_) return;
     auto latency = feed_->take(acknowledgement, reactor_.now());
     if (latency && feed_meter_ != nullptr) feed_meter_->count_latency(*latency);

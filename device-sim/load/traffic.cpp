@@ -9,12 +9,6 @@ namespace {
 
 constexpr std::chrono::seconds kStall{3};
 constexpr std::chrono::seconds kDrainMax{60};
-constexpr std::uint8_t kFirstError = 0x80;
-
-std::chrono::nanoseconds to_nanoseconds(double seconds) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>{seconds});
-}
 
 }  // namespace
 
@@ -67,9 +61,9 @@ void Traffic::warm_up_and_measure() {
     } else {
         for (std::uint32_t flow = 0; flow < flows_.size(); ++flow) make_ready(flow);
     }
-    run_until(to_nanoseconds(settings_.warmup_seconds), [&] { return is_broken(); });
+    run_until(length_of(settings_.warmup_seconds), [&] { return is_broken(); });
     meter_.begin(reactor_.now());
-    auto limit = settings_.messages == 0 ? to_nanoseconds(settings_.seconds)
+    auto limit = settings_.messages == 0 ? length_of(settings_.seconds)
                                          : std::chrono::nanoseconds{std::chrono::hours{1}};
     run_until(limit, [&] {
         return is_broken() || (settings_.messages != 0 && meter_.delivered() >= settings_.messages);
@@ -113,7 +107,7 @@ void Traffic::on_delivery(Client& client, Delivery const& delivery) {
 void Traffic::on_acknowledged(Client& client, Acknowledgement const& acknowledgement) {
     last_progress_ = reactor_.now();
     if (!publishers_[client.tag()].ids.release(acknowledgement.id)) ++unexpected_acknowledgements_;
-    if (acknowledgement.reason >= kFirstError) ++refused_;
+    if (acknowledgement.is_error()) ++refused_;
     is_throttled_ = false;
     // Without a rate each publisher has one flow, of its own number.
     if (!has_rate()) make_ready(client.tag());

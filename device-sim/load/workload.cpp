@@ -47,11 +47,6 @@ bool is_ipv4_loopback(Route const& route) {
     return (ntohl(target.sin_addr.s_addr) >> 24) == 127;
 }
 
-std::chrono::nanoseconds to_nanoseconds(double value) {
-    return std::chrono::duration_cast<std::chrono::nanoseconds>(
-        std::chrono::duration<double>{value});
-}
-
 std::string_view text_of(mqtt::Version version) {
     return version == mqtt::Version::v5 ? "5" : "3.1.1";
 }
@@ -157,8 +152,13 @@ bool Workload::run_until(std::chrono::nanoseconds limit, std::function<bool()> c
     return true;
 }
 
+std::chrono::nanoseconds Workload::length_of(double seconds_given) {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>{seconds_given});
+}
+
 void Workload::run_for(double length) {
-    run_until(to_nanoseconds(length), [] { return false; });
+    run_until(length_of(length), [] { return false; });
 }
 
 void Workload::wait_for(std::string_view what, std::function<bool()> const& is_done,

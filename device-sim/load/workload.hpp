@@ -60,6 +60,7 @@ protected:
     /// Out     whether it holds.
     bool run_until(std::chrono::nanoseconds limit, std::function<bool()> const& is_done);
     void run_for(double seconds);
+    [[nodiscard]] static std::chrono::nanoseconds length_of(double seconds);
 
     /// Like run_until, in set-up phases: throws LoadFailure naming `what` when there is no progress
     /// in `progress` for 10 seconds, or when a connection is lost.
