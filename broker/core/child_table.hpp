@@ -69,10 +69,24 @@ template <class Word>
            read<std::uint64_t>(a.data() + last) == read<std::uint64_t>(b.data() + last);
 }
 
-/// The children of one trie node: pointers to `Node` by hash, open addressing, one block of memory
-/// with what else belongs to the node in front (`Extra`). One writer at a time changes it in place;
-/// readers on other threads search it meanwhile without a lock. An entry never moves within a
-/// table: a table that is full is replaced by a larger one and retired. The nodes are not owned.
+/// hash_level() for texts and for nodes, which all have a text().
+struct LevelHash {
+    std::uint64_t seed;
+
+    [[nodiscard]] std::uint64_t operator()(std::string_view level) const noexcept {
+        return hash_level(level, seed);
+    }
+    template <class Node>
+    requires requires(Node const& node) { node.text(); }
+    [[nodiscard]] std::uint64_t operator()(Node const& node) const noexcept {
+        return hash_level(node.text(), seed);
+    }
+};
+
+/// A hash table of pointers to `Node`, open addressing, one block of memory with what else belongs
+/// to the owner in front (`Extra`). One writer at a time changes it in place; readers on other
+/// threads search it meanwhile without a lock. An entry never moves within a table: a table that is
+/// full is replaced by a larger one and retired. The nodes are not owned.
 ///
 /// A slot holds the pointer and, in the 16 bits above it that no user-space address has, a part of
 /// the hash, so that a search touches hardly any node but the one it is for.
@@ -99,7 +113,7 @@ public:
 
     /// The node with this hash for which `is_it(node)` holds, or nullptr.
     template <class IsIt>
-    [[nodiscard]] Node* find(std::uint64_t hash, IsIt const& is_it) const noexcept {
+    [[nodiscard]] Node* find_if(std::uint64_t hash, IsIt const& is_it) const noexcept {
         auto tag = tag_of(hash);
         auto at = home(hash);
         for (auto left = capacity_; left > 0; --left) {
@@ -149,10 +163,12 @@ public:
         if (slots()[at].load(std::memory_order_relaxed) == kEmpty) ++used_;
         ++live_;
         slots()[at].store(pack(hash, node), std::memory_order_release);
+        extra.note(*node);
     }
     void erase(std::uint64_t hash, Node const* node) noexcept {
         auto at = slot_of(hash, node);
         --live_;
+        extra.forget(*node);
         slots()[at].store(kErased, std::memory_order_release);
         if (slots()[at + 1 == capacity_ ? 0 : at + 1].load(std::memory_order_relaxed) != kEmpty)
             return;
@@ -223,36 +239,151 @@ private:
     std::uint32_t used_ = 0;
 };
 
-/// For tables of nothing but children.
+/// What an `Extra` does; this one has nothing to do.
 struct NoExtra {
+    template <class Node>
+    void note(Node const&) noexcept {}  // an entry has come
+    template <class Node>
+    void forget(Node const&) noexcept {}  // an entry goes
     void take_over(NoExtra const&) noexcept {}
+    /// Begins as what the owner has without a table.
+    template <class Owner>
+    void start(Owner const&) noexcept {}
+    /// Whether it says no more than the owner would without a table.
+    template <class Owner>
+    [[nodiscard]] bool is_idle(Owner const&) const noexcept {
+        return true;
+    }
 };
 
-/// Puts `node` into the table at `place`, which may be none yet; a full one is replaced.
-template <class Node, class Extra, class HashOf>
-void insert_child(std::atomic<ChildTable<Node, Extra>*>& place, std::uint64_t hash, Node* node,
-                  HashOf const& hash_of, Reclaimer& reclaimer) {
+/// The children of one node of a trie: none, one, or a table, in one word. One child alone needs no
+/// table, and every node of `d/17/cmd` but the first is like that.
+template <class Node, class Extra = NoExtra>
+class Children {
+public:
     using Table = ChildTable<Node, Extra>;
-    auto* table = place.load(std::memory_order_relaxed);
-    if (table && !table->is_full()) return table->insert(hash, node);
-    auto* larger = table ? table->resized(Table::capacity_for(table->size() + 1), hash_of)
-                         : Table::make(Table::capacity_for(1));
-    larger->insert(hash, node);
-    place.store(larger, std::memory_order_release);
-    if (table) reclaimer.retire(table, Table::free);
-}
 
-/// Takes `node` out of the table at `place`; one that has become far too large is replaced.
-template <class Node, class Extra, class HashOf>
-void erase_child(std::atomic<ChildTable<Node, Extra>*>& place, std::uint64_t hash, Node const* node,
-                 HashOf const& hash_of, Reclaimer& reclaimer) {
-    using Table = ChildTable<Node, Extra>;
-    auto* table = place.load(std::memory_order_relaxed);
-    table->erase(hash, node);
-    if (!table->is_sparse()) return;
-    place.store(table->resized(Table::capacity_for(table->size()), hash_of),
-                std::memory_order_release);
-    reclaimer.retire(table, Table::free);
-}
+    /// What there was at one moment.
+    class View {
+    public:
+        [[nodiscard]] bool is_none() const noexcept { return word_ == 0; }
+        [[nodiscard]] Node* sole() const noexcept {
+            return word_ & kSole ? reinterpret_cast<Node*>(word_ & ~kSole) : nullptr;
+        }
+        [[nodiscard]] Table* table() const noexcept {
+            return word_ & kSole ? nullptr : reinterpret_cast<Table*>(word_);
+        }
+        [[nodiscard]] std::uint32_t size() const noexcept {  // the writer
+            return is_none() ? 0 : sole() ? 1 : table()->size();
+        }
+        template <class IsIt>
+        [[nodiscard]] Node* find_if(std::uint64_t hash, IsIt const& is_it) const noexcept {
+            if (auto* node = sole()) return is_it(*node) ? node : nullptr;
+            return is_none() ? nullptr : table()->find_if(hash, is_it);
+        }
+        [[nodiscard]] Node* find(std::uint64_t hash, std::string_view text) const noexcept {
+            return find_if(hash, [&](Node const& node) { return same_level(node.text(), text); });
+        }
+        template <class Visit>
+        void each(Visit&& visit) const {
+            if (auto* node = sole()) {
+                visit(*node);
+            } else if (!is_none()) {
+                table()->each(visit);
+            }
+        }
+
+    private:
+        friend Children;
+        explicit View(std::uintptr_t word) noexcept : word_(word) {}
+        std::uintptr_t word_;
+    };
+
+    /// Any thread.
+    [[nodiscard]] View view() const noexcept { return View{word_.load(std::memory_order_acquire)}; }
+
+    // The writer. `hash_of(node)` gives the hash of a node, always the same.
+
+    template <class Owner, class HashOf>
+    void insert(Node* node, Owner const& owner, HashOf const& hash_of, Reclaimer& reclaimer) {
+        auto now = view();
+        if (now.is_none()) {
+            publish(reinterpret_cast<std::uintptr_t>(node) | kSole);
+        } else if (auto* table = now.table(); table && !table->is_full()) {
+            table->insert(hash_of(*node), node);
+        } else {
+            auto* larger = resized_from(now, Table::capacity_for(now.size() + 1), owner, hash_of);
+            larger->insert(hash_of(*node), node);
+            replace(now, larger, reclaimer);
+        }
+    }
+    template <class Owner, class HashOf>
+    void erase(Node const* node, Owner const& owner, HashOf const& hash_of, Reclaimer& reclaimer) {
+        auto now = view();
+        if (now.sole()) {
+            MQ_ASSERT(now.sole() == node);
+            return publish(0);
+        }
+        auto* table = now.table();
+        table->erase(hash_of(*node), node);
+        if (table->is_sparse()) {
+            auto capacity = Table::capacity_for(table->size());
+            replace(now, resized_from(now, capacity, owner, hash_of), reclaimer);
+        }
+        simplify(owner, reclaimer);
+    }
+    /// `with` takes the place of `node`, which has the same hash.
+    template <class HashOf>
+    void exchange(Node const* node, Node* with, HashOf const& hash_of) noexcept {
+        if (view().sole()) {
+            publish(reinterpret_cast<std::uintptr_t>(with) | kSole);
+        } else {
+            view().table()->replace(hash_of(*with), node, with);
+        }
+    }
+    /// The extra part, for which a table is made if there is none.
+    template <class Owner, class HashOf>
+    [[nodiscard]] Extra& extra(Owner const& owner, HashOf const& hash_of) {
+        auto now = view();
+        if (auto* table = now.table()) return table->extra;
+        auto* made = resized_from(now, now.size(), owner, hash_of);
+        publish(reinterpret_cast<std::uintptr_t>(made));
+        return made->extra;
+    }
+    /// Does without a table if that says the same.
+    template <class Owner>
+    void simplify(Owner const& owner, Reclaimer& reclaimer) {
+        auto* table = view().table();
+        if (!table || table->size() > 1 || !table->extra.is_idle(owner)) return;
+        std::uintptr_t word = 0;
+        table->each([&](Node& node) { word = reinterpret_cast<std::uintptr_t>(&node) | kSole; });
+        publish(word);
+        reclaimer.retire(table, Table::free);
+    }
+    /// Gives the table's memory back at once: no reader is left.
+    void free() noexcept { Table::free(view().table()); }
+    /// Becomes what `other` is, which is not used again.
+    void take_over(Children const& other) noexcept { publish(other.view().word_); }
+
+private:
+    static constexpr std::uintptr_t kSole = 1;  // in the address of the only child
+
+    template <class Owner, class HashOf>
+    [[nodiscard]] static Table* resized_from(View now, std::uint32_t capacity, Owner const& owner,
+                                             HashOf const& hash_of) {
+        if (auto* table = now.table()) return table->resized(capacity, hash_of);
+        auto* made = Table::make(capacity);
+        made->extra.start(owner);
+        if (auto* node = now.sole()) made->insert(hash_of(*node), node);
+        return made;
+    }
+    void replace(View old, Table* table, Reclaimer& reclaimer) {
+        publish(reinterpret_cast<std::uintptr_t>(table));
+        if (old.table()) reclaimer.retire(old.table(), Table::free);
+    }
+    void publish(std::uintptr_t word) noexcept { word_.store(word, std::memory_order_release); }
+
+    std::atomic<std::uintptr_t> word_{0};
+};
 
 }  // namespace spoke::broker

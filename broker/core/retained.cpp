@@ -20,8 +20,6 @@ void drop(void* message) noexcept {
 
 /// One level of a topic. Parent and text never change.
 struct RetainedMessages::Level {
-    using Table = ChildTable<Level, NoExtra>;
-
     [[nodiscard]] static Level* make(Level* parent, std::string_view text, std::uint64_t hash) {
         auto* memory = ::operator new(sizeof(Level) + text.size());
         auto* level = new (memory) Level{.parent = parent,
@@ -33,25 +31,15 @@ struct RetainedMessages::Level {
     static void free(void* memory) noexcept {
         auto* level = static_cast<Level*>(memory);
         MessagePtr::drop(level->message.load(std::memory_order_relaxed));
-        Table::free(level->table.load(std::memory_order_relaxed));
+        level->children.free();
         ::operator delete(level);
     }
 
     [[nodiscard]] std::string_view text() const noexcept {
         return {reinterpret_cast<char const*>(this + 1), size};
     }
-    [[nodiscard]] Level* child(std::uint64_t hash, std::string_view wanted) const noexcept {
-        auto const* children = table.load(std::memory_order_acquire);
-        if (!children) return nullptr;
-        return children->find(hash, [&](Level const& it) { return same_level(it.text(), wanted); });
-    }
-    [[nodiscard]] bool has_children() const noexcept {
-        auto const* children = table.load(std::memory_order_relaxed);
-        return children && children->size() > 0;
-    }
-
     Level* parent;
-    std::atomic<Table*> table{nullptr};
+    Children<Level> children{};
     std::atomic<Message*> message{nullptr};  // holds one count
     std::uint32_t order;  // upper half of the hash: children are read in order of it, then of text
     std::uint16_t size;
@@ -68,22 +56,20 @@ RetainedMessages::~RetainedMessages() {
     while (!left.empty()) {
         auto* level = left.back();
         left.pop_back();
-        if (auto* table = level->table.load(std::memory_order_relaxed)) {
-            table->each([&](Level& child) { left.push_back(&child); });
-        }
+        level->children.view().each([&](Level& child) { left.push_back(&child); });
         Level::free(level);
     }
 }
 
-std::uint64_t RetainedMessages::hash(std::string_view level) const noexcept {
-    return hash_level(level, hash_seed_);
+LevelHash RetainedMessages::hash() const noexcept {
+    return {hash_seed_};
 }
 
 RetainedMessages::Level* RetainedMessages::level_of(std::string_view topic) const noexcept {
     mqtt::Levels levels{topic};
     auto* place = root_;
     for (auto text = levels.next(); place && text; text = levels.next()) {
-        place = place->child(hash(*text), *text);
+        place = place->children.view().find(hash()(*text), *text);
     }
     return place;
 }
@@ -150,12 +136,11 @@ RetainedMessages::Stored RetainedMessages::add(MessagePtr message) {
 }
 
 void RetainedMessages::store(std::string_view topic, MessagePtr message) {
-    auto hash_of = [&](Level const& it) { return hash(it.text()); };
     mqtt::Levels levels{topic};
     auto* place = root_;
     auto text = levels.next();
     for (; text; text = levels.next()) {
-        auto* child = place->child(hash(*text), *text);
+        auto* child = place->children.view().find(hash()(*text), *text);
         if (!child) break;
         place = child;
     }
@@ -163,17 +148,17 @@ void RetainedMessages::store(std::string_view topic, MessagePtr message) {
     Level* first = nullptr;
     auto* last = place;
     for (; text; text = levels.next()) {
-        auto* made = Level::make(last, *text, hash(*text));
+        auto* made = Level::make(last, *text, hash()(*text));
         level_count_.fetch_add(1, std::memory_order_relaxed);
         if (first) {
-            insert_child(last->table, hash(*text), made, hash_of, reclaimer_);
+            last->children.insert(made, *last, hash(), reclaimer_);
         } else {
             first = made;
         }
         last = made;
     }
     last->message.store(message.release(), std::memory_order_release);
-    if (first) insert_child(place->table, hash(first->text()), first, hash_of, reclaimer_);
+    if (first) place->children.insert(first, *place, hash(), reclaimer_);
 }
 
 bool RetainedMessages::remove(std::string_view topic, Message const* expected) {
@@ -194,18 +179,12 @@ bool RetainedMessages::remove(std::string_view topic, Message const* expected) {
 
 void RetainedMessages::prune(Level* level) {
     while (level != root_ && !level->message.load(std::memory_order_relaxed) &&
-           !level->has_children()) {
+           level->children.view().is_none()) {
         auto* parent = level->parent;
-        erase_child(
-            parent->table, hash(level->text()), level,
-            [&](Level const& it) { return hash(it.text()); }, reclaimer_);
+        parent->children.erase(level, *parent, hash(), reclaimer_);
         level_count_.fetch_sub(1, std::memory_order_relaxed);
         reclaimer_.retire(level, Level::free);
         level = parent;
-    }
-    if (level->has_children()) return;
-    if (auto* table = level->table.exchange(nullptr, std::memory_order_acq_rel)) {
-        reclaimer_.retire(table, Level::Table::free);
     }
 }
 
@@ -229,7 +208,7 @@ public:
         std::size_t depth = 0;
         for (auto text = levels.next(); text; text = levels.next(), ++depth) {
             if (!is_exact(depth)) open(*level, depth, &*text);
-            level = level->child(store_.hash(*text), *text);
+            level = child(*level, *text);
             if (!level) return;
         }
         descend(level, depth);
@@ -239,14 +218,14 @@ public:
     /// Visits the next level and those that must follow it; false if there is none.
     bool advance() {
         while (!open_.empty()) {
-            auto& children = open_.back();
-            if (waiting_.size() == children.first_waiting && !gather(children)) {
+            auto& siblings = open_.back();
+            if (waiting_.size() == siblings.first_waiting && !gather(siblings)) {
                 open_.pop_back();
                 continue;
             }
             auto* level = waiting_.back();
             waiting_.pop_back();
-            auto depth = children.depth + 1;
+            auto depth = siblings.depth + 1;
             if (depth == 1 && level->text().starts_with('$')) continue;  // [MQTT-4.7.2-1]
             visit(level, depth);
             descend(level, depth);
@@ -276,8 +255,8 @@ private:
     using Place = std::pair<std::uint32_t, std::string_view>;
 
     /// The children of one level that are still to be visited.
-    struct Children {
-        Level::Table const* table;
+    struct Siblings {
+        Children<Level>::Table const* table;  // nullptr: none left to gather
         std::uint32_t next_slot;
         std::size_t depth;            // of the parent
         std::size_t first_waiting;    // its part of waiting_ begins here
@@ -286,6 +265,9 @@ private:
 
     [[nodiscard]] static Place place_of(Level const& level) noexcept {
         return {level.order, level.text()};
+    }
+    [[nodiscard]] Level* child(Level const& level, std::string_view text) const noexcept {
+        return level.children.view().find(store_.hash()(text), text);
     }
     [[nodiscard]] bool is_exact(std::size_t depth) const noexcept {
         return depth < filter_.size() && filter_[depth] != "+";
@@ -298,29 +280,33 @@ private:
     /// From a visited level on: down the levels that the filter names, then opens what is below.
     void descend(Level* level, std::size_t depth) {
         for (; is_exact(depth); ++depth) {
-            level = level->child(store_.hash(filter_[depth]), filter_[depth]);
+            level = child(*level, filter_[depth]);
             if (!level) return;
             visit(level, depth + 1);
         }
         if (depth < filter_.size() || reads_all_below_) open(*level, depth, nullptr);
     }
     void open(Level const& level, std::size_t depth, std::string_view const* behind) {
-        auto const* table = level.table.load(std::memory_order_acquire);
-        if (!table) return;
-        Children children{table, 0, depth, waiting_.size(), std::nullopt};
+        auto below = level.children.view();
+        if (below.is_none()) return;
+        Siblings siblings{below.table(), 0, depth, waiting_.size(), std::nullopt};
         if (behind) {
-            auto text_hash = store_.hash(*behind);
-            children.next_slot = table->home(text_hash);
-            children.behind = Place{static_cast<std::uint32_t>(text_hash >> 32), *behind};
+            auto text_hash = store_.hash()(*behind);
+            if (below.table()) siblings.next_slot = below.table()->home(text_hash);
+            siblings.behind = Place{static_cast<std::uint32_t>(text_hash >> 32), *behind};
         }
-        open_.push_back(children);
+        if (auto* sole = below.sole()) {
+            if (siblings.behind && place_of(*sole) <= *siblings.behind) return;
+            waiting_.push_back(sole);
+        }
+        open_.push_back(siblings);
     }
     /// Moves the next children into waiting_; false if there are no more.
-    bool gather(Children& children) {
-        while (children.next_slot < children.table->capacity()) {
-            gather_run(children);
-            if (waiting_.size() == children.first_waiting) continue;
-            std::sort(waiting_.begin() + static_cast<std::ptrdiff_t>(children.first_waiting),
+    bool gather(Siblings& siblings) {
+        while (siblings.table && siblings.next_slot < siblings.table->capacity()) {
+            gather_run(siblings);
+            if (waiting_.size() == siblings.first_waiting) continue;
+            std::sort(waiting_.begin() + static_cast<std::ptrdiff_t>(siblings.first_waiting),
                       waiting_.end(), [](auto* a, auto* b) { return place_of(*a) > place_of(*b); });
             return true;
         }
@@ -329,9 +315,9 @@ private:
     /// Takes the children whose searches begin in the slots from the next up to one that ends them:
     /// no child from before or behind lies in between, but those which begin near the last slot of
     /// the table may lie in its first ones.
-    void gather_run(Children& children) {
-        auto const& table = *children.table;
-        auto const first = children.next_slot;
+    void gather_run(Siblings& siblings) {
+        auto const& table = *siblings.table;
+        auto const first = siblings.next_slot;
         auto at = first;
         std::uint32_t length = 0;
         for (; length < table.capacity() && !table.ends_search(at); ++length) {
@@ -342,19 +328,19 @@ private:
         auto is_elsewhere = [&](Level const* child) {
             auto home = table.home(std::uint64_t{child->order} << 32);
             return home < first || home >= end ||
-                   (children.behind && place_of(*child) <= *children.behind);
+                   (siblings.behind && place_of(*child) <= *siblings.behind);
         };
         waiting_.erase(
-            std::remove_if(waiting_.begin() + static_cast<std::ptrdiff_t>(children.first_waiting),
+            std::remove_if(waiting_.begin() + static_cast<std::ptrdiff_t>(siblings.first_waiting),
                            waiting_.end(), is_elsewhere),
             waiting_.end());
-        children.next_slot = end;
+        siblings.next_slot = end;
     }
 
     RetainedMessages const& store_;
     std::vector<std::string_view> filter_;
     bool reads_all_below_ = false;
-    std::vector<Children> open_;
+    std::vector<Siblings> open_;
     std::vector<Level*> waiting_;  // gathered children, of each table in reverse order
     Level const* last_ = nullptr;
     Message* found_ = nullptr;

@@ -14,6 +14,8 @@
 
 namespace spoke::broker {
 
+struct LevelHash;
+
 /// The retained messages of all topics, shared by all shards (MQTT 5, 3.3.1.3): a trie of topic
 /// levels. Replacing the message of a topic that has one takes no lock; a new topic or the removal
 /// of one is serialised among writers. Readers take no lock and never wait.
@@ -63,7 +65,7 @@ private:
     class Scan;
 
     // Any reader.
-    [[nodiscard]] std::uint64_t hash(std::string_view level) const noexcept;
+    [[nodiscard]] LevelHash hash() const noexcept;
     [[nodiscard]] Level* level_of(std::string_view topic) const noexcept;
     [[nodiscard]] bool take_bytes(std::size_t more) noexcept;
     /// nullopt if there is no message to replace.

@@ -24,9 +24,8 @@ struct ShareGroup::Member {
     Subscriber subscriber;
     std::uint32_t place;  // in the roster; writer only
 
-    [[nodiscard]] std::uint64_t hash() const noexcept { return hash_session(subscriber.session()); }
     [[nodiscard]] static std::uint64_t hash_of(Member const& member) noexcept {
-        return member.hash();
+        return hash_session(member.subscriber.session());
     }
     static void free(void* member) noexcept { delete static_cast<Member*>(member); }
 };
@@ -99,10 +98,9 @@ Subscriber const* ShareGroup::find(SessionRef session) const noexcept {
 }
 
 ShareGroup::Member* ShareGroup::member(SessionRef session) const noexcept {
-    auto const* sessions = sessions_.load(std::memory_order_acquire);
-    if (!sessions) return nullptr;
-    return sessions->find(hash_session(session),
-                          [&](Member const& it) { return it.subscriber.session() == session; });
+    return sessions_.view().find_if(hash_session(session), [&](Member const& it) {
+        return it.subscriber.session() == session;
+    });
 }
 
 bool ShareGroup::is_empty() const noexcept {
@@ -114,8 +112,7 @@ bool ShareGroup::put(Subscriber subscriber, Reclaimer& reclaimer) {
     auto* made = new Member{subscriber, 0};
     auto* old = member(subscriber.session());
     if (old) {
-        auto* sessions = sessions_.load(std::memory_order_relaxed);
-        sessions->replace(made->hash(), old, made);
+        sessions_.exchange(old, made, Member::hash_of);
         roster_.load(std::memory_order_relaxed)->set(old->place, made);
         reclaimer.retire(old, Member::free);
     } else {
@@ -126,7 +123,7 @@ bool ShareGroup::put(Subscriber subscriber, Reclaimer& reclaimer) {
 }
 
 void ShareGroup::add(Member* made, Reclaimer& reclaimer) {
-    insert_child(sessions_, made->hash(), made, Member::hash_of, reclaimer);
+    sessions_.insert(made, *this, Member::hash_of, reclaimer);
     auto* roster = roster_.load(std::memory_order_relaxed);
     auto size = roster ? roster->size.load(std::memory_order_relaxed) : 0;
     if (!roster || size == roster->capacity) {
@@ -147,7 +144,7 @@ bool ShareGroup::remove(SessionRef session, Reclaimer& reclaimer) {
     auto last = roster->size.load(std::memory_order_relaxed) - 1;
     roster->swap(gone->place, last);
     roster->size.store(last, std::memory_order_release);
-    erase_child(sessions_, gone->hash(), gone, Member::hash_of, reclaimer);
+    sessions_.erase(gone, *this, Member::hash_of, reclaimer);
     reclaimer.retire(gone, Member::free);
     return true;
 }
@@ -159,10 +156,8 @@ void ShareGroup::set_connected(SessionRef session, bool connected) noexcept {
 }
 
 void ShareGroup::free() noexcept {
-    if (auto* sessions = sessions_.load(std::memory_order_relaxed)) {
-        sessions->each([](Member& it) { Member::free(&it); });
-        Sessions::free(sessions);
-    }
+    sessions_.view().each([](Member& it) { Member::free(&it); });
+    sessions_.free();
     give_back(roster_.load(std::memory_order_relaxed));
 }
 

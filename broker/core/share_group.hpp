@@ -42,13 +42,12 @@ public:
 private:
     struct Member;
     struct Roster;
-    using Sessions = ChildTable<Member, NoExtra>;
 
     [[nodiscard]] Member* member(SessionRef session) const noexcept;
     void add(Member* member, Reclaimer& reclaimer);
 
     std::atomic<Roster*> roster_{nullptr};
-    std::atomic<Sessions*> sessions_{nullptr};  // finds the member of a session
+    Children<Member> sessions_;  // finds the member of a session
 };
 
 }  // namespace spoke::broker

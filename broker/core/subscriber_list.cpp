@@ -1,10 +1,8 @@
 #include "broker/core/subscriber_list.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <new>
-#include <type_traits>
 
 #include "broker/core/child_table.hpp"
 #include "protocol/base/assert.hpp"
@@ -24,11 +22,6 @@ std::size_t part_of(SessionRef session, std::uint32_t parts) noexcept {
     auto number = std::uint64_t{session.slot} | std::uint64_t{session.shard} << 32 |
                   std::uint64_t{session.generation} << 40;
     return level_hash::mix(number, level_hash::kFirst) & (parts - 1);
-}
-
-bool same(Subscriber const& a, Subscriber const& b) noexcept {
-    static_assert(std::has_unique_object_representations_v<Subscriber>);
-    return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
 }  // namespace
@@ -145,7 +138,7 @@ SubscriberList::Put SubscriberList::put_in_block(Subscriber subscriber, Subscrib
     auto now = word();
     auto entries = view(now, own);
     auto const* present = find(subscriber.session(), own);
-    if (present && same(*present, subscriber)) return Put::unchanged;
+    if (present && *present == subscriber) return Put::unchanged;
     if (present) {
         auto* made = Block::make(entries, 0);
         made->entries()[present - entries.data()] = subscriber;

@@ -44,29 +44,29 @@ struct SubscriptionIndex::Group : FilterNode {
     using FilterNode::FilterNode;
 };
 
-/// What a level has beside a single subscriber; it shares a block of memory with the children.
+/// What a level has beside a single subscriber and a single child; it shares a block of memory with
+/// the table of children.
 struct SubscriptionIndex::Content {
     static constexpr std::uint32_t kPlus = 1;
     static constexpr std::uint32_t kNumberSign = 2;
 
-    using Groups = ChildTable<Group, NoExtra>;
-
-    void take_over(Content const& other) noexcept {
+    void note(Level const& child) noexcept;
+    void forget(Level const& child) noexcept;
+    void take_over(Content const& other) noexcept {  // the wildcards have been noted by then
         subscribers.take_over(other.subscribers);
-        groups.store(other.groups.load(std::memory_order_relaxed), std::memory_order_relaxed);
-        wildcards.store(other.wildcards.load(std::memory_order_relaxed), std::memory_order_relaxed);
+        groups.take_over(other.groups);
     }
+    void start(Level const& owner) noexcept;
+    [[nodiscard]] bool is_idle(Level const& owner) const noexcept;
 
     SubscriberList subscribers{};
-    std::atomic<Groups*> groups{nullptr};
+    Children<Group> groups{};
     std::atomic<std::uint32_t> wildcards{0};  // which of '+' and '#' are among the children
 };
 
-/// One level of a filter. Most are leaves with one subscriber, so that one lies in the node and the
-/// rest is made when there is more to hold.
+/// One level of a filter. Most are leaves with one subscriber, so that one lies in the node. A
+/// table is made when there is more to hold than that and one child.
 struct SubscriptionIndex::Level : FilterNode {
-    using Table = ChildTable<Level, Content>;
-
     [[nodiscard]] static Level* make(Level* parent, std::string_view text, Subscriber const* own) {
         auto* memory = ::operator new(sizeof(Level) + text.size());
         auto kind = own ? Kind::level_with_own : Kind::level;
@@ -77,13 +77,11 @@ struct SubscriptionIndex::Level : FilterNode {
     }
     static void free(void* memory) noexcept {
         auto* level = static_cast<Level*>(memory);
-        if (auto* table = level->table.load(std::memory_order_relaxed)) {
+        if (auto* table = level->children.view().table()) {
             table->extra.subscribers.free();
-            if (auto* groups = table->extra.groups.load(std::memory_order_relaxed)) {
-                groups->each([](Group& group) { Group::free(&group); });
-                Content::Groups::free(groups);
-            }
-            Table::free(table);
+            table->extra.groups.view().each([](Group& group) { Group::free(&group); });
+            table->extra.groups.free();
+            level->children.free();
         }
         ::operator delete(level);
     }
@@ -92,47 +90,57 @@ struct SubscriptionIndex::Level : FilterNode {
     [[nodiscard]] std::string_view text() const noexcept {
         return {reinterpret_cast<char const*>(this + 1), size_};
     }
+    [[nodiscard]] bool is_plus() const noexcept { return text() == "+"; }
+    [[nodiscard]] bool is_number_sign() const noexcept { return text() == "#"; }
+    /// Whether its own entry counts as long as there is no table.
     [[nodiscard]] bool has_own() const noexcept { return kind_ == Kind::level_with_own; }
-    [[nodiscard]] Level* child(std::uint64_t hash, std::string_view wanted) const noexcept {
-        auto const* children = table.load(std::memory_order_acquire);
-        if (!children) return nullptr;
-        return children->find(hash, [&](Level const& it) { return same_level(it.text(), wanted); });
-    }
 
     // The writer.
-    /// Of the table, which is made if there is none.
-    Content& content() {
-        auto* now = table.load(std::memory_order_relaxed);
-        if (!now) {
-            now = Table::make(0);
-            if (has_own()) now->extra.subscribers.use_own();
-            table.store(now, std::memory_order_release);
-        }
-        return now->extra;
-    }
     [[nodiscard]] bool is_empty() const noexcept {
-        auto const* now = table.load(std::memory_order_relaxed);
-        if (!now) return own_is_gone_ || !has_own();
-        return now->size() == 0 && now->extra.subscribers.is_empty() &&
-               !now->extra.groups.load(std::memory_order_relaxed);
+        auto now = children.view();
+        if (now.is_none()) return own_is_gone_ || !has_own();
+        auto const* table = now.table();
+        return table && table->size() == 0 && table->extra.subscribers.is_empty() &&
+               table->extra.groups.view().is_none();
     }
-    /// Whether the table says no more than the node would without it.
-    [[nodiscard]] bool has_idle_table() const noexcept {
-        auto const* now = table.load(std::memory_order_relaxed);
-        return now && now->size() == 0 && now->extra.subscribers.is_own() &&
-               !now->extra.groups.load(std::memory_order_relaxed);
-    }
-    /// Whether the own entry was this session's and the only thing in the node.
-    bool remove_own(SessionRef session) noexcept {
-        own_is_gone_ = has_own() && own.session() == session;
-        return own_is_gone_;
+    /// Whether it was there. Leaves the level without a table only if nothing is left in it at all,
+    /// because then the own entry would seem to count again.
+    bool remove(SessionRef session, LevelHash hash, Reclaimer& reclaimer) {
+        auto now = children.view();
+        if (auto* table = now.table()) {
+            return table->extra.subscribers.remove(session, own, reclaimer);
+        }
+        if (!has_own() || own.session() != session) return false;
+        if (now.sole())
+            return children.extra(*this, hash).subscribers.remove(session, own, reclaimer);
+        own_is_gone_ = true;
+        return true;
     }
 
     Subscriber own{};
-    std::atomic<Table*> table{nullptr};
+    Children<Level, Content> children;
 
     using FilterNode::FilterNode;
 };
+
+void SubscriptionIndex::Content::note(Level const& child) noexcept {
+    auto bit = child.is_plus() ? kPlus : child.is_number_sign() ? kNumberSign : 0;
+    if (bit) wildcards.fetch_or(bit, std::memory_order_release);
+}
+
+void SubscriptionIndex::Content::forget(Level const& child) noexcept {
+    auto bit = child.is_plus() ? kPlus : child.is_number_sign() ? kNumberSign : 0;
+    if (bit) wildcards.fetch_and(~bit, std::memory_order_release);
+}
+
+void SubscriptionIndex::Content::start(Level const& owner) noexcept {
+    if (owner.has_own()) subscribers.use_own();
+}
+
+bool SubscriptionIndex::Content::is_idle(Level const& owner) const noexcept {
+    return groups.view().is_none() &&
+           (owner.has_own() ? subscribers.is_own() : subscribers.is_empty());
+}
 
 SubscriptionIndex::Group* SubscriptionIndex::Group::make(Level* parent,
                                                          std::string_view share_name) {
@@ -151,10 +159,10 @@ void SubscriptionIndex::Group::free(void* memory) noexcept {
 SubscriptionIndex::SubscriptionIndex(Reclaimer& reclaimer, std::uint64_t hash_seed)
     : reclaimer_(reclaimer),
       hash_seed_(hash_seed),
-      plus_hash_(hash("+")),
-      number_sign_hash_(hash("#")),
+      plus_hash_(hash_level("+", hash_seed)),
+      number_sign_hash_(hash_level("#", hash_seed)),
       root_(Level::make(nullptr, {}, nullptr)) {
-    static_assert(sizeof(Level) == 32 && sizeof(Level::Table) == 32,
+    static_assert(sizeof(Level) == 32 && sizeof(ChildTable<Level, Content>) == 32,
                   "see the figures per subscription");
 }
 
@@ -163,15 +171,13 @@ SubscriptionIndex::~SubscriptionIndex() {
     while (!left.empty()) {
         auto* level = left.back();
         left.pop_back();
-        if (auto* table = level->table.load(std::memory_order_relaxed)) {
-            table->each([&](Level& child) { left.push_back(&child); });
-        }
+        level->children.view().each([&](Level& child) { left.push_back(&child); });
         Level::free(level);
     }
 }
 
-std::uint64_t SubscriptionIndex::hash(std::string_view level) const noexcept {
-    return hash_level(level, hash_seed_);
+LevelHash SubscriptionIndex::hash() const noexcept {
+    return {hash_seed_};
 }
 
 SubscriptionIndex::Added SubscriptionIndex::subscribe(std::string_view filter,
@@ -185,7 +191,11 @@ SubscriptionIndex::Added SubscriptionIndex::subscribe(std::string_view filter,
     }
     auto& level = reach(filter, &subscriber, is_made);
     if (!is_made) {
-        auto& subscribers = level.content().subscribers;
+        // What clients do when they come back; it should not cost a table.
+        if (!level.children.view().table() && level.has_own() && level.own == subscriber) {
+            return {&level, false};
+        }
+        auto& subscribers = level.children.extra(level, hash()).subscribers;
         auto put = subscribers.put(subscriber, level.own, reclaimer_);
         if (put != SubscriberList::Put::added) return {&level, false};
     }
@@ -195,12 +205,8 @@ SubscriptionIndex::Added SubscriptionIndex::subscribe(std::string_view filter,
 
 SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view share_name,
                                                  Subscriber subscriber) {
-    auto& groups = level.content().groups;
-    auto name_hash = hash(share_name);
-    auto* table = groups.load(std::memory_order_relaxed);
-    auto* group =
-        !table ? nullptr
-               : table->find(name_hash, [&](Group const& it) { return it.text() == share_name; });
+    auto& groups = level.children.extra(level, hash()).groups;
+    auto* group = groups.view().find(hash()(share_name), share_name);
     if (group) {
         auto was_new = group->members.put(subscriber, reclaimer_);
         if (was_new) count_.fetch_add(1, std::memory_order_relaxed);
@@ -208,8 +214,7 @@ SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view 
     }
     group = Group::make(&level, share_name);
     group->members.put(subscriber, reclaimer_);
-    insert_child(
-        groups, name_hash, group, [&](Group const& it) { return hash(it.text()); }, reclaimer_);
+    groups.insert(group, level, hash(), reclaimer_);
     count_.fetch_add(1, std::memory_order_relaxed);
     return {group, true};
 }
@@ -220,7 +225,7 @@ SubscriptionIndex::Level& SubscriptionIndex::reach(std::string_view filter, Subs
     auto* place = root_;
     auto text = levels.next();
     for (; text; text = levels.next()) {
-        auto* child = place->child(hash(*text), *text);
+        auto* child = place->children.view().find(hash()(*text), *text);
         if (!child) break;
         place = child;
     }
@@ -234,41 +239,22 @@ SubscriptionIndex::Level& SubscriptionIndex::reach(std::string_view filter, Subs
         auto* made = Level::make(last, *text, next ? nullptr : own);
         level_count_.fetch_add(1, std::memory_order_relaxed);
         if (first) {
-            insert(*last, *made);
+            last->children.insert(made, *last, hash(), reclaimer_);
         } else {
             first = made;
         }
         last = made;
         text = next;
     }
-    insert(*place, *first);
+    place->children.insert(first, *place, hash(), reclaimer_);
     return *last;
-}
-
-void SubscriptionIndex::insert(Level& parent, Level& child) {
-    auto text = child.text();
-    if (parent.has_own()) parent.content();  // so that the own entry goes on to count
-    insert_child(
-        parent.table, hash(text), &child, [&](Level const& it) { return hash(it.text()); },
-        reclaimer_);
-    auto bit = text == "+" ? Content::kPlus : text == "#" ? Content::kNumberSign : 0;
-    if (bit) parent.content().wildcards.fetch_or(bit, std::memory_order_release);
-}
-
-void SubscriptionIndex::erase(Level& parent, Level& child) {
-    auto text = child.text();
-    auto bit = text == "+" ? Content::kPlus : text == "#" ? Content::kNumberSign : 0;
-    if (bit) parent.content().wildcards.fetch_and(~bit, std::memory_order_release);
-    erase_child(
-        parent.table, hash(text), &child, [&](Level const& it) { return hash(it.text()); },
-        reclaimer_);
 }
 
 SubscriptionIndex::Level* SubscriptionIndex::find(std::string_view filter) const noexcept {
     mqtt::Levels levels{filter};
     auto* place = root_;
     for (auto text = levels.next(); place && text; text = levels.next()) {
-        place = place->child(hash(*text), *text);
+        place = place->children.view().find(hash()(*text), *text);
     }
     return place;
 }
@@ -278,11 +264,9 @@ FilterNode const* SubscriptionIndex::unsubscribe(std::string_view filter, Sessio
     FilterNode* node = nullptr;
     if (auto shared = mqtt::parse_shared(filter)) {
         auto* level = find(shared->filter);
-        auto* table = level ? level->table.load(std::memory_order_relaxed) : nullptr;
-        auto* groups = table ? table->extra.groups.load(std::memory_order_relaxed) : nullptr;
-        if (!groups) return nullptr;
-        node = groups->find(hash(shared->share_name),
-                            [&](Group const& it) { return it.text() == shared->share_name; });
+        auto* table = level ? level->children.view().table() : nullptr;
+        if (!table) return nullptr;
+        node = table->extra.groups.view().find(hash()(shared->share_name), shared->share_name);
     } else {
         node = find(filter);
     }
@@ -301,10 +285,7 @@ bool SubscriptionIndex::remove(FilterNode* node, SessionRef session) {
         if (group->members.is_empty()) remove_group(*group);
     } else {
         auto* level = static_cast<Level*>(node);
-        auto* table = level->table.load(std::memory_order_relaxed);
-        auto is_removed = table ? table->extra.subscribers.remove(session, level->own, reclaimer_)
-                                : level->remove_own(session);
-        if (!is_removed) return false;
+        if (!level->remove(session, hash(), reclaimer_)) return false;
         prune(level);
     }
     count_.fetch_sub(1, std::memory_order_relaxed);
@@ -313,16 +294,7 @@ bool SubscriptionIndex::remove(FilterNode* node, SessionRef session) {
 
 void SubscriptionIndex::remove_group(Group& group) {
     auto* level = static_cast<Level*>(group.parent());
-    auto& groups = level->content().groups;
-    auto* table = groups.load(std::memory_order_relaxed);
-    if (table->size() > 1) {
-        erase_child(
-            groups, hash(group.text()), &group, [&](Group const& it) { return hash(it.text()); },
-            reclaimer_);
-    } else {
-        groups.store(nullptr, std::memory_order_release);
-        reclaimer_.retire(table, Content::Groups::free);
-    }
+    level->children.view().table()->extra.groups.erase(&group, *level, hash(), reclaimer_);
     reclaimer_.retire(&group, Group::free);
     prune(level);
 }
@@ -330,15 +302,12 @@ void SubscriptionIndex::remove_group(Group& group) {
 void SubscriptionIndex::prune(Level* level) {
     while (level != root_ && level->is_empty()) {
         auto* parent = level->parent();
-        erase(*parent, *level);
+        parent->children.erase(level, *parent, hash(), reclaimer_);
         level_count_.fetch_sub(1, std::memory_order_relaxed);
         reclaimer_.retire(level, Level::free);
         level = parent;
     }
-    if (level->has_idle_table()) {
-        auto* table = level->table.exchange(nullptr, std::memory_order_acq_rel);
-        reclaimer_.retire(table, Level::Table::free);
-    }
+    level->children.simplify(*level, reclaimer_);
 }
 
 void SubscriptionIndex::set_connected(FilterNode const* node, SessionRef session, bool connected) {
@@ -377,7 +346,7 @@ Subscriber SubscriptionIndex::subscriber_at(FilterNode const* node, SessionRef s
         found = static_cast<Group const*>(node)->members.find(session);
     } else {
         auto const* level = static_cast<Level const*>(node);
-        auto const* table = level->table.load(std::memory_order_acquire);
+        auto const* table = level->children.view().table();
         found = table ? table->extra.subscribers.find(session, level->own) : &level->own;
     }
     MQ_ASSERT(found && found->session() == session);
@@ -385,17 +354,26 @@ Subscriber SubscriptionIndex::subscriber_at(FilterNode const* node, SessionRef s
 }
 
 void SubscriptionIndex::collect(Level const& level, std::uint64_t turn, Matches& out) const {
-    auto const* table = level.table.load(std::memory_order_acquire);
+    auto const* table = level.children.view().table();
     if (!table) {
         if (level.has_own()) out.plain.emplace_back(&level.own, 1);
         return;
     }
     table->extra.subscribers.append_to(out.plain, level.own);
-    auto const* groups = table->extra.groups.load(std::memory_order_acquire);
-    if (!groups) return;
-    groups->each([&](Group const& group) {
+    table->extra.groups.view().each([&](Group const& group) {
         if (auto const* chosen = group.members.choose(turn)) out.shared.push_back(*chosen);
     });
+}
+
+/// Collects the child "#" of a level, if it has one.
+void SubscriptionIndex::collect_rest(Level const& level, std::uint64_t turn, Matches& out) const {
+    auto below = level.children.view();
+    auto const* rest = below.sole();
+    if (auto const* table = below.table()) {
+        auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
+        if (wildcards & Content::kNumberSign) rest = below.find(number_sign_hash_, "#");
+    }
+    if (rest && rest->is_number_sign()) collect(*rest, turn, out);
 }
 
 /// The nodes that match the levels walked so far. More than a few are rare, so they lie on the
@@ -424,8 +402,6 @@ private:
 };
 
 void SubscriptionIndex::match(std::string_view topic, std::uint64_t turn, Matches& out) const {
-    auto is_plus = [](Level const& it) { return it.text() == "+"; };
-    auto is_number_sign = [](Level const& it) { return it.text() == "#"; };
     Frontier frontiers[2];
     auto* now = &frontiers[0];
     auto* next = &frontiers[1];
@@ -434,38 +410,33 @@ void SubscriptionIndex::match(std::string_view topic, std::uint64_t turn, Matche
     mqtt::Levels levels{topic};
     auto takes_wildcards = !topic.starts_with('$');  // in the first level [MQTT-4.7.2-1]
     for (auto text = levels.next(); text && now->size() > 0; text = levels.next()) {
-        auto text_hash = hash(*text);
+        auto text_hash = hash()(*text);
         next->restart(2 * now->size());
         for (std::size_t i = 0; i < now->size(); ++i) {
-            auto const* table = (*now)[i].table.load(std::memory_order_acquire);
-            if (!table) continue;
-            auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
-            if (wildcards != 0 && takes_wildcards) {
-                auto const* rest = wildcards & Content::kNumberSign
-                                       ? table->find(number_sign_hash_, is_number_sign)
-                                       : nullptr;
-                if (rest) collect(*rest, turn, out);
-                auto const* any =
-                    wildcards & Content::kPlus ? table->find(plus_hash_, is_plus) : nullptr;
-                if (any) next->add(any);
+            auto below = (*now)[i].children.view();
+            if (auto const* table = below.table()) {
+                auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
+                if (wildcards != 0 && takes_wildcards) {
+                    collect_rest((*now)[i], turn, out);
+                    auto const* any =
+                        wildcards & Content::kPlus ? below.find(plus_hash_, "+") : nullptr;
+                    if (any) next->add(any);
+                }
+                if (auto const* exact = below.find(text_hash, *text)) next->add(exact);
+            } else if (auto const* sole = below.sole()) {
+                if (same_level(sole->text(), *text) || (takes_wildcards && sole->is_plus())) {
+                    next->add(sole);
+                } else if (takes_wildcards && sole->is_number_sign()) {
+                    collect(*sole, turn, out);
+                }
             }
-            auto const* exact = table->find(
-                text_hash, [&](Level const& it) { return same_level(it.text(), *text); });
-            if (exact) next->add(exact);
         }
         std::swap(now, next);
         takes_wildcards = true;
     }
     for (std::size_t i = 0; i < now->size(); ++i) {
         collect((*now)[i], turn, out);
-        // "a/#" matches "a" as well (4.7.1.2).
-        auto const* table = (*now)[i].table.load(std::memory_order_acquire);
-        if (!table ||
-            !(table->extra.wildcards.load(std::memory_order_acquire) & Content::kNumberSign)) {
-            continue;
-        }
-        auto const* rest = table->find(number_sign_hash_, is_number_sign);
-        if (rest) collect(*rest, turn, out);
+        collect_rest((*now)[i], turn, out);  // "a/#" matches "a" as well (4.7.1.2)
     }
 }
 

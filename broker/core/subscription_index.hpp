@@ -27,12 +27,15 @@ struct Subscriber {
     std::uint8_t reserved = 0;
 
     [[nodiscard]] SessionRef session() const noexcept { return {slot, generation, shard}; }
+    friend bool operator==(Subscriber const&, Subscriber const&) = default;
 };
 static_assert(sizeof(Subscriber) == 12);
 
 /// One topic filter in the index; what a session remembers of a subscription. Stays valid while
 /// the session that got it is subscribed.
 class FilterNode;
+
+struct LevelHash;
 
 /// What matched one topic: views into the index, good until the reader's next quiescent state.
 struct Matches {
@@ -106,9 +109,10 @@ private:
     class Frontier;
 
     // Any reader.
-    [[nodiscard]] std::uint64_t hash(std::string_view level) const noexcept;
+    [[nodiscard]] LevelHash hash() const noexcept;
     [[nodiscard]] Level* find(std::string_view filter) const noexcept;
     void collect(Level const& level, std::uint64_t turn, Matches& out) const;
+    void collect_rest(Level const& level, std::uint64_t turn, Matches& out) const;
 
     // The writer, with the mutex held.
     /// The node of `filter`, made if there is none, in that case with `own` if that is given.
@@ -118,8 +122,6 @@ private:
     void remove_group(Group& group);
     /// Removes the node if nothing is left in it, and so on upwards.
     void prune(Level* level);
-    void insert(Level& parent, Level& child);
-    void erase(Level& parent, Level& child);
 
     Reclaimer& reclaimer_;
     std::uint64_t hash_seed_;
