@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <cstdint>
 
 #include "bridge/command/json_text.hpp"
 #include "protocol/options/units.hpp"
@@ -37,10 +38,11 @@ HttpResponse to_response(RequestError const& error) {
 
 std::string_view nearest_name(std::string_view name, std::vector<std::string_view> const& names) {
     std::string_view best;
-    auto best_distance = std::max<std::size_t>(2, name.size() / 2) + 1;
+    std::size_t best_distance = SIZE_MAX;
     for (auto candidate : names) {
         auto distance = options::edit_distance(name, candidate);
-        if (distance < best_distance) {
+        auto near = std::max<std::size_t>(2, std::max(name.size(), candidate.size()) / 2);
+        if (distance <= near && distance < best_distance) {
             best = candidate;
             best_distance = distance;
         }

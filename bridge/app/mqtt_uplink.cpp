@@ -158,13 +158,15 @@ void MqttUplink::on_closed(mqtt::Closed const& closed) {
 /// One line when trouble begins or changes, not one for each attempt.
 void MqttUplink::lost(std::string_view why) {
     subscribed_ = false;
-    auto text = why.empty() ? std::string{"the connection ended"} : std::string{why};
     if (stopped_) return;
+    // Failures of the transport name the address themselves.
+    auto text = why.starts_with(address()) ? fmt::format("broker {}", why)
+                                           : fmt::format("broker {}: {}", address(), why);
     if (text != told_) {
-        spdlog::warn("broker {}: {}; trying again until it answers", address(), text);
+        spdlog::warn("{}; trying again until it answers", text);
         told_ = text;
     }
-    service_->on_broker(false, fmt::format("broker {}: {}", address(), text));
+    service_->on_broker(false, std::move(text));
 }
 
 std::string MqttUplink::address() const {

@@ -177,9 +177,9 @@ std::optional<Answer> parse_answer(std::string_view payload) {
     if (!id || !verdict || !members.sound()) return std::nullopt;
     answer.id = *id;
     answer.verdict = *verdict;
-    object->erase("id");
-    object->erase("n");
-    object->erase("took");
+    for (auto const* name : {"id", "n", "took"}) {
+        if (auto member = object->find(name); member != object->end()) object->stable_erase(member);
+    }
     if (took) {
         answer.took = std::chrono::milliseconds{static_cast<std::int64_t>(*took & INT64_MAX)};
         (*object)["took_ms"] = *took;

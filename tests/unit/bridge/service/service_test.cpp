@@ -1,0 +1,219 @@
+#include "bridge/service/service.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/bridge/support/fixture.hpp"
+
+namespace spoke::bridge::test {
+namespace {
+
+constexpr auto kBirth = R"({"on":true,"boot":7,"up":1830,"fw":"2.4.1"})";
+
+CommandId accepted(ServiceWorld& w, CommandRequest request, std::string trace = {}) {
+    auto result = w.service.submit(std::move(request), {"tester", std::move(trace)}, {});
+    return std::get<CommandTracker::Accepted>(result).id;
+}
+
+std::string answer(CommandId const& id, std::string_view rest) {
+    return "{\"id\":\"" + id.text() + "\"," + std::string{rest} + "}";
+}
+
+mqtt::PublishOutcome acknowledged(mqtt::ReasonCode reason) {
+    return {mqtt::PublishStatus::acknowledged, mqtt::NotSent::none, reason, {}};
+}
+
+}  // namespace
+
+TEST_CASE("service: the order as it goes over MQTT", "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto request = unlock();
+    request.ttl = 7'790ms;
+    auto id = accepted(w, request, "00-a-b-01");
+    CHECK(w.uplink.published.empty());
+    w.clock.advance(10ms);  // the store takes its time
+    w.store_all();
+    REQUIRE(w.uplink.published.size() == 1);
+    auto const& [message, deadline, done] = w.uplink.published[0];
+    CHECK(message.topic == "d/b42/cmd");
+    CHECK(message.qos == mqtt::Qos::at_least_once);
+    CHECK_FALSE(message.retain);
+    CHECK(message.properties.message_expiry_interval == 8);  // 7780 ms, rounded up
+    CHECK(message.properties.content_type == "application/json");
+    CHECK(message.properties.response_topic == "d/b42/ans");
+    auto raw = id.raw();
+    CHECK(message.properties.correlation_data == Buffer{raw.begin(), raw.end()});
+    CHECK(message.properties.user_properties ==
+          mqtt::UserProperties{{"n", "1"}, {"traceparent", "00-a-b-01"}});
+    CHECK(deadline == w.clock.now.steady + 7'780ms);
+    auto payload = as_text(message.payload);
+    CHECK(payload.find("\"ttl\":7780") != std::string_view::npos);
+    CHECK(payload.find(
+              "\"exp\":" +
+              std::to_string(w.service.find_command(id)->deadline.time_since_epoch().count())) !=
+          std::string_view::npos);
+    CHECK(payload.find("\"exp_up\":9620") != std::string_view::npos);
+}
+
+TEST_CASE("service: births, states, answers and events reach their commands", "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth, true);
+    w.message("d/b42/state", R"({"boot":7,"last_n":{"lock":117},"lock":"locked"})", true);
+    auto id = accepted(w, unlock());
+    w.store_all();
+    CHECK(w.service.find_command(id)->n == 118);
+    w.uplink.published.at(0).done(acknowledged(mqtt::ReasonCode::success));
+    w.message("d/b42/ans", answer(id, R"("n":118,"r":"started")"));
+    CHECK(w.service.find_command(id)->state == CommandState::running);
+    w.message("d/b42/ans", answer(id, R"("n":118,"r":"ok","took":612)"));
+    CHECK(w.service.find_command(id)->state == CommandState::succeeded);
+    CHECK(w.store.records[id].state == CommandState::succeeded);
+
+    auto silent = accepted(w, unlock());
+    w.store_all();
+    w.message("d/b42/state", R"({"boot":7,"jrn":[[")" + silent.text() + R"(","fail:jam",119]]})");
+    CHECK(w.service.find_command(silent)->state == CommandState::failed);
+
+    w.message("d/b42/up", R"({"on":false,"boot":7})");
+    auto presence = [&] {
+        return w.service.devices().presence(*w.service.devices().find("b42"), w.clock.now.steady);
+    };
+    CHECK(presence() == Presence::offline);
+    w.message("d/b42/evt", "anything at all");
+    CHECK(presence() == Presence::online);
+    w.message("d/b42/up", "");
+    CHECK(w.service.devices().find("b42") == nullptr);
+}
+
+TEST_CASE("service: the broker's word on an order", "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto id = accepted(w, unlock());
+    w.store_all();
+    mqtt::PublishOutcome outcome;
+    std::string why;
+    SECTION("nobody listens") {
+        outcome = acknowledged(mqtt::ReasonCode::no_matching_subscribers);
+        why = "no_subscriber";
+    }
+    SECTION("refused") {
+        outcome = {mqtt::PublishStatus::refused,
+                   mqtt::NotSent::none,
+                   mqtt::ReasonCode::quota_exceeded,
+                   {}};
+        why = "broker_refused: quota exceeded";
+    }
+    SECTION("expired in the connection's queue") {
+        w.clock.advance(8s);
+        outcome = {mqtt::PublishStatus::not_sent, mqtt::NotSent::expired, {}, {}};
+        why = "not_sent: expired";
+    }
+    auto done = w.uplink.published.at(0).done;
+    done(outcome);
+    w.store_all();
+    CHECK(w.service.find_command(id)->state == CommandState::expired);
+    CHECK(w.service.find_command(id)->why == why);
+}
+
+TEST_CASE("service: an order that found no room leaves when there is some", "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    w.message("d/b43/up", kBirth);
+    accepted(w, unlock("b43"));
+    w.store_all();
+    w.uplink.cause = mqtt::NotSent::queue_full;
+    auto id = accepted(w, unlock());
+    w.store_all();
+    CHECK(w.service.find_command(id)->state == CommandState::queued);
+    w.uplink.cause = mqtt::NotSent::none;
+    auto done = w.uplink.published.at(0).done;
+    done(acknowledged(mqtt::ReasonCode::success));
+    CHECK(w.service.find_command(id)->state == CommandState::sent);
+}
+
+TEST_CASE("service: messages that are not of the contract are dropped, told once",
+          "[bridge][service]") {
+    ServiceWorld w{{.device_message_bytes_max = 100}};
+    for (auto const* topic : {"d", "d/b42", "d//up", "d/b42/up/x", "x/b42/up"}) {
+        w.message(topic, kBirth);
+    }
+    w.message("d/" + std::string(129, 'x') + "/up", kBirth);
+    w.message("d/b42/up", "{\"on\":true,\"fw\":\"" + std::string(200, 'x') + "\"}");
+    w.message("d/b42/up", "not json");
+    w.message("d/b42/ans", "{}");
+    w.message("d/b42/state", "[]");
+    CHECK(w.service.devices().size() == 0);
+    CHECK(w.warnings.size() == 1);
+}
+
+TEST_CASE("service: a wait ends at its condition, at its time, or when the bridge stops",
+          "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto id = accepted(w, unlock());
+    std::vector<std::optional<CommandState>> told;
+    auto hold = [&](std::chrono::milliseconds wait) {
+        CommandWait request;
+        request.id = id;
+        request.is_enough = [](Command const& c) { return is_settled(c.state); };
+        request.until = w.clock.now.steady + wait;
+        request.done = [&](Command const* c) {
+            told.push_back(c == nullptr ? std::nullopt : std::optional{c->state});
+        };
+        w.service.hold(std::move(request));
+    };
+    hold(5s);
+    CHECK(told.empty());
+
+    SECTION("condition") {
+        w.store_all();
+        hold(6s);
+        w.message("d/b42/ans", answer(id, R"("r":"ok")"));
+        CHECK(told == std::vector<std::optional<CommandState>>(2, CommandState::succeeded));
+        hold(7s);  // enough as it is
+        CHECK(told.size() == 3);
+    }
+    SECTION("time") {
+        w.store_all();
+        CHECK(w.wake == w.clock.now.steady + 5s);
+        w.advance(5s);
+        CHECK(told == std::vector<std::optional<CommandState>>{CommandState::sent});
+    }
+    SECTION("time, but only when the record is stored") {
+        w.store_works = false;
+        w.advance(5s);
+        CHECK(told.empty());
+        w.store.complete();
+        CHECK(told == std::vector<std::optional<CommandState>>{CommandState::sent});
+    }
+    SECTION("a record that could not be stored") {
+        w.store.complete(false);
+        CHECK(told == std::vector<std::optional<CommandState>>{std::nullopt});
+        CHECK(w.uplink.published.empty());
+    }
+    SECTION("stop") {
+        w.store_all();
+        w.service.drain();
+        CHECK(told == std::vector<std::optional<CommandState>>{CommandState::sent});
+        hold(5s);
+        CHECK(told.size() == 2);
+    }
+}
+
+TEST_CASE("service: a request may come back with another one from its answer",
+          "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto first = accepted(w, unlock());
+    std::optional<CommandId> second;
+    w.service.hold({first, [](Command const& c) { return is_settled(c.state); },
+                    w.clock.now.steady + 5s,
+                    [&](Command const*) { second = accepted(w, unlock()); }});
+    w.store_all();
+    w.message("d/b42/ans", answer(first, R"("r":"ok")"));
+    REQUIRE(second);
+    w.store_all();
+    CHECK(w.service.find_command(*second)->state == CommandState::sent);
+}
+
+}  // namespace spoke::bridge::test

@@ -1,0 +1,248 @@
+#pragma once
+
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bridge/command/command_tracker.hpp"
+#include "bridge/command/device_message.hpp"
+#include "bridge/service/service.hpp"
+#include "bridge/service/uplink.hpp"
+#include "bridge/store/command_store.hpp"
+
+namespace spoke::bridge::test {
+
+using namespace std::chrono_literals;
+
+/// Both clocks, moved by the test alone. Starts at 2026-11-22T19:00:00.000Z.
+struct FakeClock {
+    Now now{SteadyTime{} + 1'000'000s, WallTime{1'795'374'000'000ms}};
+
+    void advance(std::chrono::milliseconds by) {
+        now.steady += by;
+        now.wall += by;
+    }
+};
+
+/// The same numbers in every run.
+inline std::function<std::uint64_t()> counting_random() {
+    return [next = std::uint64_t{0x1234'5678'9ABC'DEF0}]() mutable { return ++next; };
+}
+
+inline CommandRequest unlock(std::string device = "b42") {
+    CommandRequest request;
+    request.device = std::move(device);
+    request.verb = "unlock";
+    request.lane = "lock";
+    request.ttl = 8s;
+    return request;
+}
+
+/// A tracker with a world that does nothing by itself: records are stored when the test says so.
+class TrackerWorld : public TrackerPort {
+public:
+    struct Save {
+        CommandId id;
+        SavePurpose purpose;
+        CommandState state;
+        bool may_have_left;
+    };
+    struct Sent {
+        CommandId id;
+        std::uint64_t n;
+        std::optional<std::uint64_t> boot;
+        std::optional<std::uint64_t> exp_up;
+    };
+
+    explicit TrackerWorld(CommandTracker::Limits limits = {}, DeviceRegistry::Limits devices = {})
+        : registry{devices}, tracker{limits, registry, counting_random()} {
+        tracker.on_broker(true, clock.now, *this);
+    }
+
+    /// A birth of `device` that is seen live.
+    void birth(std::string_view device = "b42", std::uint64_t boot = 7, std::uint64_t up = 1'000) {
+        Birth message;
+        message.on = true;
+        message.boot = boot;
+        message.up = up;
+        if (registry.on_birth(device, message, {clock.now})) {
+            tracker.on_device_reachable(device, clock.now, *this);
+        }
+    }
+
+    void will(std::string_view device = "b42", std::uint64_t boot = 7) {
+        Birth message;
+        message.boot = boot;
+        registry.on_birth(device, message, {clock.now});
+    }
+
+    /// The store completes what it was given so far, and what that brings about.
+    void store(bool works = true) {
+        while (!pending.empty()) {
+            auto save = pending.front();
+            pending.pop_front();
+            tracker.on_saved(save.id, save.purpose, works, clock.now, *this);
+        }
+    }
+
+    std::variant<CommandTracker::Accepted, Refusal> try_submit(CommandRequest request,
+                                                               std::string key = {}) {
+        return tracker.submit(std::move(request), {"tester"}, std::move(key), clock.now, *this);
+    }
+
+    /// Submits what must be accepted; not stored yet.
+    CommandId submit(CommandRequest request, std::string key = {}) {
+        return std::get<CommandTracker::Accepted>(try_submit(std::move(request), std::move(key)))
+            .id;
+    }
+
+    /// An order that has been sent.
+    CommandId sent(CommandRequest request = unlock()) {
+        auto id = submit(std::move(request));
+        store();
+        return id;
+    }
+
+    void answer(CommandId const& id, Verdict verdict, std::string why = {},
+                std::string_view device = "b42") {
+        Answer message;
+        message.id = id;
+        message.verdict = verdict;
+        message.why = std::move(why);
+        message.document = "{}";
+        tracker.on_answer(device, message, clock.now, *this);
+    }
+
+    void report(StateReport const& message, std::string_view device = "b42") {
+        tracker.on_state(device, message, clock.now, *this);
+    }
+
+    void handover(CommandId const& id, Handover outcome, std::string_view why = {}) {
+        tracker.on_handover(id, outcome, why, clock.now, *this);
+    }
+
+    void advance(std::chrono::milliseconds by) {
+        clock.advance(by);
+        tracker.on_timer(clock.now, *this);
+    }
+
+    Command const& at(CommandId const& id) const { return *tracker.find(id); }
+    CommandState state(CommandId const& id) const { return at(id).state; }
+
+    void save(Command const& command, SavePurpose purpose) override {
+        pending.push_back({command.id, purpose, command.state, command.may_have_left});
+        saved[command.id] = command;
+    }
+    void erase(CommandId const& id) override { erased.push_back(id); }
+    bool send(Command const& command, Now const&) override {
+        if (!link_has_room) return false;
+        sends.push_back({command.id, command.n, command.boot, command.exp_up});
+        return true;
+    }
+    void changed(Command const& command) override { changes.push_back(command.state); }
+    void discarded(CommandId const& id) override { discards.push_back(id); }
+
+    FakeClock clock;
+    std::deque<Save> pending;
+    std::map<CommandId, Command> saved;  // the last record put for each
+    std::vector<CommandId> erased;
+    std::vector<Sent> sends;
+    std::vector<CommandState> changes;
+    std::vector<CommandId> discards;
+    bool link_has_room = true;
+    DeviceRegistry registry;
+    CommandTracker tracker;
+};
+
+/// A store that answers when told to.
+class FakeStore final : public CommandStore {
+public:
+    void put(Command const& record, Done done) override {
+        records[record.id] = record;
+        pending.push_back(std::move(done));
+        if (automatic) complete();
+    }
+    void erase(CommandId const& id) override { records.erase(id); }
+    void visit(std::function<void(Command const&)> const& visit) const override {
+        for (auto const& [id, record] : records) visit(record);
+    }
+    void complete(bool stored = true) {
+        // With `automatic` a put inside a completion must not complete inside it.
+        if (completing_) return;
+        completing_ = true;
+        while (!pending.empty()) {
+            auto done = std::move(pending.front());
+            pending.pop_front();
+            done(stored);
+        }
+        completing_ = false;
+    }
+
+    std::map<CommandId, Command> records;
+    std::deque<Done> pending;
+    bool automatic = false;
+
+private:
+    bool completing_ = false;
+};
+
+/// A broker that takes everything and says nothing until told to.
+class FakeUplink final : public Uplink {
+public:
+    struct Entry {
+        mqtt::Publish message;
+        std::optional<SteadyTime> deadline;
+        Done done;
+    };
+
+    mqtt::NotSent publish(mqtt::Publish const& message, std::optional<SteadyTime> deadline,
+                          Done done) override {
+        if (cause != mqtt::NotSent::none) return cause;
+        published.push_back({message, deadline, std::move(done)});
+        return mqtt::NotSent::none;
+    }
+
+    std::vector<Entry> published;
+    mqtt::NotSent cause = mqtt::NotSent::none;
+};
+
+/// A service with a store and an uplink of the test, connected.
+struct ServiceWorld {
+    explicit ServiceWorld(Service::Settings settings = {})
+        : service{settings,
+                  {store, uplink, [this] { return clock.now; }, counting_random(),
+                   [this](SteadyTime when) { wake = when; }, [](std::string const&) {},
+                   [this](std::string const& line) { warnings.push_back(line); }}} {
+        service.on_broker(true, {});
+    }
+
+    void message(std::string_view topic, std::string_view payload, bool retained = false) {
+        service.on_message({topic, payload, retained, false});
+        store_all();
+    }
+
+    void store_all() {
+        if (store_works) store.complete();
+    }
+
+    void advance(std::chrono::milliseconds by) {
+        clock.advance(by);
+        service.on_timer();
+        store_all();
+    }
+
+    FakeClock clock;
+    FakeStore store;
+    FakeUplink uplink;
+    std::optional<SteadyTime> wake;
+    std::vector<std::string> warnings;
+    bool store_works = true;
+    Service service;
+};
+
+}  // namespace spoke::bridge::test
