@@ -63,8 +63,7 @@ Result<Packet> decode(Bytes frame, Version version, Sender sender) {
         case PacketType::auth:
             return read_packet<Auth>(reader);
     }
-    MQ_ASSERT(!"check_frame() lets no other type pass");
-    return DecodeError{};
+    assertion_failed("check_frame() lets no other type pass", __FILE__, __LINE__);
 }
 
 }  // namespace spoke::mqtt

@@ -17,6 +17,8 @@ ReasonCode read_reason(Reader& reader) {
 void read_body(Reader& reader, ConnAck& packet) {
     auto const* field = reader.position();
     auto flags = reader.u8();
+    if (reader.version() == Version::v3_1)
+        flags = 0;  // 3.1: reserved, and without a rule for its value
     if (flags > 1) reader.fail(ReasonCode::malformed_packet, rule::kConnAckFlags, field);
     packet.session_present = flags == 1;
     packet.reason = read_reason(reader);

@@ -53,7 +53,7 @@ std::optional<Protocol> claimed_protocol(Bytes frame) noexcept {
     std::size_t body = 1;
     while (body < frame.size() && body < 5 && (frame[body] & std::byte{0x80}) != std::byte{})
         ++body;
-    if (frame.size() <= body || frame[0] >> 4 != std::byte{1}) return std::nullopt;
+    if (frame.size() <= body || (frame[0] >> 4) != std::byte{1}) return std::nullopt;
     Reader reader{frame, body + 1, Version::v5, Sender::client};
     auto protocol = read_protocol(reader);
     if (reader.failed()) return std::nullopt;

@@ -126,7 +126,7 @@ private:
             case Wire::binary:
                 break;
         }
-        MQ_ASSERT(!"the table says that this property is no number");
+        assertion_failed("the table says that this property is no number", __FILE__, __LINE__);
     }
 
     Out& out_;  // outlives this

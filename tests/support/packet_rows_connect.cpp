@@ -277,6 +277,7 @@ std::vector<PacketRow> connack_rows() {
              ConnAck{.reason = ReasonCode::not_authorized}),
         good("CONNACK 3.1, level refused", v3_1, server, "20 02 00 01",
              ConnAck{.reason = ReasonCode::unsupported_protocol_version}),
+        longer("CONNACK 3.1, reserved byte", v3_1, server, "20 02 FF 00", ConnAck{}),
         good("CONNACK 5, accepted", v5, server, R"(
             20 03
             00              # no session

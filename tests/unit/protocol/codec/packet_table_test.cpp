@@ -176,7 +176,7 @@ TEST_CASE("Packet table: each row with one byte more is refused, but for a paylo
 TEST_CASE("Packet table: the view of a PUBLISH shows what the value holds") {
     for (auto const& row : test::packet_table()) {
         auto bytes = row.bytes();
-        if (bytes.empty() || bytes[0] >> 4 != std::byte{3}) continue;
+        if (bytes.empty() || (bytes[0] >> 4) != std::byte{3}) continue;
         CAPTURE(row.name);
         auto view = decode_publish(bytes, row.version, row.sender);
         auto packet = decode_row(row, bytes);
