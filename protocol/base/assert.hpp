@@ -8,6 +8,6 @@ namespace spoke {
 }  // namespace spoke
 
 /// For our own mistakes only, never for what a peer sent. On in release builds too.
-#define MQ_ASSERT(condition) \
+#define MQ_ASSERT(condition)               \
     (static_cast<bool>(condition) ? void() \
                                   : ::spoke::assertion_failed(#condition, __FILE__, __LINE__))

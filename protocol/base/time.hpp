@@ -18,9 +18,9 @@ struct Now {
 
 /// Reads both clocks. Pure code never calls this: it gets a `Now`.
 [[nodiscard]] inline Now read_clocks() noexcept {
-    return {std::chrono::steady_clock::now(),
-            std::chrono::time_point_cast<std::chrono::milliseconds>(
-                std::chrono::system_clock::now())};
+    return {
+        std::chrono::steady_clock::now(),
+        std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now())};
 }
 
 }  // namespace spoke
