@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Runs the test programs of a build and adds up what they report.
+"""Runs the test programs of a build and the checks by script, and adds up what they report.
 
-The last line is `N passed, M failed` (test cases of Catch2, Python and Node; a check by script counts
-code is 0 only if nothing failed.
+The last line is `N passed, M failed`: test cases of Catch2, Python and Node; a check that reports
+no cases counts as one. The exit code is 0 only if nothing failed.
 """
 import argparse
 import concurrent.futures
@@ -40,12 +40,12 @@ def counts(output, exit_code):
     elif found := CATCH_COUNTS.search(output):
         parts = dict(reversed(part.split()) for part in found[1].split("|"))
         passed, failed = int(parts.get("passed", 0)), int(parts.get("failed", 0))
+    elif found := OWN_COUNTS.findall(output):
+        passed, failed = (int(n) for n in found[-1])
     elif found := UNITTEST_RAN.search(output):
         wrong = UNITTEST_FAILED.search(output)
         failed = sum(int(n) for n in re.findall(r"(?:failures|errors)=(\d+)", wrong[1])) if wrong else 0
         passed = int(found[1]) - failed
-    elif found := OWN_COUNTS.findall(output):
-        passed, failed = (int(n) for n in found[-1])
     elif exit_code == 0 and "No tests ran" not in output:
         passed = 1
     if failed == 0 and (exit_code != 0 or passed == 0):

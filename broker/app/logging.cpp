@@ -1,14 +1,9 @@
 #include "broker/app/logging.hpp"
 
-#include <fmt/format.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-
-#include <cerrno>
-#include <cstring>
-#include <stdexcept>
 
 #include "broker/config/config.hpp"
 
@@ -35,11 +30,7 @@ spdlog::level::level_enum level_of(LogConfig::Level level) {
 
 spdlog::sink_ptr sink_of(LogConfig const& config) {
     if (config.file.empty()) return std::make_shared<spdlog::sinks::stderr_sink_mt>();
-    try {
-        return std::make_shared<spdlog::sinks::basic_file_sink_mt>(config.file);
-    } catch (spdlog::spdlog_ex const&) {
-        throw std::runtime_error{fmt::format("log file {}: {}", config.file, std::strerror(errno))};
-    }
+    return std::make_shared<spdlog::sinks::basic_file_sink_mt>(config.file);
 }
 
 }  // namespace
