@@ -27,7 +27,8 @@ TEST_CASE("broker config: without a file it listens on 127.0.0.1:1883 alone", "[
 
 TEST_CASE("broker config: every option says what it means", "[config]") {
     Config config;
-    for (auto const& row : option_table(config).rows()) {
+    auto table = option_table(config);
+    for (auto const& row : table.rows()) {
         CAPTURE(row.key);
         CHECK(row.meaning.ends_with('.'));
         CHECK_FALSE(row.unit.empty());
