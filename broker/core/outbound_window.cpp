@@ -8,6 +8,11 @@ namespace spoke::broker {
 
 namespace {
 
+/// Ids are given in rising order, 1 again behind 65535.
+mqtt::PacketId id_given(std::uint64_t count) noexcept {
+    return mqtt::PacketId{static_cast<std::uint16_t>((count - 1) % 65'535 + 1)};
+}
+
 /// Steps from `from` to `to` on the circle of ids 1..65535.
 std::uint32_t distance(mqtt::PacketId from, mqtt::PacketId to) noexcept {
     return (to.value + 65'535U - from.value) % 65'535U;
@@ -17,21 +22,18 @@ std::uint32_t distance(mqtt::PacketId from, mqtt::PacketId to) noexcept {
 
 mqtt::PacketId OutboundWindow::next_id() noexcept {
     MQ_ASSERT(open_ < 65'535);
+    if (ring_.empty()) front_given_ = given_;
     for (;;) {
-        last_id_ = last_id_ == 65'535 ? std::uint16_t{1} : static_cast<std::uint16_t>(last_id_ + 1);
-        mqtt::PacketId id{last_id_};
-        // Ids are given in rising order, so one behind the last of the ring is free unless they
-        // went full circle.
-        if (ring_.empty()) return id;
-        bool behind = distance(ring_.front().id, id) > distance(ring_.front().id, ring_.back().id);
-        if (behind && ring_.size() <= distance(ring_.front().id, id)) return id;
-        if (find(id) == nullptr) return id;
+        mqtt::PacketId id = id_given(++given_);
+        // While fewer than 65535 ids were given since the oldest open one, none can come again.
+        if (given_ - front_given_ < 65'535 || find(id) == nullptr) return id;
     }
 }
 
 Outbound& OutboundWindow::open(mqtt::PacketId id, Delivery delivery) {
-    if (ring_.size() > 2 * open_ + 64)
-        compact();  // one that is never acknowledged holds up the front
+    // One that is never acknowledged holds up the front.
+    if (ring_.size() > 2 * open_ + 64) compact();
+    if (ring_.empty()) front_given_ = given_;
     ++open_;
     auto state = delivery.qos == mqtt::Qos::at_least_once ? OutboundState::awaiting_puback
                                                           : OutboundState::awaiting_pubrec;
@@ -64,7 +66,9 @@ OutboundWindow::Answer OutboundWindow::settle(Outbound& outbound) noexcept {
 
 void OutboundWindow::drop_settled_front() noexcept {
     while (!ring_.empty() && ring_.front().state == OutboundState::settled) {
+        mqtt::PacketId gone = ring_.front().id;
         ring_.pop_front();
+        if (!ring_.empty()) front_given_ += distance(gone, ring_.front().id);
         if (resume_from_ > 0) --resume_from_;
     }
 }
@@ -112,6 +116,7 @@ void OutboundWindow::forget(mqtt::PacketId id) noexcept {
 
 void OutboundWindow::begin_resume() {
     Ring<Outbound> kept;
+    mqtt::PacketId front = ring_.empty() ? mqtt::PacketId{} : ring_.front().id;
     open_ = unsent_ = resume_from_ = 0;
     for (std::uint32_t i = 0; i < ring_.size(); ++i) {
         Outbound& outbound = ring_[i];
@@ -123,6 +128,7 @@ void OutboundWindow::begin_resume() {
         if (!release) ++unsent_;
         kept.push_back(std::move(outbound));
     }
+    if (!kept.empty()) front_given_ += distance(front, kept.front().id);
     ring_ = std::move(kept);
 }
 

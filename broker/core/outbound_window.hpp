@@ -79,7 +79,8 @@ private:
     std::uint32_t unsent_ = 0;       // counted from begin_resume()
     std::uint32_t resume_from_ = 0;  // no unsent one stands in front of this index
     std::uint32_t releases_ = 0;
-    std::uint16_t last_id_ = 0;
+    std::uint64_t given_ = 0;        // how many ids were given; tells the last one
+    std::uint64_t front_given_ = 0;  // the same when the front of the ring was; never too high
 };
 
 }  // namespace spoke::broker
