@@ -68,8 +68,8 @@ struct Script::ShardLoop final : broker::ShardPort {
         : script(owner),
           index(place),
           core(owner.options_.settings,
-               {owner.index_, owner.retained_, owner.store_, *this, place, owner.options_.shards,
-                place + 1U},
+               {owner.index_, owner.retained_, owner.store_, owner.bus_, *this, place,
+                owner.options_.shards, place + 1U},
                owner.now_) {}
 
     void flush_touched() override {
@@ -179,7 +179,7 @@ void Script::settle() {
     settling_ = true;
     std::size_t loops = 0;
     for (bool busy = true; busy;) {
-        REQUIRE(++loops < kLoopsMax);
+        if (++loops > kLoopsMax) FAIL("the loops never rest");
         busy = false;
         for (auto const& loop : loops_) busy = turn(*loop) || busy;
         if (!batches_held_) exchange_batches();

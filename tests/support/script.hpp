@@ -53,6 +53,19 @@ private:
     std::vector<std::string> calls_;
 };
 
+/// Another node of the cluster: what it is handed is written down.
+class FakeBus final : public broker::ClusterBus {
+public:
+    void forward(std::uint32_t node, broker::MessagePtr const& message) override {
+        forwarded.push_back({node, message});
+    }
+    struct Forwarded {
+        std::uint32_t node;
+        broker::MessagePtr message;
+    };
+    std::vector<Forwarded> forwarded{};
+};
+
 class Script;
 
 /// One client of a script. Acts and expectations run in the order they are written; after each act
@@ -200,6 +213,7 @@ public:
     void pass_batches();
 
     [[nodiscard]] FakeStore& store() noexcept { return store_; }
+    [[nodiscard]] FakeBus& bus() noexcept { return bus_; }
     /// All changes up to this ticket are on disk; without an argument, all there are.
     void becomes_durable(std::optional<std::uint64_t> ticket = std::nullopt);
 
@@ -233,6 +247,7 @@ private:
     ScriptOptions options_;
     Now now_;
     FakeStore store_;
+    FakeBus bus_;
     broker::Reclaimer reclaimer_;
     broker::SubscriptionIndex index_;
     broker::RetainedMessages retained_;
