@@ -62,6 +62,7 @@ void Bike::start() {
 void Bike::stop() {
     stopping_ = true;
     if (link_.state() != mqtt::LinkState::connected) return link_.stop();
+    lock_.on_disconnected();  // the goodbye shall be its last word
     // A DISCONNECT takes the will away, so that without this the bike would be "on" for ever.
     mqtt::Publish goodbye;
     goodbye.topic = topic("up");
@@ -130,6 +131,8 @@ void Bike::on_closed(mqtt::Closed const&) {
 }
 
 mqtt::Acknowledge Bike::on_message(mqtt::ReceivedMessage const& message) {
+    // Without PUBACK the sender knows that nobody took this.
+    if (stopping_) return mqtt::Acknowledge::later;
     ++commons_.counts.messages_in;
     auto now = read_clocks();
     auto payload = message.publish.payload;
