@@ -1,6 +1,7 @@
 #include "bridge/app/program.hpp"
 
 #include <fmt/format.h>
+#include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -30,9 +31,16 @@ void set_up_log(LogConfig const& config) {
     static constexpr std::array kLevels{spdlog::level::trace, spdlog::level::debug,
                                         spdlog::level::info, spdlog::level::warn,
                                         spdlog::level::err};
-    auto logger = spdlog::stderr_logger_st("spoke-bridge");
+    spdlog::sink_ptr sink;
+    if (config.file.empty()) {
+        sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
+    } else {
+        sink = std::make_shared<spdlog::sinks::basic_file_sink_st>(config.file);
+    }
+    auto logger = std::make_shared<spdlog::logger>("spoke-bridge", std::move(sink));
     logger->set_level(kLevels[static_cast<std::size_t>(config.level)]);
-    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e %l bridge: %v");
+    logger->flush_on(spdlog::level::trace);
+    logger->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-7l %v");
     spdlog::set_default_logger(std::move(logger));
 }
 
@@ -84,10 +92,13 @@ public:
 
     void run(Loaded const& loaded) {
         server_.listen();
-        auto const& http = loaded.config.http;
-        spdlog::info("serving HTTP on http://{}:{} without keys: whoever reaches it may command{}",
-                     http.address, server_.port(),
-                     loaded.file.empty() ? "; no configuration file, all defaults" : "");
+        if (loaded.file.empty()) {
+            spdlog::info("no configuration file: every option has its default or that of a flag");
+        }
+        spdlog::info("HTTP without keys: whoever reaches the port may command every device");
+        auto const& host = loaded.config.http.address;
+        auto is_ipv6 = host.find(':') != std::string::npos;
+        spdlog::info("listening on {}:{}", is_ipv6 ? "[" + host + "]" : host, server_.port());
         await_signal();
         uplink_.start(service_);
         context_.run();
@@ -173,13 +184,13 @@ private:
 }  // namespace
 
 int run(Loaded const& loaded) {
-    set_up_log(loaded.config.log);
     try {
+        set_up_log(loaded.config.log);
         Program program{loaded.config};
         program.run(loaded);
         return 0;
     } catch (std::exception const& error) {
-        spdlog::error("{}", error.what());
+        fmt::print(stderr, "spoke-bridge: {}\n", error.what());
         return 1;
     }
 }

@@ -117,17 +117,31 @@ void CommandTracker::on_saved(CommandId const& id, SavePurpose purpose, bool sto
 void CommandTracker::on_broker(bool ready, Now const& now, TrackerPort& out) {
     broker_ready_ = ready;
     if (!ready) return;
+    starved_.clear();
+    has_room_ = true;
     for (auto const& id : all_open()) {
-        // The broker may never have got the copy that was on its way when the connection ended.
         auto* entry = find_entry(id);
-        if (entry != nullptr && !entry->acknowledged) send_again(*entry, now, out);
+        if (entry == nullptr) continue;
+        entry->starved = false;
+        // The broker may never have got the copy that was on its way when the connection ended.
+        if (!entry->acknowledged) send_again(*entry, now, out);
+        advance(*entry, now, out);
     }
-    on_room(now, out);
 }
 
 void CommandTracker::on_room(Now const& now, TrackerPort& out) {
-    for (auto const& id : all_open()) {
-        if (auto* entry = find_entry(id)) advance(*entry, now, out);
+    has_room_ = true;
+    while (has_room_ && !starved_.empty()) {
+        auto* entry = find_entry(starved_.front());
+        starved_.pop_front();
+        if (entry == nullptr) continue;
+        entry->starved = false;
+        send_again(*entry, now, out);
+        advance(*entry, now, out);
+        if (entry->starved) {  // refused once more: it keeps its place
+            starved_.push_front(starved_.back());
+            starved_.pop_back();
+        }
     }
 }
 
@@ -305,7 +319,11 @@ void CommandTracker::advance_lane(std::string const& device, std::string const& 
 }
 
 void CommandTracker::send(Entry& entry, Now const& now, TrackerPort& out) {
-    if (!hand_over(entry, now, out)) return;
+    auto result = has_room_ ? hand_over(entry, now, out) : SendResult::no_room;
+    if (result == SendResult::impossible) {
+        return settle(entry, {CommandState::expired, "bridge", "cannot_be_sent"}, now, out);
+    }
+    if (result == SendResult::no_room) return starve(entry);
     set_due(entry, entry.deadline + limits_.grace);
     move(entry, {CommandState::sent, "bridge"}, now, out);
     out.save(entry.command, SavePurpose::note);
@@ -316,19 +334,28 @@ void CommandTracker::send_again(Entry& entry, Now const& now, TrackerPort& out) 
     auto const& command = entry.command;
     if (entry.ending || !is_under_way(command.state) || !broker_ready_) return;
     if (command.request.deliver != Deliver::until || now.steady >= entry.deadline) return;
-    if (hand_over(entry, now, out)) out.save(command, SavePurpose::note);
+    auto result = has_room_ ? hand_over(entry, now, out) : SendResult::no_room;
+    if (result == SendResult::done) out.save(command, SavePurpose::note);
+    if (result == SendResult::no_room) starve(entry);
 }
 
-bool CommandTracker::hand_over(Entry& entry, Now const& now, TrackerPort& out) {
+void CommandTracker::starve(Entry& entry) {
+    has_room_ = false;
+    if (!entry.starved) starved_.push_back(entry.command.id);
+    entry.starved = true;
+}
+
+SendResult CommandTracker::hand_over(Entry& entry, Now const& now, TrackerPort& out) {
     auto const* device = devices_.find(entry.command.request.device);
-    if (device == nullptr) return false;
+    if (device == nullptr) return SendResult::impossible;
     entry.command.boot = device->boot;
     entry.command.exp_up = DeviceRegistry::uptime_at(*device, entry.deadline);
-    if (!out.send(entry.command, now)) return false;
+    auto result = out.send(entry.command, now);
+    if (result != SendResult::done) return result;
     entry.ever_sent = true;
     entry.acknowledged = false;
     ++entry.copies;
-    return true;
+    return SendResult::done;
 }
 
 void CommandTracker::take_back(Entry& entry, std::string_view why, Now const& now,

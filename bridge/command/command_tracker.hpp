@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -31,6 +32,12 @@ enum class SavePurpose : std::uint8_t {
     note,    // anything else: nothing waits for it
 };
 
+enum class SendResult : std::uint8_t {
+    done,
+    no_room,     // in the connection, for now; CommandTracker::on_room follows
+    impossible,  // no connection to this broker will take it
+};
+
 /// What the tracker needs from outside. No method may call back into the tracker.
 class TrackerPort {
 public:
@@ -40,9 +47,8 @@ public:
     /// Removes the record: it was kept long enough.
     virtual void erase(CommandId const& id) = 0;
 
-    /// Hands the order to the broker, once.
-    /// Out     false if it cannot be written to the connection now: then nothing has been sent.
-    virtual bool send(Command const& command, Now const& now) = 0;
+    /// Hands the order to the broker, once. Unless it gives `done` nothing has been sent.
+    virtual SendResult send(Command const& command, Now const& now) = 0;
 
     /// The command's visible record is new (also when it is first stored).
     virtual void changed(Command const& command) = 0;
@@ -121,7 +127,8 @@ public:
     /// The connection to the broker can take orders, or cannot any more.
     void on_broker(bool ready, Now const& now, TrackerPort& out);
 
-    /// TrackerPort::send may have refused for want of room, and there is some again.
+    /// Something left the connection: where TrackerPort::send had no room there may be some again.
+    /// Orders that wait for it leave in the order in which they came. Cheap if none does.
     void on_room(Now const& now, TrackerPort& out);
 
     /// How the last TrackerPort::send of the order ended. `why` is kept in the record if it
@@ -159,6 +166,7 @@ private:
         bool leave_asked = false;   // the store was asked to note that it may leave
         bool leave_stored = false;  // ... and has
         bool ever_sent = false;
+        bool starved = false;       // in starved_
         bool acknowledged = false;  // the broker has the last copy
         std::uint32_t copies = 0;   // handed over, and not told to have reached nobody
     };
@@ -174,7 +182,8 @@ private:
                       TrackerPort& out);
     void send(Entry& entry, Now const& now, TrackerPort& out);
     void send_again(Entry& entry, Now const& now, TrackerPort& out);
-    bool hand_over(Entry& entry, Now const& now, TrackerPort& out);
+    void starve(Entry& entry);
+    SendResult hand_over(Entry& entry, Now const& now, TrackerPort& out);
     void take_back(Entry& entry, std::string_view why, Now const& now, TrackerPort& out);
     [[nodiscard]] std::vector<CommandId> open_of(std::string_view device) const;
     [[nodiscard]] std::vector<CommandId> all_open() const;
@@ -207,6 +216,8 @@ private:
     std::map<std::string, std::set<CommandId>, std::less<>> open_by_device_;  // not settled
     IdempotencyIndex requests_;
     Lanes lanes_;
+    std::deque<CommandId> starved_;  // they may go, and found no room
+    bool has_room_ = true;           // in the connection, as far as is known
     Counters counters_;
 };
 

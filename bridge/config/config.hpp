@@ -6,7 +6,7 @@
 
 namespace spoke::bridge {
 
-enum class LogLevel : std::uint8_t { trace, debug, info, warn, error };
+enum class LogLevel : std::uint8_t { trace, debug, info, warning, error };
 
 struct HttpConfig {
     std::string address = "127.0.0.1";
@@ -50,6 +50,7 @@ struct DevicesConfig {
 
 struct LogConfig {
     LogLevel level = LogLevel::info;
+    std::string file{};  // empty: stderr
 };
 
 /// Everything that can be configured, with its defaults. app hands each part its own struct.

@@ -96,15 +96,16 @@ OptionTable option_table(Config& config) {
     broker_options(table, config.broker);
     commands_options(table, config.commands);
     devices_options(table, config.devices);
-    table.section("log", "Lines on standard error.")
+    table.section("log", "What is told.")
         .choice("level", config.log.level,
                 {{"trace", LogLevel::trace},
                  {"debug", LogLevel::debug},
                  {"info", LogLevel::info},
-                 {"warn", LogLevel::warn},
+                 {"warning", LogLevel::warning},
                  {"error", LogLevel::error}},
                 "The least important lines that are written. debug tells each change of a "
-                "command, trace each request.");
+                "command, trace each request.")
+        .text("file", config.log.file, "File to append to. Empty: standard error.");
     return table;
 }
 

@@ -68,6 +68,27 @@ Handover handover_of(mqtt::PublishOutcome const& outcome) {
     return Handover::lost;
 }
 
+/// Whether the same message would be refused again whatever happens to the connection.
+bool is_for_good(mqtt::NotSent cause) {
+    switch (cause) {
+        case mqtt::NotSent::too_large:
+        case mqtt::NotSent::qos_not_supported:
+        case mqtt::NotSent::retain_not_supported:
+        case mqtt::NotSent::topic_invalid:
+        case mqtt::NotSent::property_invalid:
+            return true;
+        case mqtt::NotSent::none:
+        case mqtt::NotSent::not_connected:
+        case mqtt::NotSent::queue_full:
+        case mqtt::NotSent::expired:
+        case mqtt::NotSent::connection_lost:
+        case mqtt::NotSent::session_lost:
+        case mqtt::NotSent::abandoned:
+            return false;
+    }
+    return false;
+}
+
 }  // namespace
 
 Service::Service(Settings settings, World world)
@@ -208,13 +229,15 @@ void Service::erase(CommandId const& id) {
     world_.store.erase(id);
 }
 
-bool Service::send(Command const& command, Now const& now) {
+SendResult Service::send(Command const& command, Now const& now) {
     auto left = std::clamp(command.deadline - now.wall, milliseconds{1}, command.request.ttl);
     auto id = command.id;
     auto done = [this, id](mqtt::PublishOutcome const& outcome) { on_handover(id, outcome); };
     auto cause = world_.uplink.publish(make_order(command, left), now.steady + left, done);
-    if (cause == mqtt::NotSent::queue_full) starved_ = true;
-    return cause == mqtt::NotSent::none;
+    if (cause == mqtt::NotSent::none) return SendResult::done;
+    if (!is_for_good(cause)) return SendResult::no_room;
+    world_.warn(fmt::format("command {}: cannot be sent: {}", id.text(), mqtt::name_of(cause)));
+    return SendResult::impossible;
 }
 
 void Service::on_handover(CommandId const& id, mqtt::PublishOutcome const& outcome) {
@@ -225,7 +248,7 @@ void Service::on_handover(CommandId const& id, mqtt::PublishOutcome const& outco
                    : fmt::format("broker_refused: {}", mqtt::name_of(outcome.reason));
     auto now = world_.clock();
     tracker_.on_handover(id, handover, why, now, *this);
-    if (std::exchange(starved_, false)) tracker_.on_room(now, *this);
+    tracker_.on_room(now, *this);
     finish();
 }
 

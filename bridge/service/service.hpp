@@ -93,7 +93,7 @@ public:
 private:
     void save(Command const& command, SavePurpose purpose) override;
     void erase(CommandId const& id) override;
-    bool send(Command const& command, Now const& now) override;
+    SendResult send(Command const& command, Now const& now) override;
     void changed(Command const& command) override;
     void discarded(CommandId const& id) override;
 
@@ -118,7 +118,6 @@ private:
     std::string broker_problem_ = "not connected yet";
     bool draining_ = false;
     bool finishing_ = false;
-    bool starved_ = false;  // an order found no room in the connection
     std::uint64_t malformed_ = 0;
 };
 

@@ -512,6 +512,16 @@ TEST_CASE("tracker: one that is to be delivered until its deadline is sent again
         w.tracker.on_broker(true, w.clock.now, w);
         CHECK(w.sends.size() == 1);
     }
+    SECTION("when there is room for it") {
+        w.handover(id, Handover::taken);
+        w.send_result = SendResult::no_room;
+        w.birth("b42", 8);
+        CHECK(w.sends.size() == 1);
+        w.send_result = SendResult::done;
+        w.tracker.on_room(w.clock.now, w);
+        w.tracker.on_room(w.clock.now, w);
+        CHECK(w.sends.size() == 2);
+    }
     SECTION("and not after its deadline") {
         w.clock.advance(60s);
         w.birth("b42", 8);
@@ -542,12 +552,53 @@ TEST_CASE("tracker: an order for a device that is away leaves when it is back",
 TEST_CASE("tracker: without room in the connection an order waits for it", "[bridge][tracker]") {
     TrackerWorld w;
     w.birth();
-    w.link_has_room = false;
-    auto id = w.sent();
-    CHECK(w.state(id) == State::queued);
-    w.link_has_room = true;
+    for (auto const* device : {"c", "b", "a", "d"}) w.birth(device);
+    w.send_result = SendResult::no_room;
+    std::vector<CommandId> ids;
+    for (auto const* device : {"c", "b", "a", "d"}) ids.push_back(w.sent(unlock(device)));
+    CHECK(w.send_tries == 1);  // the others do not even ask
     w.tracker.on_room(w.clock.now, w);
-    CHECK(w.state(id) == State::sent);
+    CHECK(w.send_tries == 2);
+    CHECK(w.sends.empty());
+    w.send_result = SendResult::done;
+    w.room = 2;
+    w.tracker.on_room(w.clock.now, w);
+    REQUIRE(w.sends.size() == 2);  // in the order in which they came
+    CHECK(w.sends[0].id == ids[0]);
+    CHECK(w.sends[1].id == ids[1]);
+    CHECK(w.state(ids[2]) == State::queued);
+
+    SECTION("until there is room") {
+        w.send_result = SendResult::done;
+        w.tracker.on_room(w.clock.now, w);
+        CHECK(w.sends.size() == 4);
+    }
+    SECTION("or a new connection") {
+        w.send_result = SendResult::done;
+        w.tracker.on_broker(false, w.clock.now, w);
+        w.tracker.on_broker(true, w.clock.now, w);
+        CHECK(w.sends.size() == 4);
+    }
+    SECTION("or its deadline") {
+        w.advance(8s);
+        w.store();
+        CHECK(w.state(ids[2]) == State::expired);
+        w.send_result = SendResult::done;
+        w.tracker.on_room(w.clock.now, w);
+        CHECK(w.sends.size() == 2);
+    }
+}
+
+TEST_CASE("tracker: what no connection takes ends at once", "[bridge][tracker]") {
+    TrackerWorld w;
+    w.birth();
+    w.send_result = SendResult::impossible;
+    auto id = w.sent();
+    auto next = w.sent();
+    w.store();
+    CHECK(w.state(id) == State::expired);
+    CHECK(w.at(id).why == "cannot_be_sent");
+    CHECK(w.state(next) == State::expired);
 }
 
 TEST_CASE("tracker: the deadline as uptime comes from live heartbeats", "[bridge][tracker]") {

@@ -139,10 +139,12 @@ public:
         saved[command.id] = command;
     }
     void erase(CommandId const& id) override { erased.push_back(id); }
-    bool send(Command const& command, Now const&) override {
-        if (!link_has_room) return false;
+    SendResult send(Command const& command, Now const&) override {
+        ++send_tries;
+        if (send_result != SendResult::done) return send_result;
         sends.push_back({command.id, command.n, command.boot, command.exp_up});
-        return true;
+        if (room > 0 && --room == 0) send_result = SendResult::no_room;
+        return SendResult::done;
     }
     void changed(Command const& command) override { changes.push_back(command.state); }
     void discarded(CommandId const& id) override { discards.push_back(id); }
@@ -154,7 +156,9 @@ public:
     std::vector<Sent> sends;
     std::vector<CommandState> changes;
     std::vector<CommandId> discards;
-    bool link_has_room = true;
+    SendResult send_result = SendResult::done;
+    int room = -1;  // sends until there is none left
+    int send_tries = 0;
     DeviceRegistry registry;
     CommandTracker tracker;
 };
