@@ -92,14 +92,17 @@ void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant,
     batch.receivers.push_back({to.slot, to.generation, grant.qos, grant.retain, std::move(ids)});
 }
 
-void ShardCore::retain(Publication& publication) {
-    if (!publication.retain) return;
-    if (retained_.set(publication.share()) != RetainedMessages::Stored::limit_reached) return;
+bool ShardCore::retain(Publication& publication) {
+    if (!publication.retain) return true;
+    if (retained_.set(publication.share()) != RetainedMessages::Stored::limit_reached) {
+        return true;
+    }
     counters_.retained_refused.add();
     bool said = retained_full_logged_ + std::chrono::minutes{1} > now_.steady;
-    if (said || !port_.logs(LogLevel::warning)) return;
+    if (said || !port_.logs(LogLevel::warning)) return false;
     retained_full_logged_ = now_.steady;
     port_.log(LogLevel::warning, "the retained store is full: new retained messages are not kept");
+    return false;
 }
 
 }  // namespace spoke::broker

@@ -200,8 +200,9 @@ private:
     [[nodiscard]] static bool is_own(Publication const& publication,
                                      Subscriber const& subscriber) noexcept;
     void dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids);
-    /// Takes over what PUBLISH with RETAIN asks for, before routing.
-    void retain(Publication& publication);
+    /// Takes over what PUBLISH with RETAIN asks for, before routing; false if the retained store is
+    /// full.
+    bool retain(Publication& publication);
     void note_ticket(StoreTicket ticket) noexcept;
 
     // deliver.cpp

@@ -53,10 +53,13 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     Publication publication(view, *topic, deadline_of(view, now_.wall), link.is_v5(), frame);
     publication.publisher = session.ref();
     publication.has_publisher = true;
-    std::uint32_t receivers = 0;
-    retain(publication);
-    receivers = route(publication, &ticket);
-    if (view.qos == Qos::at_most_once) return;
+    bool retained = retain(publication);
+    std::uint32_t receivers = route(publication, &ticket);
+    if (!retained) {  // delivered all the same; only the publisher's wish to have it kept is
+                      // refused
+        if (session.inbound_qos2.erase(view.id)) --link.inbound_open;
+        return acknowledge(link, view, ReasonCode::quota_exceeded, ticket);
+    }
     acknowledge(link, view,
                 receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success, ticket);
 }
@@ -101,8 +104,11 @@ void ShardCore::acknowledge(Link& link, mqtt::PublishView const& view, ReasonCod
     if (link.state != LinkState::connected || view.qos == Qos::at_most_once) return;
     auto type =
         view.qos == Qos::at_least_once ? mqtt::PacketType::puback : mqtt::PacketType::pubrec;
-    send_ack(link, type, view.id, reason, ticket,
-             reason == ReasonCode::not_authorized ? "topics below $SYS are the broker's" : "");
+    std::string_view why = reason == ReasonCode::not_authorized
+                               ? "topics below $SYS are the broker's"
+                           : reason == ReasonCode::quota_exceeded ? "the retained store is full"
+                                                                  : "";
+    send_ack(link, type, view.id, reason, ticket, why);
 }
 
 }  // namespace spoke::broker
