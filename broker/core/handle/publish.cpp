@@ -55,9 +55,11 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     publication.has_publisher = true;
     bool retained = retain(publication);
     std::uint32_t receivers = route(publication, &ticket);
-    if (!retained) {  // delivered all the same; only the publisher's wish to have it kept is
-                      // refused
-        if (session.inbound_qos2.erase(view.id)) --link.inbound_open;
+    if (!retained) {
+        // Delivered all the same: only the wish to have it kept is refused. After a PUBREC that
+        // says so the id is new again [MQTT-4.3.3-9]; 3.1.1 cannot be told and goes through the
+        // whole exchange.
+        if (link.is_v5() && session.inbound_qos2.erase(view.id)) --link.inbound_open;
         return acknowledge(link, view, ReasonCode::quota_exceeded, ticket);
     }
     acknowledge(link, view,
