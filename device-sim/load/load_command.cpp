@@ -60,6 +60,13 @@ int run_mode(Settings const& settings) {
                      "more than these figures say\n",
                      name.c_str());
     }
+    if (outcome.contended) {
+        std::fprintf(
+            stderr,
+            "spoke-sim load %s: other processes had the cores meanwhile; a broker kept "
+            "waiting batches more, so its cost per message is not that of a free machine\n",
+            name.c_str());
+    }
     outcome.report.add("ok", outcome.is_sound);
     std::printf("%s\n", outcome.report.text().c_str());
     if (!outcome.is_sound) {

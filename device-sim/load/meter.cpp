@@ -9,6 +9,7 @@ namespace {
 
 constexpr double kBoundShare = 0.9;
 constexpr std::chrono::milliseconds kBoundLag{10};
+constexpr double kContendedShare = 0.05;
 
 double to_microseconds(std::chrono::nanoseconds duration) {
     return std::chrono::duration<double, std::micro>{duration}.count();
@@ -40,6 +41,7 @@ double to_seconds(std::chrono::nanoseconds duration) {
 void Meter::begin(SteadyTime now) {
     broker_before_ = sample_broker();
     own_before_ = sample_this_thread();
+    own_wait_before_ = sample_own_wait();
     begun_at_ = now;
     running_ = true;
 }
@@ -47,6 +49,7 @@ void Meter::begin(SteadyTime now) {
 void Meter::end(SteadyTime now) {
     ended_at_ = now;
     own_after_ = sample_this_thread();
+    own_wait_after_ = sample_own_wait();
     broker_after_ = sample_broker();
     running_ = false;
 }
@@ -78,6 +81,18 @@ double Meter::generator_share() const noexcept {
     return ratio(to_seconds((own_after_ - own_before_).total()), seconds());
 }
 
+double Meter::broker_wait_share() const noexcept {
+    return ratio(to_seconds(broker_after_.waited - broker_before_.waited), seconds());
+}
+
+double Meter::generator_wait_share() const noexcept {
+    return ratio(to_seconds(own_wait_after_ - own_wait_before_), seconds());
+}
+
+bool Meter::is_contended() const noexcept {
+    return broker_wait_share() > kContendedShare || generator_wait_share() > kContendedShare;
+}
+
 bool Meter::is_generator_bound() const noexcept {
     return generator_share() > kBoundShare || lag_.at(0.99) > kBoundLag;
 }
@@ -97,15 +112,18 @@ void Meter::describe(JsonLine& report) const {
         report.add("broker_cpu_us_per_message", broker_microseconds_per(delivered_));
         report.add("broker_user_share", ratio(to_seconds(used.user), seconds()));
         report.add("broker_system_share", ratio(to_seconds(used.system), seconds()));
+        report.add("broker_wait_share", broker_wait_share());
         report.add("broker_rss_before", broker_before_.resident_bytes);
         report.add("broker_rss_after", broker_after_.resident_bytes);
     }
     report.add("generator_cpu_share", generator_share());
+    report.add("generator_wait_share", generator_wait_share());
     report.add("generator_turns", turns_.count());
     report.add("generator_turn_p99_us", to_microseconds(turns_.at(0.99)));
     report.add("generator_turn_max_us", to_microseconds(turns_.max()));
     if (lag_.count() != 0) report.add("generator_lag_p99_us", to_microseconds(lag_.at(0.99)));
     report.add("generator_bound", is_generator_bound());
+    report.add("contended", is_contended());
 }
 
 }  // namespace spoke::sim::load

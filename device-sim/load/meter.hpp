@@ -46,6 +46,11 @@ public:
     /// % of its core, or messages of a given rate left more than 10 ms late (99th percentile).
     [[nodiscard]] bool is_generator_bound() const noexcept;
 
+    /// Whether others had the cores: broker or generator stood ready without one for more than 5 %
+    /// of the interval. A broker that is kept waiting finds more work at a time, so its cost per
+    /// message shrinks.
+    [[nodiscard]] bool is_contended() const noexcept;
+
     /// Adds seconds, messages, rate, latency, broker and generator.
     void describe(JsonLine& report) const;
     void describe_latency_as(JsonLine& report, std::string_view name) const;
@@ -54,6 +59,8 @@ private:
     [[nodiscard]] ProcessSample sample_broker() const;
     [[nodiscard]] std::chrono::nanoseconds broker_cpu() const noexcept;
     [[nodiscard]] double generator_share() const noexcept;
+    [[nodiscard]] double broker_wait_share() const noexcept;
+    [[nodiscard]] double generator_wait_share() const noexcept;
 
     int broker_pid_;
     bool running_ = false;
@@ -63,6 +70,8 @@ private:
     ProcessSample broker_after_{};
     CpuTime own_before_{};
     CpuTime own_after_{};
+    std::chrono::nanoseconds own_wait_before_{};
+    std::chrono::nanoseconds own_wait_after_{};
     std::uint64_t delivered_ = 0;
     Histogram latency_;
     Histogram turns_;

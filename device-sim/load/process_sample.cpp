@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
@@ -51,6 +52,17 @@ std::optional<std::chrono::nanoseconds> read_cpu_clock(pid_t pid) {
     return std::chrono::seconds{time.tv_sec} + std::chrono::nanoseconds{time.tv_nsec};
 }
 
+/// Over the threads alive now; 0 where the kernel does not tell.
+std::chrono::nanoseconds sum_of_waits(std::string const& folder) {
+    std::chrono::nanoseconds sum{};
+    std::error_code error;
+    for (auto const& task : std::filesystem::directory_iterator{folder + "/task", error}) {
+        auto text = read_whole(task.path().string() + "/schedstat");
+        if (text) sum += parse_schedstat_wait(*text).value_or(std::chrono::nanoseconds{});
+    }
+    return sum;
+}
+
 std::chrono::microseconds from_timeval(timeval const& time) {
     return std::chrono::seconds{time.tv_sec} + std::chrono::microseconds{time.tv_usec};
 }
@@ -80,6 +92,19 @@ std::optional<std::uint64_t> parse_resident_bytes(std::string_view text) {
     return *kibibytes * 1024;
 }
 
+std::optional<std::chrono::nanoseconds> parse_schedstat_wait(std::string_view text) {
+    auto ran = parse_number(take_word(text));
+    auto waited = parse_number(take_word(text));
+    if (!ran || !waited) return std::nullopt;
+    return std::chrono::nanoseconds{static_cast<std::int64_t>(*waited)};
+}
+
+std::chrono::nanoseconds sample_own_wait() {
+    auto text = read_whole("/proc/thread-self/schedstat");
+    if (!text) return {};
+    return parse_schedstat_wait(*text).value_or(std::chrono::nanoseconds{});
+}
+
 std::optional<ProcessSample> sample_process(pid_t pid) {
     auto folder = "/proc/" + std::to_string(pid);
     auto stat = read_whole(folder + "/stat");
@@ -90,6 +115,7 @@ std::optional<ProcessSample> sample_process(pid_t pid) {
     if (!cpu || !resident) return std::nullopt;
     return ProcessSample{.cpu = *cpu,
                          .cpu_total = read_cpu_clock(pid).value_or(cpu->total()),
+                         .waited = sum_of_waits(folder),
                          .resident_bytes = *resident};
 }
 

@@ -24,6 +24,7 @@ struct CpuTime {
 struct ProcessSample {
     CpuTime cpu{};                         // by the kernel's clock ticks, usually 10 ms
     std::chrono::nanoseconds cpu_total{};  // the same in one sum, exact
+    std::chrono::nanoseconds waited{};     // its threads wanted a core and had none
     std::uint64_t resident_bytes = 0;
 };
 
@@ -35,6 +36,13 @@ struct ProcessSample {
 /// Reads `VmRSS` of `/proc/PID/status`, in bytes.
 /// Errors  nullopt if there is no such line (a kernel thread, a zombie).
 [[nodiscard]] std::optional<std::uint64_t> parse_resident_bytes(std::string_view text);
+
+/// Reads the second number of `/proc/PID/task/TID/schedstat`: how long the thread stood ready
+/// without a core. Errors  nullopt if `text` is not such a line.
+[[nodiscard]] std::optional<std::chrono::nanoseconds> parse_schedstat_wait(std::string_view text);
+
+/// The same for the calling thread; 0 where the kernel does not tell.
+[[nodiscard]] std::chrono::nanoseconds sample_own_wait();
 
 /// Samples a live process: its processor clock, `stat` for the split in user and system, `status`
 /// for memory. Errors: nullopt if it is gone or may not be read.

@@ -144,6 +144,7 @@ Outcome RoundTrips::conclude() const {
     if (!first_failure_.empty()) report.add("failure", first_failure_);
     meter_.describe(report);
     outcome.generator_bound = meter_.is_generator_bound();
+    outcome.contended = meter_.is_contended();
     outcome.is_sound =
         totals.lost + totals.duplicated + totals.reordered + misrouted_ + refused_ + disconnects_ ==
         0;

@@ -18,6 +18,7 @@ struct Outcome {
     JsonLine report;
     bool is_sound = true;  // nothing lost, duplicated, misrouted, refused or cut off
     bool generator_bound = false;
+    bool contended = false;  // others had the cores meanwhile
 };
 
 /// What all modes share: it owns the loop and the connections, brings connections up at a bounded

@@ -44,6 +44,13 @@ TEST_CASE("proc status: a process without memory gives nothing", "[load]") {
     CHECK_FALSE(parse_resident_bytes("Name:\tx\nVmRSS:\t kB\n"));
 }
 
+TEST_CASE("proc schedstat: the second number is the wait for a core", "[load]") {
+    CHECK(parse_schedstat_wait("5824000 1234567890 42\n") == 1'234'567'890ns);
+    CHECK_FALSE(parse_schedstat_wait("5824000"));
+    CHECK_FALSE(parse_schedstat_wait(""));
+    CHECK_FALSE(parse_schedstat_wait("1 x 2"));
+}
+
 TEST_CASE("process sample: this process has used memory and time", "[load]") {
     auto sample = sample_process(::getpid());
     REQUIRE(sample);
