@@ -1,7 +1,9 @@
 """Real processes for the tests: started on free ports, watched by their output, always stopped."""
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -154,3 +156,90 @@ def publish(port, topic, payload, *options, version="mqttv5", qos=0):
                 *options])
     if done.returncode != 0:
         raise AssertionError(f"mosquitto_pub: {done.stderr}")
+
+
+def free_port():
+    """A port nobody listens on now, for a program that must come back on the one it had."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Bridge(Program):
+    """spoke-bridge on a free port. `ready()` once it has its subscriptions at the broker."""
+
+    CONFIG = """
+        [http]
+        port = 0
+        body_bytes_max = "4 KiB"
+        [broker]
+        port = {broker_port}
+        reconnect_delay_min = "10 ms"
+        reconnect_delay_max = "100 ms"
+        [commands]
+        grace = "200 ms"
+        """
+
+    def __init__(self, broker_port):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write(self.CONFIG.format(broker_port=broker_port))
+            file.flush()
+            super().__init__([binary("spoke-bridge"), "-v", "-c", file.name])
+            try:
+                port = self.await_line(r"listening on 127\.0\.0\.1:(\d+)")[1]
+            except AssertionError:
+                self.kill()
+                raise
+        self.url = f"http://127.0.0.1:{port}"
+
+    def ready(self, times=1):
+        self.await_lines("ready for orders", times)
+
+    def knows(self, *devices, times=1):
+        """Returns once the bridge has noticed `times` times that each of them is reachable."""
+        for device in devices:
+            self.await_lines(f"device {device}: reachable", times)
+
+    def curl(self, path, *options, method=None, body=None):
+        """What curl gets: `status`, `headers` (lower case) and `body`, parsed if it is JSON."""
+        command = ["curl", "-sS", "-i", "--max-time", DEADLINE_SECONDS, self.url + path, *options]
+        if method:
+            command += ["-X", method]
+        if body is not None:
+            command += ["--data-binary", "@-"]
+            if not isinstance(body, str):
+                command += ["-H", "Content-Type: application/json"]
+                body = json.dumps(body)
+        done = run(command, stdin=body or "")
+        if done.returncode != 0:
+            raise AssertionError(f"curl: {done.stderr}")
+        return Reply(done.stdout)
+
+    def order(self, device, body, *options):
+        return self.curl(f"/v1/devices/{device}/commands", *options, body=body)
+
+
+class Reply:
+    def __init__(self, text):
+        head, _, rest = text.replace("\r\n", "\n").partition("\n\n")
+        while head.split()[1] == "100":  # Continue
+            head, _, rest = rest.partition("\n\n")
+        status, *lines = head.split("\n")
+        self.status = int(status.split()[1])
+        self.headers = {name.lower(): value.strip()
+                        for name, _, value in (line.partition(":") for line in lines)}
+        self.body = json.loads(rest) if "json" in self.headers.get("content-type", "") else rest
+
+
+class Bikes(Program):
+    """spoke-sim with bikes t1, t2, ... that are online once it is made."""
+
+    def __init__(self, broker_port, count=3, *options, wait=True):
+        super().__init__([binary("spoke-sim"), "run", "--bikes", count, "--prefix", "t", "--port",
+                          broker_port, "--seed", 7, *options])
+        if wait:
+            try:
+                self.await_line(f"online {count}/{count}")
+            except AssertionError:
+                self.kill()
+                raise
