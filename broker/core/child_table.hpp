@@ -3,85 +3,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <new>
-#include <string_view>
 #include <type_traits>
 
+#include "broker/core/level_key.hpp"
 #include "broker/core/reclaimer.hpp"
 #include "protocol/base/assert.hpp"
 
 namespace spoke::broker {
-
-namespace level_hash {
-
-__extension__ using Wide = unsigned __int128;
-
-inline constexpr std::uint64_t kFirst = 0x9E37'79B9'7F4A'7C15;
-inline constexpr std::uint64_t kSecond = 0xD6E8'FEB8'6659'FD93;
-
-[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) noexcept {
-    auto product = static_cast<Wide>(a) * b;
-    return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
-
-template <class Word>
-[[nodiscard]] inline Word read(char const* from) noexcept {
-    Word word;
-    std::memcpy(&word, from, sizeof word);
-    return word;
-}
-
-/// Up to seven bytes as one word; without a loop and without a read beyond them.
-[[nodiscard]] inline std::uint64_t read_tail(char const* from, std::size_t size) noexcept {
-    if (size >= 4) {
-        return read<std::uint32_t>(from) |
-               static_cast<std::uint64_t>(read<std::uint32_t>(from + size - 4)) << 32;
-    }
-    if (size == 0) return 0;
-    auto byte = [&](std::size_t at) {
-        return static_cast<std::uint64_t>(static_cast<unsigned char>(from[at]));
-    };
-    return byte(0) | byte(size / 2) << 8 | byte(size - 1) << 16;
-}
-
-}  // namespace level_hash
-
-/// A hash of one topic level. With a `seed` that peers do not know they cannot choose levels which
-/// collide.
-[[nodiscard]] inline std::uint64_t hash_level(std::string_view level, std::uint64_t seed) noexcept {
-    using namespace level_hash;
-    auto hash = seed ^ (level.size() * kFirst);
-    auto const* at = level.data();
-    auto left = level.size();
-    for (; left >= 8; at += 8, left -= 8) hash = mix(hash ^ read<std::uint64_t>(at), kSecond);
-    return mix(hash ^ read_tail(at, left), kFirst);
-}
-
-/// Same bytes. For levels, which are short: no call, no loop below nine bytes.
-[[nodiscard]] inline bool same_level(std::string_view a, std::string_view b) noexcept {
-    using namespace level_hash;
-    if (a.size() != b.size()) return false;
-    if (a.size() > 16) return std::memcmp(a.data(), b.data(), a.size()) == 0;
-    if (a.size() < 8) return read_tail(a.data(), a.size()) == read_tail(b.data(), b.size());
-    auto last = a.size() - 8;
-    return read<std::uint64_t>(a.data()) == read<std::uint64_t>(b.data()) &&
-           read<std::uint64_t>(a.data() + last) == read<std::uint64_t>(b.data() + last);
-}
-
-/// hash_level() for texts and for nodes, which all have a text().
-struct LevelHash {
-    std::uint64_t seed;
-
-    [[nodiscard]] std::uint64_t operator()(std::string_view level) const noexcept {
-        return hash_level(level, seed);
-    }
-    template <class Node>
-    requires requires(Node const& node) { node.text(); }
-    [[nodiscard]] std::uint64_t operator()(Node const& node) const noexcept {
-        return hash_level(node.text(), seed);
-    }
-};
 
 /// A hash table of pointers to `Node`, open addressing, one block of memory with what else belongs
 /// to the owner in front (`Extra`). One writer at a time changes it in place; readers on other
@@ -113,7 +42,8 @@ public:
 
     /// The node with this hash for which `is_it(node)` holds, or nullptr.
     template <class IsIt>
-    [[nodiscard]] Node* find_if(std::uint64_t hash, IsIt const& is_it) const noexcept {
+    [[nodiscard, gnu::always_inline]] Node* find_if(std::uint64_t hash,
+                                                    IsIt const& is_it) const noexcept {
         auto tag = tag_of(hash);
         auto at = home(hash);
         for (auto left = capacity_; left > 0; --left) {
@@ -126,6 +56,9 @@ public:
             if (++at == capacity_) at = 0;
         }
         return nullptr;
+    }
+    [[nodiscard]] Node* find(LevelKey const& key) const noexcept {
+        return find_if(key.hash, [&](Node const& node) { return node.is(key); });
     }
     [[nodiscard]] std::uint32_t capacity() const noexcept { return capacity_; }
     /// The slot where the search for `hash` begins; does not fall when the hash rises.
@@ -281,8 +214,8 @@ public:
             if (auto* node = sole()) return is_it(*node) ? node : nullptr;
             return is_none() ? nullptr : table()->find_if(hash, is_it);
         }
-        [[nodiscard]] Node* find(std::uint64_t hash, std::string_view text) const noexcept {
-            return find_if(hash, [&](Node const& node) { return same_level(node.text(), text); });
+        [[nodiscard]] Node* find(LevelKey const& key) const noexcept {
+            return find_if(key.hash, [&](Node const& node) { return node.is(key); });
         }
         template <class Visit>
         void each(Visit&& visit) const {

@@ -20,12 +20,12 @@ void drop(void* message) noexcept {
 
 /// One level of a topic. Parent and text never change.
 struct RetainedMessages::Level {
-    [[nodiscard]] static Level* make(Level* parent, std::string_view text, std::uint64_t hash) {
-        auto* memory = ::operator new(sizeof(Level) + text.size());
+    [[nodiscard]] static Level* make(Level* parent, LevelKey const& key) {
+        auto* memory = ::operator new(sizeof(Level) + LevelText::room(key.text));
         auto* level = new (memory) Level{.parent = parent,
-                                         .order = static_cast<std::uint32_t>(hash >> 32),
-                                         .size = static_cast<std::uint16_t>(text.size())};
-        text.copy(reinterpret_cast<char*>(level + 1), text.size());
+                                         .order = static_cast<std::uint32_t>(key.hash >> 32),
+                                         .size = static_cast<std::uint16_t>(key.text.size())};
+        LevelText::write(level + 1, key.text);
         return level;
     }
     static void free(void* memory) noexcept {
@@ -38,6 +38,7 @@ struct RetainedMessages::Level {
     [[nodiscard]] std::string_view text() const noexcept {
         return {reinterpret_cast<char const*>(this + 1), size};
     }
+    [[nodiscard]] bool is(LevelKey const& key) const noexcept { return LevelText::is(text(), key); }
     Level* parent;
     Children<Level> children{};
     std::atomic<Message*> message{nullptr};  // holds one count
@@ -49,7 +50,7 @@ RetainedMessages::RetainedMessages(Reclaimer& reclaimer, Limits limits, std::uin
     : reclaimer_(reclaimer),
       limits_(limits),
       hash_seed_(hash_seed),
-      root_(Level::make(nullptr, {}, 0)) {}
+      root_(Level::make(nullptr, {})) {}
 
 RetainedMessages::~RetainedMessages() {
     std::vector<Level*> left{root_};
@@ -66,11 +67,10 @@ LevelHash RetainedMessages::hash() const noexcept {
 }
 
 RetainedMessages::Level* RetainedMessages::level_of(std::string_view topic) const noexcept {
-    mqtt::Levels levels{topic};
+    LevelWalk walk{topic, hash_seed_};
+    LevelKey key;
     auto* place = root_;
-    for (auto text = levels.next(); place && text; text = levels.next()) {
-        place = place->children.view().find(hash()(*text), *text);
-    }
+    while (place && walk.next(key)) place = place->children.view().find(key);
     return place;
 }
 
@@ -136,29 +136,30 @@ RetainedMessages::Stored RetainedMessages::add(MessagePtr message) {
 }
 
 void RetainedMessages::store(std::string_view topic, MessagePtr message) {
-    mqtt::Levels levels{topic};
+    LevelWalk walk{topic, hash_seed_};
+    LevelKey key;
     auto* place = root_;
-    auto text = levels.next();
-    for (; text; text = levels.next()) {
-        auto* child = place->children.view().find(hash()(*text), *text);
-        if (!child) break;
-        place = child;
+    bool is_missing = false;
+    while (!is_missing && walk.next(key)) {
+        auto* child = place->children.view().find(key);
+        is_missing = !child;
+        if (child) place = child;
     }
+    if (!is_missing) return place->message.store(message.release(), std::memory_order_release);
     // The missing levels are strung together first: readers see all of them or none.
-    Level* first = nullptr;
-    auto* last = place;
-    for (; text; text = levels.next()) {
-        auto* made = Level::make(last, *text, hash()(*text));
+    auto make = [&](Level* parent) {
         level_count_.fetch_add(1, std::memory_order_relaxed);
-        if (first) {
-            last->children.insert(made, *last, hash(), reclaimer_);
-        } else {
-            first = made;
-        }
+        return Level::make(parent, key);
+    };
+    auto* first = make(place);
+    auto* last = first;
+    while (walk.next(key)) {
+        auto* made = make(last);
+        last->children.insert(made, *last, hash(), reclaimer_);
         last = made;
     }
     last->message.store(message.release(), std::memory_order_release);
-    if (first) place->children.insert(first, *place, hash(), reclaimer_);
+    place->children.insert(first, *place, hash(), reclaimer_);
 }
 
 bool RetainedMessages::remove(std::string_view topic, Message const* expected) {
@@ -267,7 +268,7 @@ private:
         return {level.order, level.text()};
     }
     [[nodiscard]] Level* child(Level const& level, std::string_view text) const noexcept {
-        return level.children.view().find(store_.hash()(text), text);
+        return level.children.view().find(level_key(text, store_.hash_seed_));
     }
     [[nodiscard]] bool is_exact(std::size_t depth) const noexcept {
         return depth < filter_.size() && filter_[depth] != "+";
@@ -291,7 +292,7 @@ private:
         if (below.is_none()) return;
         Siblings siblings{below.table(), 0, depth, waiting_.size(), std::nullopt};
         if (behind) {
-            auto text_hash = store_.hash()(*behind);
+            auto text_hash = level_key(*behind, store_.hash_seed_).hash;
             if (below.table()) siblings.next_slot = below.table()->home(text_hash);
             siblings.behind = Place{static_cast<std::uint32_t>(text_hash >> 32), *behind};
         }

@@ -14,7 +14,7 @@ void give_back(void* memory) noexcept {
 std::uint64_t hash_session(SessionRef session) noexcept {
     auto number = std::uint64_t{session.slot} | std::uint64_t{session.shard} << 32 |
                   std::uint64_t{session.generation} << 40;
-    return level_hash::mix(number ^ level_hash::kSecond, level_hash::kFirst);
+    return level_bits::mix(number ^ level_bits::kSecond, level_bits::kFirst);
 }
 
 }  // namespace

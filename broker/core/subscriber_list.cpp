@@ -21,7 +21,7 @@ void give_back(void* memory) noexcept {
 std::size_t part_of(SessionRef session, std::uint32_t parts) noexcept {
     auto number = std::uint64_t{session.slot} | std::uint64_t{session.shard} << 32 |
                   std::uint64_t{session.generation} << 40;
-    return level_hash::mix(number, level_hash::kFirst) & (parts - 1);
+    return level_bits::mix(number, level_bits::kFirst) & (parts - 1);
 }
 
 }  // namespace

@@ -37,6 +37,7 @@ struct SubscriptionIndex::Group : FilterNode {
     [[nodiscard]] std::string_view text() const noexcept {
         return {reinterpret_cast<char const*>(this + 1), size_};
     }
+    [[nodiscard]] bool is(LevelKey const& key) const noexcept { return LevelText::is(text(), key); }
     static void free(void* group) noexcept;
 
     ShareGroup members;
@@ -68,11 +69,11 @@ struct SubscriptionIndex::Content {
 /// table is made when there is more to hold than that and one child.
 struct SubscriptionIndex::Level : FilterNode {
     [[nodiscard]] static Level* make(Level* parent, std::string_view text, Subscriber const* own) {
-        auto* memory = ::operator new(sizeof(Level) + text.size());
+        auto* memory = ::operator new(sizeof(Level) + LevelText::room(text));
         auto kind = own ? Kind::level_with_own : Kind::level;
         auto* level = new (memory) Level{parent, text.size(), kind};
         if (own) level->own = *own;
-        text.copy(reinterpret_cast<char*>(level + 1), text.size());
+        LevelText::write(level + 1, text);
         return level;
     }
     static void free(void* memory) noexcept {
@@ -90,6 +91,7 @@ struct SubscriptionIndex::Level : FilterNode {
     [[nodiscard]] std::string_view text() const noexcept {
         return {reinterpret_cast<char const*>(this + 1), size_};
     }
+    [[nodiscard]] bool is(LevelKey const& key) const noexcept { return LevelText::is(text(), key); }
     [[nodiscard]] bool is_plus() const noexcept { return text() == "+"; }
     [[nodiscard]] bool is_number_sign() const noexcept { return text() == "#"; }
     /// Whether its own entry counts as long as there is no table.
@@ -144,9 +146,9 @@ bool SubscriptionIndex::Content::is_idle(Level const& owner) const noexcept {
 
 SubscriptionIndex::Group* SubscriptionIndex::Group::make(Level* parent,
                                                          std::string_view share_name) {
-    auto* memory = ::operator new(sizeof(Group) + share_name.size());
+    auto* memory = ::operator new(sizeof(Group) + LevelText::room(share_name));
     auto* group = new (memory) Group{parent, share_name.size(), Kind::group};
-    share_name.copy(reinterpret_cast<char*>(group + 1), share_name.size());
+    LevelText::write(group + 1, share_name);
     return group;
 }
 
@@ -159,8 +161,8 @@ void SubscriptionIndex::Group::free(void* memory) noexcept {
 SubscriptionIndex::SubscriptionIndex(Reclaimer& reclaimer, std::uint64_t hash_seed)
     : reclaimer_(reclaimer),
       hash_seed_(hash_seed),
-      plus_hash_(hash_level("+", hash_seed)),
-      number_sign_hash_(hash_level("#", hash_seed)),
+      plus_hash_(level_key("+", hash_seed).hash),
+      number_sign_hash_(level_key("#", hash_seed).hash),
       root_(Level::make(nullptr, {}, nullptr)) {
     static_assert(sizeof(Level) == 32 && sizeof(ChildTable<Level, Content>) == 32,
                   "see the figures per subscription");
@@ -206,7 +208,7 @@ SubscriptionIndex::Added SubscriptionIndex::subscribe(std::string_view filter,
 SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view share_name,
                                                  Subscriber subscriber) {
     auto& groups = level.children.extra(level, hash()).groups;
-    auto* group = groups.view().find(hash()(share_name), share_name);
+    auto* group = groups.view().find(level_key(share_name, hash_seed_));
     if (group) {
         auto was_new = group->members.put(subscriber, reclaimer_);
         if (was_new) count_.fetch_add(1, std::memory_order_relaxed);
@@ -221,41 +223,37 @@ SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view 
 
 SubscriptionIndex::Level& SubscriptionIndex::reach(std::string_view filter, Subscriber const* own,
                                                    bool& is_made) {
-    mqtt::Levels levels{filter};
+    LevelWalk walk{filter, hash_seed_};
+    LevelKey key;
     auto* place = root_;
-    auto text = levels.next();
-    for (; text; text = levels.next()) {
-        auto* child = place->children.view().find(hash()(*text), *text);
-        if (!child) break;
-        place = child;
+    is_made = false;
+    while (!is_made && walk.next(key)) {
+        auto* child = place->children.view().find(key);
+        is_made = !child;
+        if (child) place = child;
     }
-    is_made = text.has_value();
     if (!is_made) return *place;
     // The missing levels are strung together first: readers see all of them or none.
-    Level* first = nullptr;
-    auto* last = place;
-    while (text) {
-        auto next = levels.next();
-        auto* made = Level::make(last, *text, next ? nullptr : own);
+    auto make = [&](Level* parent) {
         level_count_.fetch_add(1, std::memory_order_relaxed);
-        if (first) {
-            last->children.insert(made, *last, hash(), reclaimer_);
-        } else {
-            first = made;
-        }
+        return Level::make(parent, key.text, walk.is_done() ? own : nullptr);
+    };
+    auto* first = make(place);
+    auto* last = first;
+    while (walk.next(key)) {
+        auto* made = make(last);
+        last->children.insert(made, *last, hash(), reclaimer_);
         last = made;
-        text = next;
     }
     place->children.insert(first, *place, hash(), reclaimer_);
     return *last;
 }
 
 SubscriptionIndex::Level* SubscriptionIndex::find(std::string_view filter) const noexcept {
-    mqtt::Levels levels{filter};
+    LevelWalk walk{filter, hash_seed_};
+    LevelKey key;
     auto* place = root_;
-    for (auto text = levels.next(); place && text; text = levels.next()) {
-        place = place->children.view().find(hash()(*text), *text);
-    }
+    while (place && walk.next(key)) place = place->children.view().find(key);
     return place;
 }
 
@@ -266,7 +264,7 @@ FilterNode const* SubscriptionIndex::unsubscribe(std::string_view filter, Sessio
         auto* level = find(shared->filter);
         auto* table = level ? level->children.view().table() : nullptr;
         if (!table) return nullptr;
-        node = table->extra.groups.view().find(hash()(shared->share_name), shared->share_name);
+        node = table->extra.groups.view().find(level_key(shared->share_name, hash_seed_));
     } else {
         node = find(filter);
     }
@@ -356,10 +354,14 @@ Subscriber SubscriptionIndex::subscriber_at(FilterNode const* node, SessionRef s
 void SubscriptionIndex::collect(Level const& level, std::uint64_t turn, Matches& out) const {
     auto const* table = level.children.view().table();
     if (!table) {
-        if (level.has_own()) out.plain.emplace_back(&level.own, 1);
+        if (!level.has_own()) return;
+        out.plain.emplace_back(&level.own, 1);
+        ++out.plain_filters;
         return;
     }
+    auto spans = out.plain.size();
     table->extra.subscribers.append_to(out.plain, level.own);
+    if (out.plain.size() > spans) ++out.plain_filters;
     table->extra.groups.view().each([&](Group const& group) {
         if (auto const* chosen = group.members.choose(turn)) out.shared.push_back(*chosen);
     });
@@ -371,7 +373,7 @@ void SubscriptionIndex::collect_rest(Level const& level, std::uint64_t turn, Mat
     auto const* rest = below.sole();
     if (auto const* table = below.table()) {
         auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
-        if (wildcards & Content::kNumberSign) rest = below.find(number_sign_hash_, "#");
+        if (wildcards & Content::kNumberSign) rest = below.find({"#", number_sign_hash_, '#'});
     }
     if (rest && rest->is_number_sign()) collect(*rest, turn, out);
 }
@@ -401,42 +403,75 @@ private:
     std::vector<Level const*> many_{};
 };
 
+/// Where a search stands: `key` is the level that comes next.
+struct SubscriptionIndex::Search {
+    LevelWalk walk;
+    LevelKey key;
+    bool takes_wildcards;  // in that level
+    std::uint64_t turn;
+};
+
 void SubscriptionIndex::match(std::string_view topic, std::uint64_t turn, Matches& out) const {
+    // One node at a time as long as no wildcard stands beside it, which for many topics is to the
+    // end.
+    LevelWalk walk{topic, hash_seed_};
+    LevelKey key;
+    auto const* place = root_;
+    while (walk.next(key)) {
+        auto below = place->children.view();
+        Level const* child = nullptr;
+        bool has_wildcards = false;
+        if (auto const* table = below.table()) {
+            has_wildcards = table->extra.wildcards.load(std::memory_order_acquire) != 0;
+            if (!has_wildcards) child = table->find(key);
+        } else if (auto const* sole = below.sole()) {
+            if (sole->is(key)) child = sole;
+            has_wildcards = !child && (sole->is_plus() || sole->is_number_sign());
+        }
+        if (has_wildcards) {
+            auto takes_them = place != root_ || !topic.starts_with('$');  // [MQTT-4.7.2-1]
+            return match_all(*place, {walk, key, takes_them, turn}, out);
+        }
+        if (!child) return;
+        place = child;
+    }
+    collect(*place, turn, out);
+    collect_rest(*place, turn, out);  // "a/#" matches "a" as well (4.7.1.2)
+}
+
+void SubscriptionIndex::match_all(Level const& place, Search search, Matches& out) const {
     Frontier frontiers[2];
     auto* now = &frontiers[0];
     auto* next = &frontiers[1];
-    now->add(root_);
-
-    mqtt::Levels levels{topic};
-    auto takes_wildcards = !topic.starts_with('$');  // in the first level [MQTT-4.7.2-1]
-    for (auto text = levels.next(); text && now->size() > 0; text = levels.next()) {
-        auto text_hash = hash()(*text);
+    now->add(&place);
+    do {
         next->restart(2 * now->size());
         for (std::size_t i = 0; i < now->size(); ++i) {
             auto below = (*now)[i].children.view();
             if (auto const* table = below.table()) {
                 auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
-                if (wildcards != 0 && takes_wildcards) {
-                    collect_rest((*now)[i], turn, out);
+                if (wildcards != 0 && search.takes_wildcards) {
+                    collect_rest((*now)[i], search.turn, out);
                     auto const* any =
-                        wildcards & Content::kPlus ? below.find(plus_hash_, "+") : nullptr;
+                        wildcards & Content::kPlus ? table->find({"+", plus_hash_, '+'}) : nullptr;
                     if (any) next->add(any);
                 }
-                if (auto const* exact = below.find(text_hash, *text)) next->add(exact);
+                if (auto const* exact = table->find(search.key)) next->add(exact);
             } else if (auto const* sole = below.sole()) {
-                if (same_level(sole->text(), *text) || (takes_wildcards && sole->is_plus())) {
+                if (sole->is(search.key) || (search.takes_wildcards && sole->is_plus())) {
                     next->add(sole);
-                } else if (takes_wildcards && sole->is_number_sign()) {
-                    collect(*sole, turn, out);
+                } else if (search.takes_wildcards && sole->is_number_sign()) {
+                    collect(*sole, search.turn, out);
                 }
             }
         }
         std::swap(now, next);
-        takes_wildcards = true;
-    }
+        search.takes_wildcards = true;
+        if (now->size() == 0) return;
+    } while (search.walk.next(search.key));
     for (std::size_t i = 0; i < now->size(); ++i) {
-        collect((*now)[i], turn, out);
-        collect_rest((*now)[i], turn, out);  // "a/#" matches "a" as well (4.7.1.2)
+        collect((*now)[i], search.turn, out);
+        collect_rest((*now)[i], search.turn, out);
     }
 }
 

@@ -39,12 +39,15 @@ struct LevelHash;
 
 /// What matched one topic: views into the index, good until the reader's next quiescent state.
 struct Matches {
-    /// One span per matching filter.
+    /// One span per matching filter; several for a filter of more than two thousand subscribers.
     std::vector<std::span<Subscriber const>> plain;
+    /// How many filters these come from: if one, no session is in there twice.
+    std::size_t plain_filters = 0;
     /// One entry per matching share group: the member chosen for this message.
     std::vector<Subscriber> shared;
     void clear() noexcept {
         plain.clear();
+        plain_filters = 0;
         shared.clear();
     }
 };
@@ -107,11 +110,13 @@ private:
     struct Group;
     struct Content;
     class Frontier;
+    struct Search;
 
     // Any reader.
     [[nodiscard]] LevelHash hash() const noexcept;
     [[nodiscard]] Level* find(std::string_view filter) const noexcept;
     void collect(Level const& level, std::uint64_t turn, Matches& out) const;
+    void match_all(Level const& place, Search search, Matches& out) const;
     void collect_rest(Level const& level, std::uint64_t turn, Matches& out) const;
 
     // The writer, with the mutex held.

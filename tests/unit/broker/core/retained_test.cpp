@@ -421,6 +421,40 @@ TEST_CASE("retained: readers see whole messages while several threads write") {
     reclaimer.offline(0);
 }
 
+TEST_CASE("retained: a message that replaces an expired one is not removed in its stead") {
+    Reclaimer reclaimer{2};
+    RetainedMessages retained{reclaimer, kNoLimits, 5};
+    // Removals come at the end of a slice, so a long one leaves time for a replacement.
+    for (int i = 0; i < 300; ++i) retained.set(message("other/" + std::to_string(i), "x"));
+    std::atomic<bool> stop{false};
+    std::atomic<int> slices{0};
+    std::thread reader{[&] {
+        reclaimer.online(0);
+        std::string cursor;
+        std::vector<MessagePtr> found;
+        while (!stop.load(std::memory_order_relaxed)) {
+            found.clear();
+            retained.match("#", at(100), 1000, cursor, found);
+            reclaimer.quiescent(0);
+            ++slices;
+        }
+        reclaimer.offline(0);
+    }};
+    reclaimer.online(1);
+    int lost = 0;
+    for (unsigned step = 0; slices < 1000; ++step) {
+        auto topic = std::to_string(step % 16);
+        lost += step >= 16 && !retained.find(topic, at(100));  // what was "new" a round ago
+        retained.set(message(topic, "old", 50));
+        retained.set(message(topic, "new"));
+        reclaimer.quiescent(1);
+    }
+    stop = true;
+    reader.join();
+    CHECK(lost == 0);
+    reclaimer.offline(1);
+}
+
 TEST_CASE("retained: the limits hold when threads race for the last place") {
     constexpr std::size_t kThreads = 4;
     Reclaimer reclaimer{kThreads};

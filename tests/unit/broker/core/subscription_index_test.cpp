@@ -159,6 +159,7 @@ TEST_CASE("index: filters of one session that overlap are each found") {
     f.index.subscribe("a/#", subscriber(1, 2, 13));
     auto found = f.match("a/b");
     REQUIRE(found.plain.size() == 3);
+    CHECK(found.plain_filters == 3);
     std::set<std::tuple<std::uint32_t, std::uint32_t>> options;
     for (auto span : found.plain) {
         REQUIRE(span.size() == 1);
@@ -298,6 +299,7 @@ TEST_CASE("index: one filter with thousands of subscribers, who leave in any ord
     std::sort(sorted.begin(), sorted.end());
     CHECK(f.plain("all/x") == sorted);
     CHECK(f.match("all/x").plain.size() <= 8);
+    CHECK(f.match("all/x").plain_filters == 1);
     for (auto slot : order) CHECK(f.index.subscriber_at(node, session(slot)).slot == slot);
 
     std::shuffle(order.begin(), order.end(), random);
@@ -557,6 +559,7 @@ TEST_CASE("index: agrees with a list of filters tried one by one, whatever happe
             if (shared) groups.push_back(connected.empty() ? all : connected);
         }
         REQUIRE(plain == expected);
+        REQUIRE(found.plain_filters == found.plain.size());
         REQUIRE(found.shared.size() == groups.size());
         for (auto const& chosen : found.shared) {
             REQUIRE(std::any_of(groups.begin(), groups.end(),
