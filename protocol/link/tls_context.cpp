@@ -97,7 +97,7 @@ void BioMethodDeleter::operator()(BIO_METHOD* method) const noexcept {
 }
 
 std::string tls_error_text() {
-    auto code = ERR_peek_last_error();
+    auto code = ERR_peek_error();
     ERR_clear_error();
     if (code == 0) return "unknown TLS error";
     if (ERR_SYSTEM_ERROR(code)) return system_error_text(ERR_GET_REASON(code));

@@ -25,7 +25,7 @@ public:
     bool verify = true;
 };
 
-/// The newest entry of OpenSSL's error queue as text, which is emptied.
+/// The first entry of OpenSSL's error queue, the cause, as text; empties the queue.
 [[nodiscard]] std::string tls_error_text();
 
 }  // namespace spoke::mqtt

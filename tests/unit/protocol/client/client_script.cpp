@@ -1,4 +1,4 @@
-#include "script.hpp"
+#include "client_script.hpp"
 
 #include <fmt/format.h>
 
@@ -59,13 +59,13 @@ void Application::on_closed(Closed const& end) {
     react();
 }
 
-Script::Script(Version v, ClientOptions options) : version(v), machine(options, app) {
+ClientScript::ClientScript(Version v, ClientOptions options) : version(v), machine(options, app) {
     connect.version = v;
     connect.client_id = "bike-7";
     connect.clean_start = false;
 }
 
-void Script::connects(ConnAck const& connack) {
+void ClientScript::connects(ConnAck const& connack) {
     app.closed.reset();
     opens();
     auto packets = takes();
@@ -74,19 +74,19 @@ void Script::connects(ConnAck const& connack) {
     gives(connack);
 }
 
-void Script::gives(Packet const& packet) {
+void ClientScript::gives(Packet const& packet) {
     Buffer bytes;
     encode(packet, version, bytes);
     machine.on_bytes(bytes, now);
 }
 
-std::vector<Packet> Script::takes() {
+std::vector<Packet> ClientScript::takes() {
     auto packets = takes_unwritten();
     machine.on_written();
     return packets;
 }
 
-std::vector<Packet> Script::takes_unwritten() {
+std::vector<Packet> ClientScript::takes_unwritten() {
     Buffer bytes;
     bool promised = machine.has_output();
     machine.take_output(bytes, now);
@@ -107,13 +107,13 @@ std::vector<Packet> Script::takes_unwritten() {
     return packets;
 }
 
-void Script::passes(std::chrono::milliseconds time) {
+void ClientScript::passes(std::chrono::milliseconds time) {
     now.steady += time;
     now.wall += time;
 }
 
-void Script::publish(Publish const& packet, std::uint64_t token, PublishScope scope,
-                     std::optional<SteadyTime> deadline) {
+void ClientScript::publish(Publish const& packet, std::uint64_t token, PublishScope scope,
+                           std::optional<SteadyTime> deadline) {
     PublishOptions options{.token = PublishToken{token}, .scope = scope, .deadline = deadline};
     machine.publish(packet, options, now);
 }

@@ -59,9 +59,9 @@ private:
 };
 
 /// A machine, its application, the server's side by hand, and the time.
-class Script {
+class ClientScript {
 public:
-    explicit Script(mqtt::Version v, mqtt::ClientOptions options = {});
+    explicit ClientScript(mqtt::Version v, mqtt::ClientOptions options = {});
 
     /// Opens a connection and gives CONNACK. The CONNECT is in `connect`.
     void connects(mqtt::ConnAck const& connack = {});

@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "script.hpp"
+#include "client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
@@ -33,7 +33,7 @@ Will will_of(Version version) {
 TEST_CASE("connect: CONNECT goes out first, with everything that was asked for",
           "[client][v3.1.1][MQTT-3.1.0-1][v5.0][MQTT-3.1.0-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connect.keep_alive = 60;
     s.connect.will = will_of(version);
     s.connect.user_name = "bike";
@@ -58,14 +58,14 @@ TEST_CASE("connect: CONNECT goes out first, with everything that was asked for",
 }
 
 TEST_CASE("connect: v5 announces the machine's own packet limit", "[client]") {
-    Script s{Version::v5, {.packet_size_max = 2000}};
+    ClientScript s{Version::v5, {.packet_size_max = 2000}};
     s.opens();
     auto packets = s.takes();
     CHECK(std::get<Connect>(packets.at(0)).maximum_packet_size == 2000);
 }
 
 TEST_CASE("connect: what the server said about itself reaches the application", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     ConnAck connack;
     connack.receive_maximum = 5;
     connack.response_information = "re/bike-7";
@@ -77,7 +77,7 @@ TEST_CASE("connect: what the server said about itself reaches the application", 
 TEST_CASE("connect: a refused connection is closed with the server's reason",
           "[client][v5.0][MQTT-4.13.2-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     auto connack = refusal(ReasonCode::not_authorized);
     if (version == Version::v5) {
         connack.reason_string = "ask the operator";
@@ -101,7 +101,7 @@ TEST_CASE("connect: a refused connection is closed with the server's reason",
 }
 
 TEST_CASE("connect: without CONNACK in time the connection is given up", "[client]") {
-    Script s{Version::v5, {.connect_timeout = 5s}};
+    ClientScript s{Version::v5, {.connect_timeout = 5s}};
     s.opens();
     CHECK(s.machine.next_deadline() == s.now.steady + 5s);
     s.passes(4999ms);
@@ -120,7 +120,7 @@ TEST_CASE("connect: any packet before CONNACK breaks the protocol",
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto packet = GENERATE(Packet{PingResp{}}, Packet{message("a", "x")},
                            Packet{PubAck{.id = PacketId{1}}}, Packet{PubRel{.id = PacketId{1}}});
-    Script s{version};
+    ClientScript s{version};
     s.opens();
     static_cast<void>(s.takes());
     s.gives(packet);
@@ -137,7 +137,7 @@ TEST_CASE("connect: a second CONNACK and packets of clients break the protocol",
         GENERATE(Packet{ConnAck{}}, Packet{PingReq{}},
                  Packet{Subscribe{.id = PacketId{1}, .subscriptions = {{"a", {}}}}},
                  Packet{Unsubscribe{.id = PacketId{1}, .filters = {"a"}}}, Packet{Connect{}});
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.gives(packet);
     REQUIRE(s.app.closed);
@@ -153,7 +153,7 @@ TEST_CASE("connect: a second CONNACK and packets of clients break the protocol",
 
 TEST_CASE("connect: malformed bytes end the connection with the right code", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     auto bytes = std::array{std::byte{0xFF}, std::byte{0xFF}, std::byte{0xFF}, std::byte{0xFF},
                             std::byte{0xFF}};
@@ -168,7 +168,7 @@ TEST_CASE("connect: malformed bytes end the connection with the right code", "[c
 
 TEST_CASE("connect: a packet above the own limit is refused on its fixed header", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version, {.packet_size_max = 100}};
+    ClientScript s{version, {.packet_size_max = 100}};
     s.connects();
     Buffer fits;
     auto packet = message("a", std::string(100 - 5 - (version == Version::v5 ? 1 : 0), 'x'));
@@ -187,7 +187,7 @@ TEST_CASE("connect: a packet above the own limit is refused on its fixed header"
 TEST_CASE("connect: disconnect() says DISCONNECT and nothing after it",
           "[client][v3.1.1][MQTT-3.14.4-2][v5.0][MQTT-3.14.4-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "last"), 1);
     s.machine.disconnect({}, s.now);
@@ -203,7 +203,7 @@ TEST_CASE("connect: disconnect() says DISCONNECT and nothing after it",
 
 TEST_CASE("connect: DISCONNECT carries what v5 allows and keeps the server's size limit",
           "[client][v5.0][MQTT-3.14.2-3]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects({.maximum_packet_size = 40});
     Disconnect packet{.reason = ReasonCode::disconnect_with_will_message,
                       .reason_string = GENERATE(std::string(10, 'r'), std::string(100, 'r'))};
@@ -217,7 +217,7 @@ TEST_CASE("connect: DISCONNECT carries what v5 allows and keeps the server's siz
 
 TEST_CASE("connect: a server's DISCONNECT closes with its reason",
           "[client][v5.0][MQTT-4.13.2-1]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.gives(Disconnect{.reason = ReasonCode::session_taken_over,
                        .reason_string = "elsewhere",
@@ -233,7 +233,7 @@ TEST_CASE("connect: a server's DISCONNECT closes with its reason",
 
 TEST_CASE("connect: the transport's end is told with its text, once", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.drops("connection reset by peer");
     REQUIRE(s.app.closed);
@@ -248,19 +248,19 @@ TEST_CASE("connect: a session that the client does not know is an error",
           "[client][v5.0][MQTT-3.2.2-4]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     SECTION("on the first connection") {
-        Script s{version};
+        ClientScript s{version};
         s.connects({.session_present = true});
         REQUIRE(s.app.closed);
         CHECK(s.app.closed->reason == ReasonCode::protocol_error);
         CHECK(s.app.connacks.empty());
     }
     SECTION("unless it may be inherited") {
-        Script s{version, {.may_inherit_session = true}};
+        ClientScript s{version, {.may_inherit_session = true}};
         s.connects({.session_present = true});
         CHECK(s.machine.is_connected());
     }
     SECTION("with clean start it always is") {
-        Script s{version, {.may_inherit_session = true}};
+        ClientScript s{version, {.may_inherit_session = true}};
         s.connect.clean_start = true;
         s.connects();
         s.drops();
@@ -269,7 +269,7 @@ TEST_CASE("connect: a session that the client does not know is an error",
         CHECK(s.app.closed->reason == ReasonCode::protocol_error);
     }
     SECTION("after a first connection it is known") {
-        Script s{version};
+        ClientScript s{version};
         s.connects();
         s.drops();
         s.connects({.session_present = true});
@@ -278,7 +278,7 @@ TEST_CASE("connect: a session that the client does not know is an error",
 }
 
 TEST_CASE("connect: the assigned client id is used to come back", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.client_id = "";
     s.connects({.assigned_client_identifier = "auto-1"});
     CHECK(s.machine.assigned_client_id() == "auto-1");
@@ -297,7 +297,7 @@ TEST_CASE("connect: the assigned client id is used to come back", "[client]") {
 
 TEST_CASE("connect: enhanced authentication goes back and forth with one method",
           "[client][v5.0][MQTT-4.12.0-5][MQTT-4.12.0-3]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.authentication_method = "SCRAM";
     s.connect.authentication_data = to_buffer("c1");
     s.opens();
@@ -332,7 +332,7 @@ TEST_CASE("connect: enhanced authentication goes back and forth with one method"
 }
 
 TEST_CASE("connect: AUTH without a method in CONNECT is an error", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.gives(Auth{.reason = ReasonCode::continue_authentication, .authentication_method = "SCRAM"});
     REQUIRE(s.app.closed);
@@ -341,7 +341,7 @@ TEST_CASE("connect: AUTH without a method in CONNECT is an error", "[client]") {
 
 TEST_CASE("connect: nothing but AUTH and DISCONNECT goes out before CONNACK",
           "[client][v5.0][MQTT-3.1.2-30]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.authentication_method = "SCRAM";
     s.connect.keep_alive = 1;
     s.opens();
@@ -360,7 +360,7 @@ TEST_CASE("connect: bytes may come in any pieces", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto piece =
         GENERATE(std::size_t{1}, std::size_t{2}, std::size_t{3}, std::size_t{7}, std::size_t{1000});
-    Script s{version};
+    ClientScript s{version};
     s.opens();
     static_cast<void>(s.takes());
     Buffer bytes;
@@ -383,7 +383,7 @@ TEST_CASE("connect: bytes may come in any pieces", "[client]") {
 }
 
 TEST_CASE("connect: what comes behind the end of a connection is ignored", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     Buffer bytes;
     encode(message("a", "1"), s.version, bytes);
@@ -397,7 +397,7 @@ TEST_CASE("connect: what comes behind the end of a connection is ignored", "[cli
 TEST_CASE("connect: a machine closed out of an event stops at once and can be opened again",
           "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.app.then = [&] { s.machine.disconnect({}, s.now); };
     Buffer bytes;

@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "script.hpp"
+#include "client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void until(Script& s, std::chrono::milliseconds time) {
+void until(ClientScript& s, std::chrono::milliseconds time) {
     s.passes(time);
     s.machine.on_deadline(s.now);
 }
@@ -19,7 +19,7 @@ void until(Script& s, std::chrono::milliseconds time) {
 TEST_CASE("keep alive: PINGREQ goes out when nothing else did for one interval",
           "[client][v3.1.1][MQTT-3.1.2-23][v5.0][MQTT-3.1.2-20]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connect.keep_alive = 10;
     s.connects();
     CHECK(s.machine.next_deadline() == s.now.steady + 10s);
@@ -35,7 +35,7 @@ TEST_CASE("keep alive: PINGREQ goes out when nothing else did for one interval",
 }
 
 TEST_CASE("keep alive: traffic both ways puts PINGREQ off", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.keep_alive = 10;
     s.connects();
     for (int i = 0; i < 5; ++i) {
@@ -49,7 +49,7 @@ TEST_CASE("keep alive: traffic both ways puts PINGREQ off", "[client]") {
 }
 
 TEST_CASE("keep alive: a client that only sends notices a dead server", "[client]") {
-    Script s{Version::v5, {.ping_timeout = 5s}};
+    ClientScript s{Version::v5, {.ping_timeout = 5s}};
     s.connect.keep_alive = 10;
     s.connects();
     until(s, 6s);
@@ -70,7 +70,7 @@ TEST_CASE("keep alive: a client that only sends notices a dead server", "[client
 TEST_CASE("keep alive: a client that only receives sends PINGREQ",
           "[client][v3.1.1][MQTT-3.1.2-23][v5.0][MQTT-3.1.2-20]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connect.keep_alive = 10;
     s.connects();
     until(s, 5s);
@@ -81,7 +81,7 @@ TEST_CASE("keep alive: a client that only receives sends PINGREQ",
 
 TEST_CASE("keep alive: without PINGRESP the connection is given up", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version, {.ping_timeout = 3s}};
+    ClientScript s{version, {.ping_timeout = 3s}};
     s.connect.keep_alive = 10;
     s.connects();
     until(s, 10s);
@@ -111,7 +111,7 @@ TEST_CASE("keep alive: without PINGRESP the connection is given up", "[client]")
 }
 
 TEST_CASE("keep alive: pings go on while an answer is late but bytes come", "[client]") {
-    Script s{Version::v5, {.ping_timeout = 5s}};
+    ClientScript s{Version::v5, {.ping_timeout = 5s}};
     s.connect.keep_alive = 10;
     s.connects();
     until(s, 10s);
@@ -126,7 +126,7 @@ TEST_CASE("keep alive: pings go on while an answer is late but bytes come", "[cl
 
 TEST_CASE("keep alive: 0 is off", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     CHECK_FALSE(s.machine.next_deadline());
     until(s, 24h);
@@ -138,7 +138,7 @@ TEST_CASE("keep alive: the server's interval replaces the own one",
           "[client][v5.0][MQTT-3.1.2-21][MQTT-3.2.2-21]") {
     auto own = GENERATE(std::uint16_t{0}, std::uint16_t{10}, std::uint16_t{600});
     auto servers = GENERATE(std::uint16_t{0}, std::uint16_t{30});
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.keep_alive = own;
     s.connects({.server_keep_alive = servers});
     if (servers == 0) {
@@ -149,7 +149,7 @@ TEST_CASE("keep alive: the server's interval replaces the own one",
 }
 
 TEST_CASE("keep alive: the longest interval does not overflow", "[client]") {
-    Script s{Version::v3_1_1};
+    ClientScript s{Version::v3_1_1};
     s.connect.keep_alive = 65'535;
     s.connects();
     until(s, 65'534s);
@@ -159,7 +159,7 @@ TEST_CASE("keep alive: the longest interval does not overflow", "[client]") {
 }
 
 TEST_CASE("keep alive: time counts from what was handed to the transport", "[client]") {
-    Script s{Version::v5, {.ping_timeout = 2s}};
+    ClientScript s{Version::v5, {.ping_timeout = 2s}};
     s.connect.keep_alive = 10;
     s.connects();
     s.publish(message("a", "1"));

@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "script.hpp"
+#include "client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
@@ -22,7 +22,7 @@ Publish expiring(Publish packet, std::uint32_t seconds) {
 TEST_CASE("publish: QoS 0 is sent once and told as sent when the transport takes it",
           "[client][v3.1.1][MQTT-4.3.1-1][v5.0][MQTT-4.3.1-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     auto packet = message("a/b", "x");
     packet.retain = true;
@@ -39,7 +39,7 @@ TEST_CASE("publish: QoS 1 ends with PUBACK and frees its id",
           "[client][v3.1.1][MQTT-4.3.2-1][v5.0][MQTT-4.3.2-1][MQTT-4.3.2-2][MQTT-4.3.2-3]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto scope = GENERATE(PublishScope::session, kThisConnection);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "x", kQos1), 5, scope);
     s.publish(message("a", "y", kQos1), 6, scope);
@@ -53,7 +53,7 @@ TEST_CASE("publish: QoS 1 ends with PUBACK and frees its id",
 }
 
 TEST_CASE("publish: the server's reason comes with the outcome", "[client][v5.0][MQTT-4.4.0-2]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.publish(message("a", "x", kQos1), 1);
     s.publish(message("a", "x", kQos1), 2);
@@ -79,7 +79,7 @@ TEST_CASE("publish: the server's reason comes with the outcome", "[client][v5.0]
 TEST_CASE("publish: QoS 2 goes through PUBREC, PUBREL, PUBCOMP",
           "[client][v3.1.1][MQTT-4.3.3-1][v5.0][MQTT-4.3.3-1][MQTT-4.3.3-2][MQTT-4.3.3-4]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "x", kQos2), 5);
     CHECK(lines_of(s.takes()) == Lines{"PUBLISH a x qos2 id1"});
@@ -95,7 +95,7 @@ TEST_CASE("publish: QoS 2 goes through PUBREC, PUBREL, PUBCOMP",
 
 TEST_CASE("publish: answers to unknown ids do no harm", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.gives(PubAck{.id = PacketId{9}});
     s.gives(PubComp{.id = PacketId{9}});
@@ -108,7 +108,7 @@ TEST_CASE("publish: answers to unknown ids do no harm", "[client]") {
 
 TEST_CASE("publish: answers of the wrong kind break the protocol", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "x", kQos1), 1, kThisConnection);
     s.publish(message("a", "x", kQos2), 2, kThisConnection);
@@ -132,7 +132,7 @@ TEST_CASE("publish: answers of the wrong kind break the protocol", "[client]") {
 
 TEST_CASE("publish: ids in use are skipped when they come round",
           "[client][v3.1.1][MQTT-2.3.1-2][v5.0][MQTT-2.2.1-3]") {
-    Script s{Version::v3_1_1};
+    ClientScript s{Version::v3_1_1};
     s.connects();
     s.publish(message("a", "held", kQos2));
     s.machine.subscribe({.subscriptions = {{"a", {}}}}, RequestToken{1}, s.now);
@@ -150,7 +150,7 @@ TEST_CASE("publish: ids in use are skipped when they come round",
 
 TEST_CASE("publish: no more than the server's receive maximum are open",
           "[client][v5.0][MQTT-3.3.4-7][MQTT-4.9.0-1][MQTT-4.9.0-2]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects({.receive_maximum = 2});
     for (std::uint64_t token = 1; token <= 5; ++token) {
         s.publish(message("a", std::to_string(token), token == 2 ? kQos2 : kQos1), token);
@@ -172,7 +172,7 @@ TEST_CASE("publish: no more than the server's receive maximum are open",
 
 TEST_CASE("publish: a full window holds back nothing but PUBLISH QoS 1 and 2",
           "[client][v5.0][MQTT-3.3.4-8][MQTT-4.9.0-3]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects({.receive_maximum = 1});
     s.publish(message("a", "1", kQos1), 1);
     s.publish(message("a", "2", kQos1), 2);
@@ -187,7 +187,7 @@ TEST_CASE("publish: a full window holds back nothing but PUBLISH QoS 1 and 2",
 TEST_CASE("publish: the own limit holds in 3.1.1, and below a larger one of the server",
           "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version, {.in_flight_max = 1}};
+    ClientScript s{version, {.in_flight_max = 1}};
     s.connects();
     s.publish(message("a", "1", kQos1));
     s.publish(message("a", "2", kQos1));
@@ -198,7 +198,7 @@ TEST_CASE("publish: the own limit holds in 3.1.1, and below a larger one of the 
 
 TEST_CASE("publish: without a connection QoS 1 and 2 wait, the rest is not sent", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.publish(message("a", "0"), 1);
     s.publish(message("a", "1", kQos1), 2);
     s.publish(message("a", "2", kQos2), 3);
@@ -216,7 +216,7 @@ TEST_CASE("publish: without a connection QoS 1 and 2 wait, the rest is not sent"
 TEST_CASE("publish: the queue has a bound in messages and one in bytes", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     SECTION("messages") {
-        Script s{version, {.queue_messages_max = 2}};
+        ClientScript s{version, {.queue_messages_max = 2}};
         for (std::uint64_t token = 1; token <= 3; ++token) {
             s.publish(message("a", "x", kQos1), token);
         }
@@ -224,7 +224,7 @@ TEST_CASE("publish: the queue has a bound in messages and one in bytes", "[clien
         CHECK(s.machine.queued() == 2);
     }
     SECTION("bytes") {
-        Script s{version, {.queue_bytes_max = 3000}};
+        ClientScript s{version, {.queue_bytes_max = 3000}};
         for (std::uint64_t token = 1; token <= 3; ++token) {
             s.publish(message("a", std::string(1200, 'x'), kQos1), token);
         }
@@ -238,7 +238,7 @@ TEST_CASE("publish: the queue has a bound in messages and one in bytes", "[clien
         CHECK(s.takes().size() == 2);
     }
     SECTION("neither counts for what goes out at once") {
-        Script s{version, {.queue_messages_max = 0, .queue_bytes_max = 0}};
+        ClientScript s{version, {.queue_messages_max = 0, .queue_bytes_max = 0}};
         s.connects();
         s.publish(message("a", "x", kQos1), 1);
         s.publish(message("a", "x", kQos0), 2);
@@ -249,7 +249,7 @@ TEST_CASE("publish: the queue has a bound in messages and one in bytes", "[clien
 
 TEST_CASE("publish: while the socket is full publishes wait, in order", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version, {.queue_messages_max = 3}};
+    ClientScript s{version, {.queue_messages_max = 3}};
     s.connects();
     s.publish(message("a", "1"), 1);
     CHECK(lines_of(s.takes_unwritten()) == Lines{"PUBLISH a 1"});
@@ -266,7 +266,7 @@ TEST_CASE("publish: while the socket is full publishes wait, in order", "[client
 }
 
 TEST_CASE("publish: a batch is bounded, the rest can still expire", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     for (std::uint64_t token = 1; token <= 10; ++token) {
         s.publish(message("a", std::string(20'000, 'x'), kQos1), token, kThisConnection,
@@ -282,7 +282,7 @@ TEST_CASE("publish: a batch is bounded, the rest can still expire", "[client]") 
 
 TEST_CASE("publish: expiry is checked when the message would go out, and before", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.publish(expiring(message("a", "late", kQos1), 5), 1);
     s.publish(expiring(message("a", "good", kQos1), 10), 2);
     s.publish(message("a", "ttl", kQos1), 3, PublishScope::session, s.now.steady + 1500ms);
@@ -315,7 +315,7 @@ TEST_CASE("publish: expiry is checked when the message would go out, and before"
 }
 
 TEST_CASE("publish: what is too late already is not taken", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.publish(message("a", "x", kQos1), 1, PublishScope::session, s.now.steady);
     s.publish(expiring(message("a", "x"), 0), 2);
@@ -326,7 +326,7 @@ TEST_CASE("publish: what is too late already is not taken", "[client]") {
 }
 
 TEST_CASE("publish: the rest of the life is sent, rounded up", "[client]") {
-    Script s{Version::v5, {.in_flight_max = 1}};
+    ClientScript s{Version::v5, {.in_flight_max = 1}};
     s.connects();
     s.publish(expiring(message("a", "0"), 10));
     s.publish(expiring(message("a", "1", kQos1), 10));
@@ -338,7 +338,7 @@ TEST_CASE("publish: the rest of the life is sent, rounded up", "[client]") {
 }
 
 TEST_CASE("publish: the largest expiry interval does not overflow", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.publish(expiring(message("a", "x", kQos1), 0xFFFF'FFFF), 1);
     s.passes(1s);
     s.connects();
@@ -348,7 +348,7 @@ TEST_CASE("publish: the largest expiry interval does not overflow", "[client]") 
 TEST_CASE("publish: bad topics and properties are not sent",
           "[client][v3.1.1][MQTT-3.3.2-2][v5.0][MQTT-3.3.2-2][MQTT-3.3.2-14]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     std::uint64_t token = 0;
     for (std::string topic : {"", "a/+", "#", "\xC3\x28"}) {
@@ -377,7 +377,7 @@ TEST_CASE("publish: bad topics and properties are not sent",
 
 TEST_CASE("publish: the server's limits are kept",
           "[client][v5.0][MQTT-3.2.2-11][MQTT-3.2.2-14][MQTT-3.2.2-15]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.publish(message("a", "queued", kQos2), 1);
     s.publish(message("a", std::string(50, 'x'), kQos1), 2);
     s.connects({.maximum_qos = kQos1, .retain_available = false, .maximum_packet_size = 40});
@@ -405,7 +405,7 @@ TEST_CASE("publish: for this connection only, the outcome tells whether it may h
           "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto qos = GENERATE(kQos1, kQos2);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "taken", qos), 1, kThisConnection);
     static_cast<void>(s.takes_unwritten());
@@ -422,7 +422,7 @@ TEST_CASE("publish: for this connection only, the outcome tells whether it may h
 
 TEST_CASE("publish: encoded but not taken is not sent", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "0"), 1);
     s.publish(message("a", "1", kQos1), 2, kThisConnection);
@@ -440,7 +440,7 @@ TEST_CASE("publish: encoded but not taken is not sent", "[client]") {
 }
 
 TEST_CASE("publish: disconnect() hands over what is encoded, then ends the rest", "[client]") {
-    Script s{Version::v5, {.in_flight_max = 2}};
+    ClientScript s{Version::v5, {.in_flight_max = 2}};
     s.connects();
     s.publish(message("a", "1", kQos1), 1, kThisConnection);
     s.publish(message("a", "2", kQos1), 2);
@@ -456,7 +456,7 @@ TEST_CASE("publish: disconnect() hands over what is encoded, then ends the rest"
 
 TEST_CASE("publish: abandon() ends everything with an honest outcome", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "1", kQos1), 1);
     s.publish(message("a", "2", kQos2), 2);
@@ -480,7 +480,7 @@ TEST_CASE("publish: abandon() ends everything with an honest outcome", "[client]
 }
 
 TEST_CASE("publish: the application may publish out of an outcome", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.publish(message("a", "1", kQos1), 1);
     static_cast<void>(s.takes());

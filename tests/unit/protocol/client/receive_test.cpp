@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "script.hpp"
+#include "client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
@@ -10,7 +10,7 @@ namespace {
 
 constexpr auto kOk = ReasonCode::success;
 
-void is_broken(Script& s, ReasonCode reason) {
+void is_broken(ClientScript& s, ReasonCode reason) {
     REQUIRE(s.app.closed);
     CHECK(s.app.closed->cause == CloseCause::server_error);
     CHECK(s.app.closed->reason == reason);
@@ -27,7 +27,7 @@ TEST_CASE("receive: each QoS gets its answer",
           "[client][v3.1.1][MQTT-4.5.0-2][MQTT-4.3.2-2][v5.0][MQTT-4.5.0-2][MQTT-3.3.4-1]"
           "[MQTT-4.3.2-4][MQTT-4.3.3-8][MQTT-4.3.3-11]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     auto full = message("b", "1", kQos1, 7);
     full.retain = true;
@@ -56,7 +56,7 @@ TEST_CASE("receive: each QoS gets its answer",
 TEST_CASE("receive: the same id is a new message once its exchange is over",
           "[client][v3.1.1][MQTT-4.3.2-2][MQTT-4.3.3-2][v5.0][MQTT-4.3.2-5][MQTT-4.3.3-12]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.gives(message("a", "1", kQos1, 5));
     s.gives(with_dup(message("a", "2", kQos1, 5)));
@@ -71,7 +71,7 @@ TEST_CASE("receive: a repeated QoS 2 PUBLISH gets PUBREC and is not handed over 
           "[client][v3.1.1][MQTT-4.3.3-2][v5.0][MQTT-4.3.3-10]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     bool dup = GENERATE(true, false);  // the id decides, not the flag
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.gives(message("a", "1", kQos2, 5));
     static_cast<void>(s.takes());
@@ -90,7 +90,7 @@ TEST_CASE("receive: a repeated QoS 2 PUBLISH gets PUBREC and is not handed over 
 TEST_CASE("receive: without the session QoS 2 ids mean new messages",
           "[client][v5.0][MQTT-3.2.2-5]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.gives(message("a", "1", kQos2, 5));
     s.drops();
@@ -102,7 +102,7 @@ TEST_CASE("receive: without the session QoS 2 ids mean new messages",
 TEST_CASE("receive: PUBREL is always answered, known or not",
           "[client][v3.1.1][MQTT-4.3.3-2][v5.0][MQTT-4.3.3-11]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.gives(PubRel{.id = PacketId{5}});
     auto unknown = version == Version::v5 ? Lines{"PUBCOMP 5 0x92"} : Lines{"PUBCOMP 5"};
@@ -118,7 +118,7 @@ TEST_CASE("receive: PUBREL is always answered, known or not",
 TEST_CASE("receive: acknowledged later, answers leave in the order of arrival",
           "[client][v3.1.1][MQTT-4.6.0-2][MQTT-4.6.0-3][v5.0][MQTT-4.6.0-2][MQTT-4.6.0-3]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.app.acknowledges = Acknowledge::later;
     s.connects();
     s.gives(message("a", "1", kQos1, 11));
@@ -144,7 +144,7 @@ TEST_CASE("receive: acknowledged later, answers leave in the order of arrival",
 }
 
 TEST_CASE("receive: a message may be acknowledged out of its event", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.app.acknowledges = Acknowledge::later;
     s.connects();
     s.app.then = [&] {
@@ -155,7 +155,7 @@ TEST_CASE("receive: a message may be acknowledged out of its event", "[client]")
 }
 
 TEST_CASE("receive: many late acknowledgements in any order", "[client]") {
-    Script s{Version::v3_1_1};
+    ClientScript s{Version::v3_1_1};
     s.app.acknowledges = Acknowledge::later;
     s.connects();
     Lines expected;
@@ -176,7 +176,7 @@ TEST_CASE("receive: many late acknowledgements in any order", "[client]") {
 TEST_CASE("receive: a QoS 1 message that was not acknowledged is too late after a cut",
           "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.app.acknowledges = Acknowledge::later;
     s.connects();
     s.gives(message("a", "1", kQos1, 5));
@@ -195,7 +195,7 @@ TEST_CASE("receive: a QoS 1 message that was not acknowledged is too late after 
 TEST_CASE("receive: a QoS 2 message is handed over once even if acknowledged on a later connection",
           "[client][v5.0][MQTT-4.3.3-10]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.app.acknowledges = Acknowledge::later;
     s.connects();
     s.gives(message("a", "1", kQos2, 5));
@@ -228,7 +228,7 @@ TEST_CASE("receive: a QoS 2 message is handed over once even if acknowledged on 
 }
 
 TEST_CASE("receive: PUBREC with an error ends the exchange", "[client][v5.0][MQTT-4.3.3-9]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.app.acknowledges = Acknowledge::later;
     s.connect.receive_maximum = 1;
     s.connects();
@@ -242,7 +242,7 @@ TEST_CASE("receive: PUBREC with an error ends the exchange", "[client][v5.0][MQT
 
 TEST_CASE("receive: PUBREL for a message without PUBREC breaks the protocol", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.app.acknowledges = Acknowledge::later;
     s.connects();
     s.gives(message("a", "1", kQos2, 5));
@@ -252,7 +252,7 @@ TEST_CASE("receive: PUBREL for a message without PUBREC breaks the protocol", "[
 
 TEST_CASE("receive: no more than the own receive maximum may be open",
           "[client][v5.0][MQTT-3.3.4-9]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.app.acknowledges = Acknowledge::later;
     s.connect.receive_maximum = 2;
     s.connects();
@@ -299,7 +299,7 @@ TEST_CASE("receive: no more than the own receive maximum may be open",
 }
 
 TEST_CASE("receive: automatic answers never fill the receive maximum", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.receive_maximum = 1;
     s.connects();
     for (std::uint16_t id = 1; id <= 100; ++id) s.gives(message("a", "x", kQos1, id));
@@ -308,7 +308,7 @@ TEST_CASE("receive: automatic answers never fill the receive maximum", "[client]
 }
 
 TEST_CASE("aliases: the server's are resolved", "[client][v5.0][MQTT-3.3.2-7][MQTT-3.3.2-10]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.topic_alias_maximum = 2;
     s.connects();
     auto with_alias = [](std::string topic, std::uint16_t alias) {
@@ -356,7 +356,7 @@ TEST_CASE("aliases: the server's are resolved", "[client][v5.0][MQTT-3.3.2-7][MQ
 }
 
 TEST_CASE("aliases: the topic of a message stays good while its event runs", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connect.topic_alias_maximum = 1;
     s.connects();
     auto packet = message("topic/that/is/long/enough", "x");
@@ -373,7 +373,7 @@ TEST_CASE("aliases: the client uses as many as both sides allow",
           "[client][v5.0][MQTT-3.2.2-17][MQTT-3.2.2-18][MQTT-3.3.2-8][MQTT-3.3.2-9]") {
     auto ours = GENERATE(std::uint16_t{0}, std::uint16_t{2}, std::uint16_t{100});
     auto servers = GENERATE(std::uint16_t{0}, std::uint16_t{2}, std::uint16_t{100});
-    Script s{Version::v5, {.topic_aliases_max = ours}};
+    ClientScript s{Version::v5, {.topic_aliases_max = ours}};
     s.connects({.topic_alias_maximum = servers});
     for (auto const* topic : {"t1", "t2", "t3", "t1", "t2", "t3"}) s.publish(message(topic, "x"));
     auto lines = lines_of(s.takes());
@@ -391,7 +391,7 @@ TEST_CASE("aliases: the client uses as many as both sides allow",
 }
 
 TEST_CASE("aliases: a new connection begins without any", "[client][v5.0][MQTT-3.3.2-7]") {
-    Script s{Version::v5, {.topic_aliases_max = 10}};
+    ClientScript s{Version::v5, {.topic_aliases_max = 10}};
     s.connects({.topic_alias_maximum = 10});
     s.publish(message("t", "0"));
     s.publish(message("t", "1", kQos1));
@@ -408,7 +408,7 @@ TEST_CASE("aliases: a new connection begins without any", "[client][v5.0][MQTT-3
 }
 
 TEST_CASE("aliases: a packet that does not fit sets none", "[client]") {
-    Script s{Version::v5, {.topic_aliases_max = 10}};
+    ClientScript s{Version::v5, {.topic_aliases_max = 10}};
     s.connects({.maximum_packet_size = 30, .topic_alias_maximum = 10});
     // 2 fixed header, 6 topic, 1 property length
     s.publish(message("topi", std::string(22, 'x')), 1);

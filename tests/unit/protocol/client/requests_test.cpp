@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "script.hpp"
+#include "client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
@@ -21,7 +21,7 @@ using Failures = std::vector<std::pair<std::uint64_t, RequestFailure>>;
 TEST_CASE("requests: each answer finds its token",
           "[client][v3.1.1][MQTT-2.3.1-2][v5.0][MQTT-2.2.1-3]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     auto first = to({"a/+", "b/#"});
     if (version == Version::v5) first.subscription_identifier = 7;
@@ -51,7 +51,7 @@ TEST_CASE("requests: each answer finds its token",
 
 TEST_CASE("requests: answers that fit nothing break the protocol", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.machine.subscribe(to({"a", "b"}), RequestToken{1}, s.now);
     s.machine.unsubscribe({.filters = {"c"}}, RequestToken{2}, s.now);
@@ -78,7 +78,7 @@ TEST_CASE("requests: answers that fit nothing break the protocol", "[client]") {
 
 TEST_CASE("requests: they end with the connection and free their ids", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version, {.requests_max = 2}};
+    ClientScript s{version, {.requests_max = 2}};
     s.machine.subscribe(to({"a"}), RequestToken{1}, s.now);
     s.connects();
     s.machine.subscribe(to({"a"}), RequestToken{2}, s.now);
@@ -100,7 +100,7 @@ TEST_CASE("requests: bad filters are not sent",
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto filter =
         GENERATE(as<std::string>{}, "", "a#", "a/#/b", "a+", std::string("a\0b", 3), "\xC3\x28");
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.machine.subscribe(to({"good", filter}), RequestToken{1}, s.now);
     s.machine.unsubscribe({.filters = {filter}}, RequestToken{2}, s.now);
@@ -110,7 +110,7 @@ TEST_CASE("requests: bad filters are not sent",
 }
 
 TEST_CASE("requests: no filter at all is not sent", "[client][v5.0][MQTT-3.8.3-2][MQTT-3.10.3-2]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.machine.subscribe({}, RequestToken{1}, s.now);
     s.machine.unsubscribe({}, RequestToken{2}, s.now);
@@ -120,7 +120,7 @@ TEST_CASE("requests: no filter at all is not sent", "[client][v5.0][MQTT-3.8.3-2
 
 TEST_CASE("requests: shared subscriptions must be well formed",
           "[client][v5.0][MQTT-4.8.2-1][MQTT-4.8.2-2][MQTT-3.8.3-4]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     SECTION("good") {
         s.machine.subscribe(to({"$share/g/a/+"}), RequestToken{1}, s.now);
@@ -140,7 +140,7 @@ TEST_CASE("requests: shared subscriptions must be well formed",
 }
 
 TEST_CASE("requests: what the server does not offer is not sent", "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects({.maximum_packet_size = 60,
                 .wildcard_subscription_available = false,
                 .subscription_identifiers_available = false,

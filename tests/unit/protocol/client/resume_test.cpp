@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "script.hpp"
+#include "client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
@@ -20,7 +20,7 @@ TEST_CASE("resume: unanswered PUBLISH come again with DUP, in order, before new 
           "[client][v3.1.1][MQTT-4.4.0-1][MQTT-4.6.0-1][MQTT-3.3.1-1][MQTT-2.3.1-3][v5.0]"
           "[MQTT-4.4.0-1][MQTT-4.6.0-1][MQTT-3.3.1-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "1", kQos1), 1);
     s.publish(message("a", "2", kQos2), 2);
@@ -44,7 +44,7 @@ TEST_CASE("resume: unanswered PUBLISH come again with DUP, in order, before new 
 
 TEST_CASE("resume: nothing is sent again on one connection", "[client][v5.0][MQTT-4.4.0-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "1", kQos1));
     s.publish(message("a", "2", kQos2));
@@ -58,7 +58,7 @@ TEST_CASE("resume: PUBREL come again in the order of their PUBRECs, never the PU
           "[client][v3.1.1][MQTT-4.6.0-4][MQTT-4.3.3-1][v5.0][MQTT-4.6.0-4][MQTT-4.3.3-5]"
           "[MQTT-4.3.3-6]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     for (std::uint64_t token = 1; token <= 4; ++token) {
         s.publish(message("a", std::to_string(token), kQos2), token);
@@ -81,7 +81,7 @@ TEST_CASE("resume: PUBREL come again in the order of their PUBRECs, never the PU
 }
 
 TEST_CASE("resume: a smaller receive maximum is kept, in order", "[client][v5.0][MQTT-3.3.4-7]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects({.receive_maximum = 10});
     for (std::uint64_t token = 1; token <= 6; ++token) {
         s.publish(message("a", std::to_string(token), token % 2 == 0 ? kQos2 : kQos1), token);
@@ -124,7 +124,7 @@ TEST_CASE("resume: a smaller receive maximum is kept, in order", "[client][v5.0]
 
 TEST_CASE("resume: more PUBREL than the window has go out all the same, PUBLISH waits",
           "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     for (std::uint16_t id = 1; id <= 3; ++id) s.publish(message("a", "x", kQos2));
     static_cast<void>(s.takes());
@@ -142,7 +142,7 @@ TEST_CASE("resume: more PUBREL than the window has go out all the same, PUBLISH 
 
 TEST_CASE("resume: what was sent comes again even after its expiry",
           "[client][v5.0][MQTT-4.3.3-7][MQTT-4.4.0-1]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     auto packet = message("a", "1", kQos2);
     packet.properties.message_expiry_interval = 5;
@@ -158,7 +158,7 @@ TEST_CASE("resume: what was sent comes again even after its expiry",
 
 TEST_CASE("resume: too large for the new connection ends as unknown", "[client]") {
     auto qos = GENERATE(kQos1, kQos2);
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     s.publish(message("a", std::string(100, 'x'), qos), 1);
     s.publish(message("a", "small", kQos1), 2);
@@ -179,7 +179,7 @@ TEST_CASE("resume: too large for the new connection ends as unknown", "[client]"
 TEST_CASE("session lost: the option decides about publishes", "[client][v5.0][MQTT-3.2.2-5]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto policy = GENERATE(SessionLost::resend, SessionLost::fail_sent, SessionLost::fail_all);
-    Script s{version, {.session_lost = policy}};
+    ClientScript s{version, {.session_lost = policy}};
     s.connects();
     s.publish(message("a", "1", kQos1), 1);
     s.publish(message("a", "2", kQos2), 2);
@@ -212,7 +212,7 @@ TEST_CASE("session lost: the option decides about publishes", "[client][v5.0][MQ
 }
 
 TEST_CASE("session lost: the first connection loses nothing", "[client]") {
-    Script s{Version::v5, {.session_lost = SessionLost::fail_all}};
+    ClientScript s{Version::v5, {.session_lost = SessionLost::fail_all}};
     s.publish(message("a", "1", kQos1), 1);
     s.connects();
     CHECK(lines_of(s.takes()) == Lines{"PUBLISH a 1 qos1 id1"});
@@ -220,7 +220,7 @@ TEST_CASE("session lost: the first connection loses nothing", "[client]") {
 
 TEST_CASE("session lost: sent again as new, a message can expire, and may have arrived",
           "[client]") {
-    Script s{Version::v5};
+    ClientScript s{Version::v5};
     s.connects();
     auto packet = message("a", "1", kQos1);
     packet.properties.message_expiry_interval = 5;
@@ -236,7 +236,7 @@ TEST_CASE("session lost: sent again as new, a message can expire, and may have a
 TEST_CASE("this connection only: never again, whatever becomes of the session", "[client]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     bool present = GENERATE(true, false);
-    Script s{version};
+    ClientScript s{version};
     s.connects();
     s.publish(message("a", "1", kQos1), 1, PublishScope::this_connection);
     s.publish(message("a", "2", kQos2), 2, PublishScope::this_connection);
@@ -260,7 +260,7 @@ TEST_CASE("this connection only: never again, whatever becomes of the session", 
 }
 
 TEST_CASE("resume: ids that are still open are not used for anything else", "[client]") {
-    Script s{Version::v3_1_1};
+    ClientScript s{Version::v3_1_1};
     s.connects();
     s.publish(message("a", "1", kQos2));
     static_cast<void>(s.takes());
