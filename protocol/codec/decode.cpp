@@ -28,10 +28,10 @@ Result<Packet> read_publish(Bytes frame, Version version, Sender sender) {
 }  // namespace
 
 Result<Packet> decode(Bytes frame, Version version, Sender sender) {
-    auto header = check_frame(frame, version, sender);
-    if (!header) return header.error();
-    Reader reader{frame, header->header_size, version, sender};
-    switch (header->type()) {
+    Reader reader{frame, version, sender};
+    auto header = read_header(reader, frame);
+    if (reader.failed()) return *reader.error();
+    switch (header.type()) {
         case PacketType::connect:
             return read_packet<Connect>(reader);
         case PacketType::connack:
@@ -63,7 +63,7 @@ Result<Packet> decode(Bytes frame, Version version, Sender sender) {
         case PacketType::auth:
             return read_packet<Auth>(reader);
     }
-    assertion_failed("check_frame() lets no other type pass", __FILE__, __LINE__);
+    assertion_failed("read_header() lets no other type pass", __FILE__, __LINE__);
 }
 
 }  // namespace spoke::mqtt

@@ -18,18 +18,18 @@ constexpr std::uint8_t will_qos(std::uint8_t flags) noexcept {
 }
 
 constexpr std::string_view kName = "MQTT";
-constexpr std::string_view kNameOf3_1 = "MQIsdp";
+constexpr std::string_view kOldName = "MQIsdp";
 
 /// The version that goes by this name and level, if there is one.
 std::optional<Version> version_of(std::string_view name, std::uint8_t level) noexcept {
-    if (name == kNameOf3_1 && level == 3) return Version::v3_1;
+    if (name == kOldName && level == 3) return Version::v3_1;
     if (name == kName && level == 4) return Version::v3_1_1;
     if (name == kName && level == 5) return Version::v5;
     return std::nullopt;
 }
 
 bool is_known_name(std::string_view name) noexcept {
-    return name == kName || name == kNameOf3_1;
+    return name == kName || name == kOldName;
 }
 
 struct Protocol {
@@ -54,7 +54,8 @@ std::optional<Protocol> claimed_protocol(Bytes frame) noexcept {
     while (body < frame.size() && body < 5 && (frame[body] & std::byte{0x80}) != std::byte{})
         ++body;
     if (frame.size() <= body || (frame[0] >> 4) != std::byte{1}) return std::nullopt;
-    Reader reader{frame, body + 1, Version::v5, Sender::client};
+    Reader reader{frame, Version::v5, Sender::client};
+    reader.skip(body + 1);
     auto protocol = read_protocol(reader);
     if (reader.failed()) return std::nullopt;
     return protocol;

@@ -53,7 +53,12 @@ std::uint8_t Reader::cut() noexcept {
     return 0;
 }
 
-std::uint32_t Reader::variable_byte_integer() noexcept {
+Bytes Reader::cut_binary(std::byte const* field) noexcept {
+    fail(ReasonCode::malformed_packet, rule::kFieldCut, field);
+    return {};
+}
+
+std::uint32_t Reader::long_variable_byte_integer() noexcept {
     auto const* field = at_;
     std::uint32_t value = 0;
     for (auto shift = 0u; shift < 28; shift += 7) {
@@ -69,18 +74,6 @@ std::uint32_t Reader::variable_byte_integer() noexcept {
     }
     fail(ReasonCode::malformed_packet, rule::kVariableByteInteger, field);  // [MQTT-1.5.5-1]
     return 0;
-}
-
-Bytes Reader::binary() noexcept {
-    auto const* field = at_;
-    std::size_t size = u16();
-    if (remaining() < size) {
-        fail(ReasonCode::malformed_packet, rule::kFieldCut, field);
-        return {};
-    }
-    Bytes bytes{at_, size};
-    at_ += size;
-    return bytes;
 }
 
 std::string_view Reader::utf8() noexcept {
@@ -104,13 +97,6 @@ std::string_view Reader::topic_name() noexcept {
     return {};
 }
 
-PacketId Reader::packet_id() noexcept {
-    auto const* field = at_;
-    PacketId id{u16()};
-    if (id == PacketId{}) fail(ReasonCode::protocol_error, rule::kPacketId, field);
-    return id;
-}
-
 ReasonCode Reader::reason_code(PacketType packet) noexcept {
     auto const* field = at_;
     ReasonCode code{u8()};
@@ -120,73 +106,8 @@ ReasonCode Reader::reason_code(PacketType packet) noexcept {
     return code;
 }
 
-Bytes Reader::rest() noexcept {
-    Bytes bytes{at_, remaining()};
-    at_ = end_;
-    return bytes;
-}
-
-std::byte const* Reader::narrow(std::size_t size, std::byte const* field) noexcept {
-    auto const* whole = end_;
-    if (remaining() < size) {
-        fail(ReasonCode::malformed_packet, rule::kFieldCut, field);
-    } else {
-        end_ = at_ + size;
-    }
-    return whole;
-}
-
-Property read_value(Reader& reader, PropertyRow const& row) noexcept {
-    Property property;
-    property.id = row.id;
-    switch (row.wire) {
-        case Wire::u8:
-            property.number = reader.u8();
-            break;
-        case Wire::u16:
-            property.number = reader.u16();
-            break;
-        case Wire::u32:
-            property.number = reader.u32();
-            break;
-        case Wire::variable_byte_integer:
-            property.number = reader.variable_byte_integer();
-            break;
-        case Wire::utf8:
-        case Wire::binary:
-            property.bytes = reader.binary();
-            break;
-        case Wire::utf8_pair:
-            property.bytes = reader.binary();
-            property.value = as_text(reader.binary());
-            break;
-    }
-    return property;
-}
-
-PropertyReader::PropertyReader(Reader& reader, Place place) noexcept
-    : reader_(reader), place_(place), end_of_packet_(nullptr) {
-    auto const* field = reader.position();
-    if (reader.at_end()) reader.fail(ReasonCode::malformed_packet, rule::kNoProperties, field);
-    auto size = reader.variable_byte_integer();
-    end_of_packet_ = reader.narrow(size, field);
-}
-
-bool PropertyReader::next(Property& property) noexcept {
-    auto const* at = reader_.position();
-    if (auto const* row = next_row()) {
-        property = read_value(reader_, *row);
-        check_value(*row, at, property);
-    }
-    return !reader_.failed() && at != reader_.position();
-}
-
-/// The row of the property that comes next, if there is one and it may stand here.
-PropertyRow const* PropertyReader::next_row() noexcept {
-    if (reader_.at_end()) {
-        reader_.widen(end_of_packet_);
-        return nullptr;
-    }
+/// The row of the property that comes next, if it may stand here.
+inline PropertyRow const* PropertyReader::read_row() noexcept {
     auto const* at = reader_.position();
     auto id = reader_.u8();
     auto const* row = find_property_row(id);
@@ -209,12 +130,12 @@ PropertyRow const* PropertyReader::next_row() noexcept {
     return row;
 }
 
-void PropertyReader::check_value(PropertyRow const& row, std::byte const* at,
-                                 Property const& property) noexcept {
+inline void PropertyReader::check_value(PropertyRow const& row, std::byte const* at,
+                                        Property const& property) noexcept {
     if (row.wire == Wire::utf8 || row.wire == Wire::utf8_pair) {
         reader_.check_utf8(as_text(property.bytes), at);
-        reader_.check_utf8(property.value, at);
     }
+    if (row.wire == Wire::utf8_pair) reader_.check_utf8(property.value, at);
     auto is_good = [&] {
         switch (row.values) {
             case Values::any:
@@ -232,6 +153,15 @@ void PropertyReader::check_value(PropertyRow const& row, std::byte const* at,
         reader_.fail(row.bad_value,
                      row.value_rule.empty() ? rule::kPropertyValue : Rule{row.value_rule}, at);
     }
+}
+
+bool PropertyReader::read_property(Property& property) noexcept {
+    auto const* at = reader_.position();
+    if (auto const* row = read_row()) {
+        read_value(reader_, *row, property);
+        check_value(*row, at, property);
+    }
+    return !reader_.failed();
 }
 
 }  // namespace spoke::mqtt

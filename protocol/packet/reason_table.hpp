@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -92,13 +91,25 @@ inline constexpr std::array kRows{
 
 inline constexpr auto& kReasonTable = reason_table::kRows;
 
+namespace reason_table {
+
+/// For each code one more than the index of its row; 0 where there is none.
+inline constexpr auto kIndex = [] {
+    std::array<std::uint8_t, 256> index{};
+    for (std::size_t row = 0; row < kRows.size(); ++row) {
+        index[static_cast<std::size_t>(kRows[row].code)] = static_cast<std::uint8_t>(row + 1);
+    }
+    return index;
+}();
+
+}  // namespace reason_table
+
 /// Whether `sender` may put `code` into a packet of this type.
 [[nodiscard]] constexpr bool may_stand(ReasonCode code, PacketType packet, Sender sender) noexcept {
-    auto row = std::find_if(kReasonTable.begin(), kReasonTable.end(),
-                            [code](ReasonRow const& at) { return at.code == code; });
-    if (row == kReasonTable.end()) return false;
-    auto allowed = sender == Sender::client ? row->from_client : row->from_server;
-    return (allowed & packets(packet)) != 0;
+    auto index = reason_table::kIndex[static_cast<std::size_t>(code)];
+    if (index == 0) return false;
+    auto const& row = kReasonTable[index - 1u];
+    return ((sender == Sender::client ? row.from_client : row.from_server) & packets(packet)) != 0;
 }
 
 }  // namespace spoke::mqtt

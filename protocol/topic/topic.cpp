@@ -21,13 +21,11 @@ constexpr bool is_wildcard(char character) noexcept {
 }  // namespace
 
 bool is_valid_topic_name(std::string_view name) noexcept {
-    return has_topic_size(name) && std::none_of(name.begin(), name.end(), is_wildcard);
+    return has_topic_size(name) && every_word_passes<holds_wildcard>(name);
 }
 
 bool is_ascii_topic_name(std::string_view name) noexcept {
-    return has_topic_size(name) && every_word_passes(name, [](AsciiWord word) {
-               return nul_or_high(word) | holds(word, '+') | holds(word, '#');
-           });
+    return has_topic_size(name) && every_word_passes<no_plain_topic>(name);
 }
 
 bool is_valid_topic_filter(std::string_view filter) noexcept {

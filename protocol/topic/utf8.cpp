@@ -29,22 +29,24 @@ std::size_t character_size(std::string_view text) noexcept {
     return size;
 }
 
-}  // namespace
-
-bool is_valid_utf8(std::string_view text) noexcept {
+bool is_valid_beyond_ascii(std::string_view text) noexcept {
     while (!text.empty()) {
-        while (text.size() >= sizeof(AsciiWord) && nul_or_high(load_word(text.data())) == 0) {
-            text.remove_prefix(sizeof(AsciiWord));
-        }
-        if (text.size() < sizeof(AsciiWord) &&
-            nul_or_high(load_tail(text.data(), text.size())) == 0) {
-            return true;
+        if (text.size() >= sizeof(AsciiWord)) {
+            auto flags = nul_or_high(load<AsciiWord>(text.data()));
+            text.remove_prefix(flags == 0 ? sizeof(AsciiWord) : good_bytes(flags));
+            if (flags == 0) continue;
         }
         auto size = character_size(text);
         if (size == 0) return false;
         text.remove_prefix(size);
     }
     return true;
+}
+
+}  // namespace
+
+bool is_valid_utf8(std::string_view text) noexcept {
+    return every_word_passes<nul_or_high>(text) || is_valid_beyond_ascii(text);
 }
 
 }  // namespace spoke::mqtt

@@ -16,11 +16,8 @@ std::vector<PacketRow> framing_rows();
 
 namespace rows {
 
-inline constexpr auto v3_1 = mqtt::Version::v3_1;
-inline constexpr auto v3_1_1 = mqtt::Version::v3_1_1;
-inline constexpr auto v5 = mqtt::Version::v5;
-inline constexpr auto client = mqtt::Sender::client;
-inline constexpr auto server = mqtt::Sender::server;
+using enum mqtt::Version;
+using enum mqtt::Sender;
 
 /// What stands behind a good packet: in which other sizes it is good too.
 struct Cuts {
