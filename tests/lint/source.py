@@ -14,6 +14,8 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 NOT_A_FUNCTION = re.compile(r"^\s*(namespace|class|struct|enum|union|if|for|while|switch|else|do|"
                             r"try|catch|extern|return|[})])")
 
+TYPE = re.compile(r"\b(class|struct|union)\b")
+
 
 def blank(match):
     """As long as what it replaces, so that lines and columns stay."""
@@ -57,7 +59,8 @@ class Source:
         """(name, line, lines) of what looks like a function body in formatted code."""
         for match in re.finditer(r"^( {0,8})(\S[^\n;]*) \{$", self.code, re.MULTILINE):
             head = self.head_before(match)
-            if NOT_A_FUNCTION.match(head) or "(" not in head or "= [" in head:
+            before = head.partition("(")[0]
+            if NOT_A_FUNCTION.match(head) or TYPE.search(before) or "(" not in head or "= [" in head:
                 continue
             name = re.search(r"([\w:~]+|operator\S+)\s*\(", head)
             end = self.closing(match.end() - 1)

@@ -1,0 +1,141 @@
+#include "broker/app/wiring.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "broker/config/config.hpp"
+#include "broker/config/option_table.hpp"
+
+using namespace std::chrono_literals;
+using namespace spoke::broker;
+
+namespace {
+
+Config config_of(std::string_view toml) {
+    Config config;
+    option_table(config).load_text(toml, "broker.toml");
+    return config;
+}
+
+}  // namespace
+
+TEST_CASE("wiring: the defaults of the options are those of the parts", "[config]") {
+    Config config;
+    auto core = core_settings(config);
+    CoreSettings own;
+    CHECK(core.packet_size_max == own.packet_size_max);
+    CHECK(core.client_id_size_max == own.client_id_size_max);
+    CHECK(core.keep_alive_max == own.keep_alive_max);
+    CHECK(core.session_expiry_max == own.session_expiry_max);
+    CHECK(core.receive_maximum == own.receive_maximum);
+    CHECK(core.inflight_max == own.inflight_max);
+    CHECK(core.topic_alias_max == own.topic_alias_max);
+    CHECK(core.topic_alias_out_max == own.topic_alias_out_max);
+    CHECK(core.queue_messages_max == own.queue_messages_max);
+    CHECK(core.queue_bytes_max == own.queue_bytes_max);
+    CHECK(core.out_queue_bytes_max == own.out_queue_bytes_max);
+    CHECK(core.subscriptions_per_session_max == own.subscriptions_per_session_max);
+    CHECK(core.sessions_max == own.sessions_max);
+    CHECK(core.memory_watermark_bytes == own.memory_watermark_bytes);
+    CHECK(core.maximum_qos == own.maximum_qos);
+    CHECK(core.response_information == own.response_information);
+
+    auto net = net_settings(config);
+    NetSettings own_net;
+    CHECK(net.read_budget_bytes == own_net.read_budget_bytes);
+    CHECK(net.busy_poll == own_net.busy_poll);
+    CHECK(net.linger == own_net.linger);
+    CHECK(net.shards >= 1);
+    REQUIRE(net.listeners.size() == 1);
+    ListenerSettings own_listener;
+    CHECK(net.listeners[0].address == own_listener.address);
+    CHECK(net.listeners[0].port == own_listener.port);
+    CHECK(net.listeners[0].backlog == own_listener.backlog);
+    CHECK(net.listeners[0].tcp_nodelay == own_listener.tcp_nodelay);
+    CHECK(net.listeners[0].connect_timeout == own_listener.connect_timeout);
+    CHECK(net.listeners[0].connections_max == own_listener.connections_max);
+}
+
+TEST_CASE("wiring: every limit of the file reaches its part", "[config]") {
+    auto config = config_of(R"(
+        [limits]
+        packet_size_max = 1001
+        client_id_size_max = 1002
+        keep_alive_max = "1003 s"
+        session_expiry_max = "1004 s"
+        receive_maximum = 1005
+        inflight_max = 1006
+        topic_alias_max = 1007
+        topic_alias_out_max = 1008
+        queue_messages_max = 1009
+        queue_bytes_max = 1010
+        out_queue_bytes_max = 100011
+        subscriptions_per_session_max = 1012
+        sessions_max = 1013
+        memory_watermark_bytes = 2000014
+        retained_messages_max = 1015
+        retained_bytes_max = 1016
+        read_budget_bytes = 10017
+        linger = "1018 ms"
+    )");
+    auto core = core_settings(config);
+    CHECK(core.packet_size_max == 1001);
+    CHECK(core.client_id_size_max == 1002);
+    CHECK(core.keep_alive_max == 1003);
+    CHECK(core.session_expiry_max == 1004);
+    CHECK(core.receive_maximum == 1005);
+    CHECK(core.inflight_max == 1006);
+    CHECK(core.topic_alias_max == 1007);
+    CHECK(core.topic_alias_out_max == 1008);
+    CHECK(core.queue_messages_max == 1009);
+    CHECK(core.queue_bytes_max == 1010);
+    CHECK(core.out_queue_bytes_max == 100011);
+    CHECK(core.subscriptions_per_session_max == 1012);
+    CHECK(core.sessions_max == 1013);
+    CHECK(core.memory_watermark_bytes == 2000014);
+    CHECK(retained_limits(config).messages_max == 1015);
+    CHECK(retained_limits(config).bytes_max == 1016);
+    CHECK(net_settings(config).read_budget_bytes == 10017);
+    CHECK(net_settings(config).linger == 1018ms);
+}
+
+TEST_CASE("wiring: listeners, offers and threads of the file reach their parts", "[config]") {
+    auto config = config_of(R"(
+        [[listener]]
+        address = "::1"
+        port = 1
+        backlog = 2
+        tcp_nodelay = false
+        connect_timeout = "3 s"
+        connections_max = 4
+        [[listener]]
+        port = 5
+        [mqtt]
+        maximum_qos = 1
+        retain_available = false
+        wildcard_subscription_available = false
+        subscription_identifiers_available = false
+        shared_subscription_available = false
+        response_information = "x/"
+        [performance]
+        shards = 7
+        busy_poll = "8 us"
+    )");
+    auto net = net_settings(config);
+    REQUIRE(net.listeners.size() == 2);
+    CHECK(net.listeners[0].address == "::1");
+    CHECK(net.listeners[0].port == 1);
+    CHECK(net.listeners[0].backlog == 2);
+    CHECK_FALSE(net.listeners[0].tcp_nodelay);
+    CHECK(net.listeners[0].connect_timeout == 3s);
+    CHECK(net.listeners[0].connections_max == 4);
+    CHECK(net.listeners[1].port == 5);
+    CHECK(net.shards == 7);
+    CHECK(net.busy_poll == 8us);
+    auto core = core_settings(config);
+    CHECK(core.maximum_qos == spoke::mqtt::Qos::at_least_once);
+    CHECK_FALSE(core.retain_available);
+    CHECK_FALSE(core.wildcard_subscription_available);
+    CHECK_FALSE(core.subscription_identifiers_available);
+    CHECK_FALSE(core.shared_subscription_available);
+    CHECK(core.response_information == "x/");
+}
