@@ -1,10 +1,13 @@
 #include "bridge/app/program.hpp"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
+
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
@@ -26,6 +29,14 @@ namespace {
 
 namespace net = boost::asio;
 using boost::system::error_code;
+
+/// As many as the system allows: each connection and each request that waits needs one.
+void raise_open_files_limit() {
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
 
 void set_up_log(LogConfig const& config) {
     static constexpr std::array kLevels{spdlog::level::trace, spdlog::level::debug,
@@ -186,6 +197,7 @@ private:
 int run(Loaded const& loaded) {
     try {
         set_up_log(loaded.config.log);
+        raise_open_files_limit();
         Program program{loaded.config};
         program.run(loaded);
         return 0;

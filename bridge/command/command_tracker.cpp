@@ -386,7 +386,7 @@ void CommandTracker::move(Entry& entry, Arrow const& arrow, Now const& now, Trac
 void CommandTracker::settle(Entry& entry, Arrow const& arrow, Now const& now, TrackerPort& out,
                             Answer const* answer) {
     MQ_ASSERT(!entry.ending && !is_settled(entry.command.state));
-    entry.ending = entry.command;
+    entry.ending = std::make_unique<Command>(entry.command);
     entry.ending->late =
         entry.command.state == CommandState::unknown && arrow.state != CommandState::abandoned;
     entry.ending->why = arrow.why;

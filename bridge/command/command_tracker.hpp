@@ -6,6 +6,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -157,8 +158,8 @@ public:
 
 private:
     struct Entry {
-        Command command;                // what everybody sees
-        std::optional<Command> ending;  // settled, not yet stored
+        Command command;                  // what everybody sees
+        std::unique_ptr<Command> ending;  // settled, not yet stored
         SteadyTime accepted{};
         SteadyTime deadline{};
         std::optional<SteadyTime> due{};
