@@ -89,7 +89,7 @@ enum class Refusal : std::uint8_t {
 class CommandTracker {
 public:
     struct Limits {
-        std::size_t commands_max = 1'000'000;
+        std::size_t commands_max = 250'000;
         std::size_t lane_queue_max = 64;  // orders in one lane, the one under way included
         std::size_t keys_per_command_max = 16;
         std::chrono::milliseconds grace{2'000};         // beyond the deadline, for the answer

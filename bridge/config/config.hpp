@@ -36,7 +36,7 @@ struct CommandsConfig {
     std::chrono::milliseconds grace{2'000};
     std::chrono::seconds keep{86'400};
     std::chrono::seconds abandon_after{86'400};
-    std::uint32_t commands_max = 1'000'000;
+    std::uint32_t commands_max = 250'000;
     std::uint32_t lane_queue_max = 64;
     std::uint32_t keys_per_command_max = 16;
 };

@@ -66,9 +66,11 @@ void commands_options(OptionTable& table, CommandsConfig& c) {
                   "How long a settled record is kept, and its Idempotency-Key with it.")
         .duration("abandon_after", c.abandon_after, {1s, 30 * 24h},
                   "An unknown order without any sign for so long is abandoned.")
-        .number("commands_max", c.commands_max, {1, kCountMax}, "records",
-                "Records in all. Above it new orders get 503: forgetting an old record early "
-                "could make a late retry a second order.")
+        .number(
+            "commands_max", c.commands_max, {1, kCountMax}, "records",
+            "Records in all, each of a few KiB while the store is in memory. Above it new orders "
+            "get 503: forgetting an old record early "
+            "could make a late retry a second order.")
         .number("lane_queue_max", c.lane_queue_max, {1, 10'000}, "orders",
                 "Orders in one lane of a device, the one under way included; above it 429.")
         .number("keys_per_command_max", c.keys_per_command_max, {1, 1'000}, "keys",
