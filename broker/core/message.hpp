@@ -14,19 +14,20 @@
 
 namespace spoke::broker {
 
-/// When a message expires, in wall-clock milliseconds since 1970; kNever for a message without expiry.
+/// When a message expires, in wall-clock milliseconds since 1970; kNever if it does not.
 using Deadline = std::int64_t;
 inline constexpr Deadline kNever = INT64_MAX;
 
-/// An application message: immutable, reference counted, one allocation that holds this header and behind it
-/// the bytes as they stand on the wire:
+/// An application message: immutable, reference counted, one allocation that holds this header and
+/// behind it the bytes as they stand on the wire:
 ///   topic length (2 bytes) · topic · forwarded properties · payload
-/// Shared by every session and shard that holds it; the count is atomic, nothing else is written after make().
+/// Shared by every session and shard that holds it; the count is atomic, nothing else is written
+/// after make().
 class Message {
 public:
     /// Copies what `publish` shows. `topic` is given apart, because an alias may stand for it.
-    [[nodiscard]] static class MessagePtr make(mqtt::PublishView const& publish, std::string_view topic,
-                                               Deadline deadline);
+    [[nodiscard]] static class MessagePtr make(mqtt::PublishView const& publish,
+                                               std::string_view topic, Deadline deadline);
     /// From a packet that owns its bytes: wills and what the broker says itself.
     [[nodiscard]] static class MessagePtr make(mqtt::Publish const& publish, Deadline deadline);
 
@@ -64,7 +65,8 @@ private:
     [[nodiscard]] std::byte const* data() const noexcept {
         return reinterpret_cast<std::byte const*>(this + 1);
     }
-    static Message* allocate(std::size_t topic_size, std::size_t properties_size, std::size_t payload_size);
+    static Message* allocate(std::size_t topic_size, std::size_t properties_size,
+                             std::size_t payload_size);
 
     Deadline deadline_ = kNever;
     mutable std::atomic<std::uint32_t> references_{1};
@@ -75,8 +77,8 @@ private:
     bool retain_ = false;
 };
 
-/// Whole seconds left, as the message expiry interval on the wire: what was received less the whole seconds
-/// waited [MQTT-3.3.2-6], so rounded up. Not for messages that have expired or never do.
+/// Whole seconds left, as the message expiry interval on the wire: what was received less the whole
+/// seconds waited [MQTT-3.3.2-6], so rounded up. Not for messages that have expired or never do.
 [[nodiscard]] inline std::uint32_t remaining_expiry(Deadline deadline, WallTime now) noexcept {
     auto left = deadline - now.time_since_epoch().count();
     return left <= 0 ? 0 : static_cast<std::uint32_t>((left + 999) / 1000);
