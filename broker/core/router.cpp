@@ -16,12 +16,14 @@ std::uint32_t ShardCore::route(Publication& publication, StoreTicket* ticket) {
                      publication.retain && subscriber.retain_as_published};  // [MQTT-3.3.1-12]
     };
     route_ticket_ = ticket;
-    if (matches_.plain.size() == 1) {
-        for (Subscriber const& subscriber : matches_.plain.front()) {
-            if (is_own(publication, subscriber)) continue;
-            ++receivers;
-            dispatch(publication, subscriber.session(), grant(subscriber),
-                     SubscriptionIds{subscriber.identifier});
+    if (matches_.plain_filters == 1) {  // no session can be in it twice
+        for (auto const& span : matches_.plain) {
+            for (Subscriber const& subscriber : span) {
+                if (is_own(publication, subscriber)) continue;
+                ++receivers;
+                dispatch(publication, subscriber.session(), grant(subscriber),
+                         SubscriptionIds{subscriber.identifier});
+            }
         }
     } else if (!matches_.plain.empty()) {
         receivers += route_merged(publication);

@@ -11,6 +11,16 @@
 
 namespace spoke::broker {
 
+namespace {
+
+/// Not to be guessed from outside: peers choose topic levels that are hashed with it.
+std::uint64_t random_seed() {
+    std::random_device seed;
+    return std::uint64_t{seed()} << 32 | seed();
+}
+
+}  // namespace
+
 /// Everything with a lifetime, in the order it is made.
 class Server::Parts final : public Neighbours {
 public:
@@ -18,18 +28,16 @@ public:
           RetainedMessages::Limits const& limits, SessionStore& store, ClusterBus& bus)
         : net(net_settings),
           reclaimer(net.shards),
-          index(reclaimer),
-          retained(reclaimer, limits),
+          index(reclaimer, random_seed()),
+          retained(reclaimer, limits, random_seed()),
           mailboxes(std::size_t{net.shards} * net.shards) {
         for (auto const& settings : net.listeners) {
             listeners.push_back(std::make_unique<Listener>(settings));
         }
-        std::random_device seed;
         for (std::uint8_t i = 0; i < net.shards; ++i) {
             Shard::Wiring wiring{*this, reclaimer, index,     retained,
                                  store, bus,       listeners, core.memory_watermark_bytes};
-            shards.push_back(std::make_unique<Shard>(net, core, wiring, i,
-                                                     std::uint64_t{seed()} << 32 | seed()));
+            shards.push_back(std::make_unique<Shard>(net, core, wiring, i, random_seed()));
         }
     }
 
