@@ -17,8 +17,10 @@ TESTS = os.path.dirname(HERE)
 VERSIONS = ("3.1.1", "5.0")
 SOURCES = (".cpp", ".hpp", ".py", ".js", ".mjs")
 
-# Tags side by side, also over the line breaks of joined string literals, form one list.
-TAG_LIST = re.compile(r'(?:\[[^\[\]"\n]+\][\s"\\#]*)+')
+# String literals side by side are one, wherever a formatter broke it.
+JOINT = re.compile(r'"\s*\n\s*"')
+# Tags side by side form one list.
+TAG_LIST = re.compile(r"(?:\[[^\[\]\n]+\][ ]*)+")
 TAG = re.compile(r"\[([^\[\]]+)\]")
 STATEMENT = re.compile(r"MQTT-\d[\d.]*-\d+$")
 
@@ -68,7 +70,7 @@ def claims():
                 continue
             with open(path, encoding="utf-8") as file:
                 text = file.read()
-            for tags in TAG_LIST.finditer(text):
+            for tags in TAG_LIST.finditer(JOINT.sub("", text)):
                 for version, statement in claims_of(TAG.findall(tags.group())):
                     yield version, statement, os.path.relpath(path, os.path.dirname(TESTS))
 
