@@ -12,8 +12,10 @@ using mqtt::Qos;
 
 namespace {
 
-/// Retained messages read for one subscription before others have their turn.
+/// Retained messages read for one subscription before others have their turn, and how many of them
+/// at a time: an out-queue is above its limit by no more than these.
 constexpr std::size_t kReplaySlice = 256;
+constexpr std::size_t kReplayBatch = 16;
 
 }  // namespace
 
@@ -39,8 +41,13 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
 void ShardCore::deliver_qos0(Session& session, Publication& publication, bool retain,
                              SubscriptionIds const& ids) {
     if (session.link == nullptr) return counters_.dropped.offline_qos0.add();
+    if (!has_room(*session.link)) return counters_.dropped.slow_receiver.add();
+    send_qos0(session, publication, retain, ids);
+}
+
+void ShardCore::send_qos0(Session& session, Publication& publication, bool retain,
+                          SubscriptionIds const& ids) {
     Link& link = *session.link;
-    if (!has_room(link)) return counters_.dropped.slow_receiver.add();
     touch(link);
     auto written = writer_.write_publish(link, publication, {.retain = retain}, ids, now_.wall);
     if (written == PacketWriter::Written::too_large)
@@ -50,7 +57,9 @@ void ShardCore::deliver_qos0(Session& session, Publication& publication, bool re
 
 bool ShardCore::has_room(Link& link) {
     if (link.out.bytes() < settings_.out_queue_bytes_max) return true;
+    if (std::exchange(making_room_, true)) return false;  // asked by that very flush: it goes on
     port_.flush_touched();  // it may be this turn alone that filled it
+    making_room_ = false;
     return link.out.bytes() < settings_.out_queue_bytes_max;
 }
 
@@ -103,12 +112,22 @@ void ShardCore::note_ticket(StoreTicket ticket) noexcept {
 }
 
 void ShardCore::pump(Session& session) {
-    while (session.link != nullptr && window_is_open(session)) {
-        Outbound* again = session.window.next_unsent();
-        if (again == nullptr && session.queue.empty()) break;
+    auto may_send = [this, &session] {
+        return session.link != nullptr && window_is_open(session) &&
+               (session.window.unsent_count() > 0 || !session.queue.empty());
+    };
+    while (may_send()) {
         if (!has_room(*session.link)) return;
-        if (again != nullptr) {
-            send_again(session, *again);
+        writer_.prepare();
+        // Both may have flushed, and a link that is flushed empty is pumped from there.
+        if (!may_send()) break;
+        if (Outbound* again = session.window.next_unsent()) {
+            if (again->unwritten && again->delivery.message->has_expired(now_.wall)) {
+                counters_.dropped.expired.add();
+                session.window.forget(again->id);
+            } else {
+                send_again(session, *again);
+            }
         } else {
             std::uint64_t before = session.queue_bytes;
             Delivery delivery = session.dequeue();
@@ -133,7 +152,7 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
     Link& link = *session.link;
     Publication publication(outbound.delivery.message);
     PacketWriter::PublishShape shape{.qos = outbound.delivery.qos,
-                                     .dup = true,  // [MQTT-3.3.1-1]
+                                     .dup = !outbound.unwritten,  // [MQTT-3.3.1-1]
                                      .retain = outbound.delivery.retain,
                                      .id = outbound.id};
     touch(link);
@@ -150,7 +169,8 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
 void ShardCore::start_replay(Session& session, RetainedReplay replay) {
     // Most are over with their first slice and need not be remembered.
     session.replays.push_back(std::move(replay));
-    if (session.replaying || session.replays.size() > 1 || !replay_slice(session)) return;
+    if (session.replaying || session.replays.size() > 1) return;
+    if (!replay_slice(session) || session.replaying) return;
     session.replaying = true;
     replaying_.push_back(&session);
 }
@@ -166,22 +186,44 @@ void ShardCore::on_replays() {
 }
 
 bool ShardCore::replay_slice(Session& session) {
-    // A slice may fill the window and the out-queue; the next one waits until those are empty
-    // enough.
-    bool may_go_on = session.queue.empty() && has_room(*session.link);
-    if (!may_go_on) return false;  // pump() takes it up again
+    for (std::size_t read = 0; read < kReplaySlice; read += kReplayBatch) {
+        if (!may_replay(session)) return false;     // pump() takes it up again
+        if (session.replays.empty()) return false;  // UNSUBSCRIBE took it back
+        replay_batch(session);
+    }
+    return !session.replays.empty();
+}
+
+bool ShardCore::may_replay(Session const& session) {
+    // What does not fit waits in the store, where it costs nothing, and not in the queue.
+    bool window_matters =
+        !session.replays.empty() && session.replays.front().qos != Qos::at_most_once;
+    return session.queue.empty() && (!window_matters || window_is_open(session)) &&
+           has_room(*session.link);
+}
+
+void ShardCore::replay_batch(Session& session) {
     RetainedReplay& replay = session.replays.front();
+    std::size_t count_max = kReplayBatch;
+    if (replay.qos != Qos::at_most_once) {
+        auto sent = session.window.open_count() - session.window.unsent_count();
+        count_max = std::min<std::size_t>(count_max, session.link->receive_maximum - sent);
+    }
     slice_.clear();
-    retained_.match(replay.filter, now_.wall, kReplaySlice, replay.cursor, slice_);
+    retained_.match(replay.filter, now_.wall, count_max, replay.cursor, slice_);
+    bool is_last = replay.cursor.empty();
     for (MessagePtr& message : slice_) {
         Qos qos = std::min(message->qos(), replay.qos);
         Publication publication(std::move(message));
-        deliver(session, publication, {qos, true},
-                SubscriptionIds{replay.identifier});  // [MQTT-3.3.1-8]
+        SubscriptionIds ids{replay.identifier};
+        if (qos == Qos::at_most_once) {
+            send_qos0(session, publication, true, ids);  // [MQTT-3.3.1-8]
+        } else {
+            deliver(session, publication, {qos, true}, std::move(ids));
+        }
     }
     slice_.clear();
-    if (replay.cursor.empty()) session.replays.erase(session.replays.begin());
-    return !session.replays.empty();
+    if (is_last) session.replays.erase(session.replays.begin());
 }
 
 }  // namespace spoke::broker

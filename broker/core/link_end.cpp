@@ -79,6 +79,11 @@ void ShardCore::detach(Link& link, Will will) {
     if (will == Will::discard) session.will.reset();
     if (!session.is_kept()) return end_session(session);  // [MQTT-3.1.2-23]
 
+    // What may expire and did not reach the socket waits in the session, where it does expire.
+    timed_ids_.clear();
+    link.out.take_back_timed(timed_ids_);
+    for (mqtt::PacketId id : timed_ids_) session.window.mark_unwritten(id);
+
     auto now = now_.wall.time_since_epoch().count();
     bool never = session.expiry_interval == mqtt::kSessionNeverExpires;
     session.expires_at = never ? kNever : now + Deadline{session.expiry_interval} * 1000;

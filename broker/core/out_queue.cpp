@@ -108,7 +108,8 @@ void OutQueue::append_owned(SegmentPool& pool, std::unique_ptr<std::byte[]> bloc
     ++timed_;
 }
 
-void OutQueue::settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped) {
+template <class IsUnwanted>
+void OutQueue::drop_timed(IsUnwanted&& is_unwanted) {
     if (timed_ == 0) return;
     bool drop_body = false;
     auto drop = [this](Segment& segment) {
@@ -120,18 +121,34 @@ void OutQueue::settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped) 
         if (drop_body) {
             drop(segment);
             drop_body = false;
-        } else if (segment.timed && !segment.begun && segment.size > 0) {
-            if (segment.message->has_expired(now)) {
-                dropped.push_back(segment.packet_id);
-                drop_body = segment.has_body;
-                drop(segment);
-                segment.timed = false;
-                --timed_;
-            } else if (segment.expiry_offset != 0) {
-                write_u32(segment.data + segment.expiry_offset,
-                          remaining_expiry(segment.message->deadline(), now));
-            }
+        } else if (segment.timed && !segment.begun && segment.size > 0 && is_unwanted(segment)) {
+            drop_body = segment.has_body;
+            drop(segment);
+            segment.timed = false;
+            --timed_;
         }
+    });
+}
+
+void OutQueue::settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped) {
+    drop_timed([&](Segment& header) {
+        if (header.message->has_expired(now)) {
+            dropped.push_back(header.packet_id);
+            return true;
+        }
+        if (header.expiry_offset != 0) {
+            write_u32(header.data + header.expiry_offset,
+                      remaining_expiry(header.message->deadline(), now));
+        }
+        return false;
+    });
+}
+
+void OutQueue::take_back_timed(std::vector<mqtt::PacketId>& taken) {
+    drop_timed([&](Segment& header) {
+        if (header.packet_id.value == 0) return false;
+        taken.push_back(header.packet_id);
+        return true;
     });
 }
 

@@ -90,6 +90,9 @@ public:
     /// Appends the packet ids of the dropped ones (0 for QoS 0).
     void settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped);
     [[nodiscard]] bool has_timed() const noexcept { return timed_ > 0; }
+    /// Takes out the timed packets of QoS 1 and 2 of which no byte was written; appends their
+    /// packet ids.
+    void take_back_timed(std::vector<mqtt::PacketId>& taken);
 
     /// Fills `pieces` from the front; gives how many.
     [[nodiscard]] std::size_t gather(std::span<iovec> pieces) const noexcept;
@@ -101,6 +104,9 @@ public:
 
 private:
     Segment& append(SegmentPool& pool);
+    /// Empties each timed packet that has not begun and for which `is_unwanted(header)` holds.
+    template <class IsUnwanted>
+    void drop_timed(IsUnwanted&& is_unwanted);
     template <class Visit>
     void each(Visit&& visit) const {
         for (SegmentBlock* block = head_; block != nullptr; block = block->next) {

@@ -114,6 +114,10 @@ void OutboundWindow::forget(mqtt::PacketId id) noexcept {
     if (Outbound* outbound = find(id)) settle(*outbound);
 }
 
+void OutboundWindow::mark_unwritten(mqtt::PacketId id) noexcept {
+    if (Outbound* outbound = find(id)) outbound->unwritten = true;
+}
+
 void OutboundWindow::begin_resume() {
     Ring<Outbound> kept;
     mqtt::PacketId front = ring_.empty() ? mqtt::PacketId{} : ring_.front().id;
@@ -157,6 +161,7 @@ Outbound* OutboundWindow::next_unsent() noexcept {
 void OutboundWindow::mark_sent(Outbound& outbound) noexcept {
     MQ_ASSERT(!outbound.sent && unsent_ > 0);
     outbound.sent = true;
+    outbound.unwritten = false;
     --unsent_;
 }
 

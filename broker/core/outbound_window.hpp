@@ -22,7 +22,8 @@ struct Outbound {
         delivery{};  // no message if the session ends with its connection: it is never sent again
     mqtt::PacketId id{};
     OutboundState state = OutboundState::settled;
-    bool sent = false;           // on this connection
+    bool sent : 1 = false;       // on this connection
+    bool unwritten : 1 = false;  // its connection was gone before a byte of it was written
     std::uint32_t released = 0;  // order of its PUBREC among others
 };
 
@@ -51,6 +52,9 @@ public:
     [[nodiscard]] Answer on_pubcomp(mqtt::PacketId id) noexcept;
     /// Gives up one that was never written.
     void forget(mqtt::PacketId id) noexcept;
+    /// Its connection is gone and no byte of it was written: when it is sent again, that is the
+    /// first time, and until then its message may expire.
+    void mark_unwritten(mqtt::PacketId id) noexcept;
 
     /// A new connection: nothing is sent on it yet. Drops what has no message to send again.
     void begin_resume();

@@ -105,7 +105,7 @@ void PacketWriter::write_encoded(Link& link, Publication& publication, Layout co
     std::size_t head_size = layout.head_size();
     std::unique_ptr<std::byte[]> own;
     std::byte* head = nullptr;
-    if (head_size > arena_.size() / 4) {
+    if (head_size > in_arena_max()) {
         own = std::make_unique_for_overwrite<std::byte[]>(head_size);
         head = own.get();
     } else {
@@ -166,16 +166,23 @@ void PacketWriter::write_encoded(Link& link, Publication& publication, Layout co
     }
 }
 
+void PacketWriter::prepare() {
+    make_room(in_arena_max());
+}
+
+void PacketWriter::make_room(std::size_t size) {
+    if (arena_.room() >= size) return;
+    port_.flush_touched();
+    arena_.reset();
+}
+
 std::byte* PacketWriter::reserve(std::size_t size) {
-    if (arena_.room() < size) {
-        port_.flush_touched();
-        arena_.reset();
-    }
+    make_room(size);
     return arena_.keep(size);
 }
 
 void PacketWriter::write(Link& link, Bytes packet) {
-    if (packet.size() > arena_.size() / 4) {
+    if (packet.size() > in_arena_max()) {
         auto own = std::make_unique_for_overwrite<std::byte[]>(packet.size());
         std::memcpy(own.get(), packet.data(), packet.size());
         link.out.append_owned(pool_, std::move(own), packet.size(), {});

@@ -31,6 +31,9 @@ public:
     Written write_publish(Link& link, Publication& publication, PublishShape const& shape,
                           SubscriptionIds const& ids, WallTime now);
 
+    /// Makes room, so that the next write_publish() will not have to. That would flush, and with it
+    /// send packets which belong behind this one.
+    void prepare();
     /// Queues bytes of another packet, copied.
     void write(Link& link, Bytes packet);
     /// Queues PUBACK, PUBREC, PUBREL or PUBCOMP in the two-byte form; `first` is its first byte.
@@ -42,6 +45,9 @@ private:
     struct Layout;
     void write_encoded(Link& link, Publication& publication, Layout const& layout,
                        SubscriptionIds const& ids, WallTime now);
+    /// What is larger gets memory of its own.
+    [[nodiscard]] std::size_t in_arena_max() const noexcept { return arena_.size() / 4; }
+    void make_room(std::size_t size);
     [[nodiscard]] std::byte* reserve(std::size_t size);
 
     ShardPort& port_;

@@ -112,12 +112,12 @@ void ShardCore::on_batch(ShardBatch& batch) {
 
 void ShardCore::before_write(Link& link) {
     if (!link.out.has_timed()) return;
-    expired_ids_.clear();
-    link.out.settle_timed(now_.wall, expired_ids_);
-    if (expired_ids_.empty()) return;
-    counters_.dropped.expired.add(expired_ids_.size());
+    timed_ids_.clear();
+    link.out.settle_timed(now_.wall, timed_ids_);
+    if (timed_ids_.empty()) return;
+    counters_.dropped.expired.add(timed_ids_.size());
     if (link.session == nullptr) return;
-    for (mqtt::PacketId id : expired_ids_) {
+    for (mqtt::PacketId id : timed_ids_) {
         if (id.value != 0) link.session->window.forget(id);
     }
     pump(*link.session);

@@ -209,6 +209,9 @@ private:
     void deliver(Session& session, Publication& publication, Grant grant, SubscriptionIds ids);
     void deliver_qos0(Session& session, Publication& publication, bool retain,
                       SubscriptionIds const& ids);
+    /// Whether or not the out-queue has room.
+    void send_qos0(Session& session, Publication& publication, bool retain,
+                   SubscriptionIds const& ids);
     /// First sending of a QoS 1 or 2 delivery, whose message may not be made yet.
     enum class Origin : bool { routed, queued };
     void send_new(Session& session, Publication& publication, Delivery delivery, Origin origin);
@@ -221,6 +224,8 @@ private:
     void start_replay(Session& session, RetainedReplay replay);
     /// One slice of retained messages for a new subscription; false when all are sent or must wait.
     bool replay_slice(Session& session);
+    [[nodiscard]] bool may_replay(Session const& session);
+    void replay_batch(Session& session);
     void on_replays();
 
     CoreSettings settings_;
@@ -245,12 +250,13 @@ private:
     StoreTicket durable_{};
     StoreTicket* route_ticket_ = nullptr;  // while route() runs: what its acknowledgement waits for
     SteadyTime retained_full_logged_{};
+    bool making_room_ = false;  // while has_room() flushes
     std::uint64_t turn_ = 0;
     // Scratch, kept to save allocations
     Matches matches_;
     std::vector<Hit> hits_;
     std::vector<std::uint32_t> identifiers_;
-    std::vector<mqtt::PacketId> expired_ids_;
+    std::vector<mqtt::PacketId> timed_ids_;
     std::vector<MessagePtr> slice_;
     std::vector<Link*> shutting_down_;
     Buffer packet_;

@@ -117,7 +117,8 @@ void Shard::wait() {
 }
 
 void Shard::arm_timer() {
-    auto next = now_.steady + core_.until_next_timer();
+    auto next = now_.steady;
+    if (!core_.has_work()) next += core_.until_next_timer();
     if (accepting_paused_) next = std::min(next, accept_again_);
     next = std::min(next, stop_at_);
     if (next >= timer_at_) return;

@@ -70,7 +70,8 @@ IoResult Shard::read_large(Connection& connection, std::size_t packet_size) {
     if (partial.size() < packet_size) return result;
     Buffer packet = std::move(partial);
     partial = Buffer{};
-    handle_input(connection, packet);
+    // When the connection has moved to another shard, or closes, nothing more is read here.
+    if (!handle_input(connection, packet)) result.status = IoResult::Status::would_block;
     flush_touched();  // what was queued may point into the packet
     return result;
 }
@@ -166,7 +167,8 @@ void Shard::flush(Connection& connection) {
         out.consume(core_.segments(), result.size);
         if (out.empty()) core_.on_drained(connection);
     }
-    if (connection.broken) out.clear(core_.segments());
+    // Nothing but what expired may be left.
+    if (connection.broken || out.bytes() == 0) out.clear(core_.segments());
     if (!out.empty()) out.spill();
 }
 

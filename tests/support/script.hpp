@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <source_location>
 #include <string>
 #include <string_view>
@@ -71,7 +72,8 @@ class Script;
 /// One client of a script. Acts and expectations run in the order they are written; after each act
 /// the script runs all loops until nothing is left to do. Every packet that comes is decoded as one
 /// of a server and checked against what holds for all: CONNACK first and once, nothing behind
-/// DISCONNECT, no packet above the client's maximum packet size, and its version's form.
+/// DISCONNECT, no packet above the client's maximum packet size, no more open deliveries than its
+/// receive maximum, no packet id twice while it is open, and its version's form.
 class ScriptLink {
 public:
     using Where = std::source_location;
@@ -118,6 +120,7 @@ public:
         if (!std::holds_alternative<Packet>(packet)) fail("another kind", packet, where);
         return std::get<Packet>(std::move(packet));
     }
+    [[nodiscard]] mqtt::Packet takes_any(Where where = Where::current()) { return take(where); }
     /// All packets that have come, which must all be of this kind.
     template <class Packet>
     std::vector<Packet> takes_all(Where where = Where::current()) {
@@ -146,7 +149,9 @@ private:
     };
     static constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 
-    [[nodiscard]] Buffer encoded(mqtt::Packet const& packet) const;
+    [[nodiscard]] Buffer encoded(mqtt::Packet const& packet);
+    void note_sent(mqtt::Packet const& packet);
+    void check_open(mqtt::Publish const& packet);
     template <class Builder>
     void append(Buffer& bytes, Builder const& builder) {
         Buffer more;
@@ -178,10 +183,17 @@ private:
     std::uint32_t packet_size_max_ = 0;
     bool got_connack_ = false;
     bool got_disconnect_ = false;
+    std::uint32_t receive_maximum_ = 65'535;
+    std::set<std::uint16_t> open_ids_;  // of deliveries on this connection
     Buffer raw_;
     std::deque<Received> received_;
     Buffer last_frame_;
 };
+
+/// Takes and answers what comes as a sound client does, at most so many packets; gives the
+/// publishes in order.
+std::vector<mqtt::Publish> answer_all(ScriptLink& link,
+                                      std::size_t most = std::numeric_limits<std::size_t>::max());
 
 struct ScriptOptions {
     broker::CoreSettings settings{};

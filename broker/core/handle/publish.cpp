@@ -59,7 +59,11 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
         // Delivered all the same: only the wish to have it kept is refused. After a PUBREC that
         // says so the id is new again [MQTT-4.3.3-9]; 3.1.1 cannot be told and goes through the
         // whole exchange.
-        if (link.is_v5() && session.inbound_qos2.erase(view.id)) --link.inbound_open;
+        if (link.is_v5() && view.qos == Qos::exactly_once) {
+            session.inbound_qos2.erase(view.id);
+            --link.inbound_open;
+            if (session.is_kept()) ticket = store_.put_inbound(session, view.id, false);
+        }
         return acknowledge(link, view, ReasonCode::quota_exceeded, ticket);
     }
     acknowledge(link, view,

@@ -208,6 +208,24 @@ TEST_CASE("out queue: the message expiry interval is brought up to date before t
     CHECK(bench.socket[6] == 'z');
 }
 
+TEST_CASE("out queue: timed packets of QoS 1 and 2 that have not begun are taken back") {
+    bool spills = GENERATE(false, true);
+    Bench bench;
+    bench.timed("begun ", kNowMs + 10, 4);
+    bench.timed("head ", kNowMs + 10, 5, 0, true);
+    bench.body("body ");
+    bench.timed("qos0 ", kNowMs + 10, 0);
+    bench.borrow("plain");
+    REQUIRE(bench.write(1) == 1);
+    if (spills) bench.spill();
+    std::vector<PacketId> taken;
+    bench.queue.take_back_timed(taken);
+    CHECK(taken == std::vector<PacketId>{PacketId{5}});
+    bench.write_all();
+    CHECK(bench.socket == "begun qos0 plain");
+    CHECK_FALSE(bench.queue.has_timed());
+}
+
 TEST_CASE("out queue: memory of its own is written and freed") {
     Bench bench;
     auto own = [&](char fill, std::size_t size, OutQueue::Timed timed) {

@@ -194,6 +194,25 @@ TEST_CASE("outbound window: what was never written is forgotten and its id is fr
     CHECK(window.on_puback(id) == Answer::unknown);
 }
 
+TEST_CASE("outbound window: what was not written is marked until it is sent again") {
+    OutboundWindow window;
+    PacketId first = send(window);
+    PacketId second = send(window);
+    window.mark_unwritten(second);
+    window.mark_unwritten(PacketId{99});
+    window.begin_resume();
+    Outbound* again = window.next_unsent();
+    REQUIRE(again != nullptr);
+    CHECK(again->id == first);
+    CHECK_FALSE(again->unwritten);
+    window.mark_sent(*again);
+    again = window.next_unsent();
+    REQUIRE(again != nullptr);
+    CHECK(again->unwritten);
+    window.mark_sent(*again);
+    CHECK_FALSE(again->unwritten);
+}
+
 TEST_CASE("outbound window: agrees with a plain list under random use") {
     auto seed = test::seed_or(GENERATE(1, 2, 3, 4));
     INFO("SPOKE_SEED=" << seed);
