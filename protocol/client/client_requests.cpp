@@ -17,7 +17,7 @@ bool is_subscription(Subscription const& subscription, Version version) noexcept
     if (!is_filter(subscription.filter)) return false;
     if (version != Version::v5 || !is_shared(subscription.filter)) return true;
     bool is_well_formed = parse_shared(subscription.filter).has_value();  // [MQTT-4.8.2-1]
-    return is_well_formed && !subscription.options.no_local;             // [MQTT-3.8.3-4]
+    return is_well_formed && !subscription.options.no_local;              // [MQTT-3.8.3-4]
 }
 
 bool has_wildcard(std::string_view filter) noexcept {

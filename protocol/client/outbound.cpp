@@ -21,7 +21,8 @@ bool is_string(std::string_view text) noexcept {
 bool is_carriable(MessageProperties const& properties) noexcept {
     if (properties.content_type && !is_string(*properties.content_type)) return false;
     if (auto const& topic = properties.response_topic) {
-        if (!is_valid_topic_name(*topic) || !is_valid_utf8(*topic)) return false;  // [MQTT-3.3.2-14]
+        if (!is_valid_topic_name(*topic) || !is_valid_utf8(*topic))
+            return false;  // [MQTT-3.3.2-14]
     }
     if (properties.correlation_data && properties.correlation_data->size() > kStringMax)
         return false;

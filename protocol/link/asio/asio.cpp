@@ -1,3 +1,4 @@
-// The one translation unit that holds the compiled parts of Boost.Asio (BOOST_ASIO_SEPARATE_COMPILATION).
+// The one translation unit that holds the compiled parts of Boost.Asio
+// (BOOST_ASIO_SEPARATE_COMPILATION).
 #include <boost/asio/impl/src.hpp>
 #include <boost/asio/ssl/impl/src.hpp>

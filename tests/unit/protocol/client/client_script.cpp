@@ -1,4 +1,4 @@
-#include "client_script.hpp"
+#include "tests/unit/protocol/client/client_script.hpp"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "client_script.hpp"
+#include "tests/unit/protocol/client/client_script.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;

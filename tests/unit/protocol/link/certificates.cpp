@@ -1,4 +1,4 @@
-#include "certificates.hpp"
+#include "tests/unit/protocol/link/certificates.hpp"
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>

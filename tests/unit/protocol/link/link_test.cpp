@@ -3,8 +3,8 @@
 #include <catch2/catch.hpp>
 #include <deque>
 
-#include "certificates.hpp"
 #include "tests/support/scripted_server.hpp"
+#include "tests/unit/protocol/link/certificates.hpp"
 
 using namespace spoke;
 using namespace spoke::mqtt;
