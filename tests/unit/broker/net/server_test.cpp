@@ -289,7 +289,7 @@ TEST_CASE("server: no more connections than a listener may have") {
     for (;;) {
         auto client = broker.client();
         try {
-            client.sends(connect(Version::v5).id("next"));
+            client.sends(connect(Version::v5).id("next")).sends(disconnect());
             if (client.takes_until_end().empty()) continue;
         } catch (std::runtime_error const&) {
             continue;
