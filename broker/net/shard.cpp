@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t kInputSize = 512 * 1024;
 /// Turns one after the other before Asio gets to run what else was posted.
 constexpr int kTurnsMax = 64;
+/// How often paused connections are looked after, the shard having nothing else to do.
+constexpr std::chrono::milliseconds kPausedCheck{20};
 
 spdlog::level::level_enum level_of(LogLevel level) noexcept {
     switch (level) {
@@ -120,6 +122,8 @@ void Shard::arm_timer() {
     auto next = now_.steady;
     if (!core_.has_work()) next += core_.until_next_timer();
     if (accepting_paused_) next = std::min(next, accept_again_);
+    // What they wait for may happen on other shards, which wake nobody for it.
+    if (!paused_.empty()) next = std::min(next, now_.steady + kPausedCheck);
     next = std::min(next, stop_at_);
     if (next >= timer_at_) return;
     timer_at_ = next;
