@@ -290,7 +290,7 @@ TEST_CASE("server: no more connections than a listener may have") {
         auto client = broker.client();
         try {
             client.sends(connect(Version::v5).id("next")).sends(disconnect());
-            if (client.takes_until_end().empty()) continue;
+            client.gets(connack());
         } catch (std::runtime_error const&) {
             continue;
         }
