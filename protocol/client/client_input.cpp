@@ -20,7 +20,7 @@ void ClientMachine::on_bytes(Bytes bytes, Now now) {
     if (!partial_.empty()) bytes = bytes.subspan(complete_partial(bytes, now));
     consume(bytes, now);
     consuming_ = false;
-    if (is_closed()) partial_ = {};
+    if (is_closed()) partial_ = Buffer{};
 }
 
 // Adds to the partial packet what it lacks and no more, so that the rest is read in place.
@@ -44,7 +44,7 @@ std::size_t ClientMachine::complete_partial(Bytes bytes, Now now) {
         break_off(header.error().reason, header.error().rule);
     } else if (*header && (*header)->packet_size() == partial_.size()) {
         handle_frame(partial_, now);
-        partial_ = {};
+        partial_ = Buffer{};
     }
     return used;
 }

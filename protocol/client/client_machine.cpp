@@ -8,6 +8,13 @@
 #include "protocol/base/assert.hpp"
 
 namespace spoke::mqtt {
+namespace {
+
+// Enough for acknowledgements; tens of thousands of idle machines keep no more than that. (To free
+// a vector it takes Buffer{}: plain {} is an empty list of elements and keeps the memory.)
+constexpr std::size_t kOutboxKeep = 64;
+
+}  // namespace
 
 ClientMachine::ClientMachine(ClientOptions const& options, ClientEvents& events)
     : options_(options), events_(events), outbound_(options_, wire_, events_) {
@@ -60,7 +67,7 @@ void ClientMachine::take_output(Buffer& out, Now now) {
     out.insert(out.end(), wire_.outbox.begin(), wire_.outbox.end());
     wire_.taken += wire_.outbox.size();
     wire_.outbox.clear();
-    if (wire_.outbox.capacity() > 512) wire_.outbox = {};
+    if (wire_.outbox.capacity() > kOutboxKeep) wire_.outbox = Buffer{};
     if (is_closed()) return;
     wire_.writing = true;
     keep_alive_.on_sent(now.steady);
@@ -152,8 +159,8 @@ void ClientMachine::break_off(ReasonCode reason, std::string_view what) {
 void ClientMachine::close(Closed closed, LastBytes last) {
     state_ = State::closed;
     wire_.connected = false;
-    if (last == LastBytes::drop) wire_.outbox = {};
-    if (!consuming_) partial_ = {};  // else what is being handled may point into it
+    if (last == LastBytes::drop) wire_.outbox = Buffer{};
+    if (!consuming_) partial_ = Buffer{};  // else what is being handled may point into it
     inbound_.on_disconnected();
     auto requests = std::exchange(requests_, {});
     for (auto const& request : requests) wire_.ids.free(request.id);

@@ -91,7 +91,7 @@ RequestToken ClientMachine::take(Request& request) {
     auto token = request.token;
     wire_.ids.free(request.id);
     requests_.erase(requests_.begin() + (&request - requests_.data()));
-    if (requests_.empty()) requests_ = {};
+    if (requests_.empty()) requests_ = std::vector<Request>{};
     return token;
 }
 

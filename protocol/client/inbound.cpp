@@ -8,7 +8,7 @@
 namespace spoke::mqtt {
 
 void Inbound::on_disconnected() noexcept {
-    acks_ = {};
+    acks_ = std::vector<Ack>{};
     acks_begin_ = 0;
     open_ = 0;
     for (auto& [id, received] : received_) {
@@ -99,7 +99,7 @@ bool Inbound::send_pubrec(Ack const& ack, Wire& wire) {
 void Inbound::drop_sent() noexcept {
     if (acks_begin_ == acks_.size()) {
         acks_.clear();
-        if (acks_.capacity() > 8) acks_ = {};
+        if (acks_.capacity() > 8) acks_ = std::vector<Ack>{};
         acks_begin_ = 0;
     } else if (acks_begin_ > 64 && acks_begin_ * 2 > acks_.size()) {
         acks_.erase(acks_.begin(), acks_.begin() + static_cast<std::ptrdiff_t>(acks_begin_));

@@ -321,7 +321,7 @@ void Outbound::on_disconnected(std::uint64_t handed) {
             reports.push_back({direct.token, {.cause = NotSent::connection_lost}});
         }
     }
-    direct_ = {};
+    direct_.clear();
     recall_in_flight(handed);
     for (auto* queue : {&queue_, &queue0_}) {
         for (auto next = queue->begin(); next != queue->end();) {

@@ -5,7 +5,7 @@
 namespace spoke::mqtt {
 
 void IncomingAliases::begin(std::uint16_t maximum) noexcept {
-    topics_ = {};
+    topics_ = std::vector<std::string>{};
     maximum_ = maximum;
 }
 

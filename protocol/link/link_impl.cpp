@@ -223,7 +223,7 @@ void Link::Impl::flush() {
         if (output.empty() || broken_ || !write(output)) break;
         machine_.on_written();
     }
-    if (output.capacity() > kSharedBufferKeep) output = {};
+    if (output.capacity() > kSharedBufferKeep) output = Buffer{};
 }
 
 bool Link::Impl::write_pending() {
@@ -306,7 +306,7 @@ void Link::Impl::close_socket() noexcept {
     error_code ignored;
     socket_.close(ignored);
     stream_ = {};
-    pending_ = {};
+    pending_ = Buffer{};
     waits_readable_ = false;
     waits_writable_ = false;
     write_wants_read_ = false;
