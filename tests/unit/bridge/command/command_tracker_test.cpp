@@ -180,6 +180,31 @@ TEST_CASE("tracker: never sent by its deadline is expired", "[bridge][tracker]")
     CHECK(w.sends.empty());
 }
 
+TEST_CASE("tracker: nothing leaves after its deadline, however late the timer is",
+          "[bridge][tracker]") {
+    TrackerWorld w;
+    w.birth();
+    w.will();
+    auto request = unlock();
+    request.if_offline = IfOffline::wait;
+    auto id = w.sent(request);
+    w.clock.advance(8s);
+    w.birth();
+    w.store();
+    CHECK(w.sends.empty());
+    CHECK(w.state(id) == State::queued);
+}
+
+TEST_CASE("tracker: an end that could not be stored is not told", "[bridge][tracker]") {
+    TrackerWorld w;
+    w.birth();
+    auto id = w.sent();
+    w.answer(id, Verdict::ok);
+    w.store(false);
+    CHECK(w.state(id) == State::sent);
+    CHECK(w.changes.back() == State::sent);
+}
+
 TEST_CASE("tracker: no answer by deadline and grace is unknown", "[bridge][tracker]") {
     auto started = GENERATE(false, true);
     TrackerWorld w;
@@ -350,6 +375,23 @@ TEST_CASE("tracker: supersede drops what waits and lets go what left", "[bridge]
     w.store();
     CHECK(w.state(last) == State::sent);
     CHECK(w.sends.size() == 2);
+}
+
+TEST_CASE("tracker: what supersede drops does not leave meanwhile", "[bridge][tracker]") {
+    TrackerWorld w;
+    w.birth();
+    w.will();
+    auto request = unlock();
+    request.if_offline = IfOffline::wait;
+    w.sent(request);
+    auto second = w.sent(request);
+    w.birth();  // the first one is about to leave
+    request.supersede = true;
+    auto last = w.submit(request);
+    CHECK_FALSE(w.saved[second].may_have_left);
+    w.store();
+    REQUIRE(w.sends.size() == 1);
+    CHECK(w.sends[0].id == last);
 }
 
 TEST_CASE("tracker: one order of a lane at a time, in order, numbered", "[bridge][tracker]") {

@@ -118,8 +118,10 @@ public:
         tracker.on_answer(device, message, clock.now, *this);
     }
 
+    /// A state, and the store has taken what follows from it.
     void report(StateReport const& message, std::string_view device = "b42") {
         tracker.on_state(device, message, clock.now, *this);
+        store();
     }
 
     void handover(CommandId const& id, Handover outcome, std::string_view why = {}) {
