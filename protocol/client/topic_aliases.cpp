@@ -27,7 +27,7 @@ std::string_view IncomingAliases::find(std::uint16_t alias) const noexcept {
 namespace {
 
 struct TextHash {
-    using is_transparent = void;
+    using is_transparent = void;  // NOLINT(readability-identifier-naming): the standard names it
     std::size_t operator()(std::string_view text) const noexcept {
         return std::hash<std::string_view>{}(text);
     }
