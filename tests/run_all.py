@@ -91,7 +91,13 @@ def script_jobs():
     yield "lint rules", [sys.executable, os.path.join(HERE, "lint", "test_lint.py")], {}
     yield "lint", [sys.executable, os.path.join(HERE, "lint", "lint.py")], {}
     yield "conformance tags", [sys.executable,
-                               os.path.join(HERE, "conformance", "conformance.py")], {}
+                               os.path.join(HERE, "conformance", "conformance.py"),
+                               "--missing"], {}
+
+
+def conformance_jobs(options):
+    runner = os.path.join(HERE, "conformance", "conformance.py")
+    yield "conformance", [sys.executable, runner, "--build", options.build], {}
 
 
 def interop_jobs(options):
@@ -119,7 +125,8 @@ def main():
         quick = [*jobs_of(options), *script_jobs()]
         results = list(pool.map(run, wanted(quick, options.names)))
     # Alone, after the others: these have deadlines, which a busy machine would stretch.
-    results += [run(job) for job in wanted(interop_jobs(options), options.names)]
+    alone = [*conformance_jobs(options), *interop_jobs(options)]
+    results += [run(job) for job in wanted(alone, options.names)]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)
     print(f"{passed} passed, {failed} failed")
