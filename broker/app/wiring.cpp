@@ -23,7 +23,6 @@ ListenerSettings listener_settings(ListenerConfig const& config) {
     settings.port = config.port;
     settings.backlog = config.backlog;
     settings.tcp_nodelay = config.tcp_nodelay;
-    settings.connect_timeout = config.connect_timeout;
     settings.connections_max = config.connections_max;
     return settings;
 }
@@ -47,8 +46,10 @@ void say_where(Loaded const& loaded, Server const& server, NetSettings const& ne
 
 NetSettings net_settings(Config const& config) {
     NetSettings settings;
-    for (auto const& listener : config.listeners)
+    for (auto const& listener : config.listeners) {
         settings.listeners.push_back(listener_settings(listener));
+        settings.listeners.back().link = link_settings(config, listener);
+    }
     settings.shards = shard_count(config.performance);
     settings.read_budget_bytes = config.limits.read_budget_bytes;
     settings.busy_poll = config.performance.busy_poll;
@@ -56,30 +57,45 @@ NetSettings net_settings(Config const& config) {
     return settings;
 }
 
-CoreSettings core_settings(Config const& config) {
+LinkSettings link_settings(Config const& config, ListenerConfig const& listener) {
     auto const& limits = config.limits;
     auto const& offered = config.mqtt;
+    auto const& own = listener.limits;
+    LinkSettings settings;
+    settings.connect_timeout = listener.connect_timeout;
+    settings.mount_point = listener.mount_point;
+    settings.packet_size_max = own.packet_size_max.value_or(limits.packet_size_max);
+    settings.client_id_size_max = own.client_id_size_max.value_or(limits.client_id_size_max);
+    settings.keep_alive_max =
+        static_cast<std::uint16_t>(own.keep_alive_max.value_or(limits.keep_alive_max).count());
+    settings.session_expiry_max = static_cast<std::uint32_t>(
+        own.session_expiry_max.value_or(limits.session_expiry_max).count());
+    settings.receive_maximum = own.receive_maximum.value_or(limits.receive_maximum);
+    settings.inflight_max = own.inflight_max.value_or(limits.inflight_max);
+    settings.topic_alias_max = own.topic_alias_max.value_or(limits.topic_alias_max);
+    settings.topic_alias_out_max = own.topic_alias_out_max.value_or(limits.topic_alias_out_max);
+    settings.out_queue_bytes_max = own.out_queue_bytes_max.value_or(limits.out_queue_bytes_max);
+    settings.maximum_qos = static_cast<mqtt::Qos>(own.maximum_qos.value_or(offered.maximum_qos));
+    settings.mqtt_3_1 = own.mqtt_3_1.value_or(offered.mqtt_3_1);
+    settings.retain_available = own.retain_available.value_or(offered.retain_available);
+    settings.wildcard_subscription_available =
+        own.wildcard_subscription_available.value_or(offered.wildcard_subscription_available);
+    settings.subscription_identifiers_available =
+        own.subscription_identifiers_available.value_or(offered.subscription_identifiers_available);
+    settings.shared_subscription_available =
+        own.shared_subscription_available.value_or(offered.shared_subscription_available);
+    settings.response_information = own.response_information.value_or(offered.response_information);
+    return settings;
+}
+
+CoreSettings core_settings(Config const& config) {
+    auto const& limits = config.limits;
     CoreSettings settings;
-    settings.packet_size_max = limits.packet_size_max;
-    settings.client_id_size_max = limits.client_id_size_max;
-    settings.keep_alive_max = static_cast<std::uint16_t>(limits.keep_alive_max.count());
-    settings.session_expiry_max = static_cast<std::uint32_t>(limits.session_expiry_max.count());
-    settings.receive_maximum = limits.receive_maximum;
-    settings.inflight_max = limits.inflight_max;
-    settings.topic_alias_max = limits.topic_alias_max;
-    settings.topic_alias_out_max = limits.topic_alias_out_max;
     settings.queue_messages_max = limits.queue_messages_max;
     settings.queue_bytes_max = limits.queue_bytes_max;
-    settings.out_queue_bytes_max = limits.out_queue_bytes_max;
     settings.subscriptions_per_session_max = limits.subscriptions_per_session_max;
     settings.sessions_max = limits.sessions_max;
     settings.memory_watermark_bytes = limits.memory_watermark_bytes;
-    settings.maximum_qos = static_cast<mqtt::Qos>(offered.maximum_qos);
-    settings.retain_available = offered.retain_available;
-    settings.wildcard_subscription_available = offered.wildcard_subscription_available;
-    settings.subscription_identifiers_available = offered.subscription_identifiers_available;
-    settings.shared_subscription_available = offered.shared_subscription_available;
-    settings.response_information = offered.response_information;
     return settings;
 }
 

@@ -7,10 +7,12 @@
 namespace spoke::broker {
 
 struct Config;
+struct ListenerConfig;
 struct Loaded;
 
 /// What each part is told of the configuration.
 [[nodiscard]] NetSettings net_settings(Config const& config);
+[[nodiscard]] LinkSettings link_settings(Config const& config, ListenerConfig const& listener);
 [[nodiscard]] CoreSettings core_settings(Config const& config);
 [[nodiscard]] RetainedMessages::Limits retained_limits(Config const& config);
 

@@ -11,6 +11,35 @@ namespace spoke::broker {
 /// Everything a user can set, as plain values. Only broker/app reads these structs: it hands every
 /// part the settings struct of that part.
 
+/// An option of a listener that takes the value of [limits] or [mqtt] unless it has one of its own.
+template <class T>
+struct Inheritable {
+    T value{};
+    bool own = false;
+    [[nodiscard]] T const& value_or(T const& inherited) const noexcept {
+        return own ? value : inherited;
+    }
+};
+
+struct ListenerLimitsConfig {
+    Inheritable<std::uint32_t> packet_size_max;
+    Inheritable<std::uint32_t> client_id_size_max;
+    Inheritable<std::chrono::seconds> keep_alive_max;
+    Inheritable<std::chrono::seconds> session_expiry_max;
+    Inheritable<std::uint16_t> receive_maximum;
+    Inheritable<std::uint16_t> inflight_max;
+    Inheritable<std::uint16_t> topic_alias_max;
+    Inheritable<std::uint16_t> topic_alias_out_max;
+    Inheritable<std::uint64_t> out_queue_bytes_max;
+    Inheritable<std::uint8_t> maximum_qos;
+    Inheritable<bool> mqtt_3_1;
+    Inheritable<bool> retain_available;
+    Inheritable<bool> wildcard_subscription_available;
+    Inheritable<bool> subscription_identifiers_available;
+    Inheritable<bool> shared_subscription_available;
+    Inheritable<std::string> response_information;
+};
+
 struct ListenerConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 1883;
@@ -18,6 +47,8 @@ struct ListenerConfig {
     int backlog = 1024;
     bool tcp_nodelay = true;
     std::uint32_t connections_max = 100'000;
+    std::string mount_point;  // empty: none
+    ListenerLimitsConfig limits;
 };
 
 struct LimitsConfig {
@@ -44,6 +75,7 @@ struct LimitsConfig {
 
 struct MqttConfig {
     std::uint8_t maximum_qos = 2;
+    bool mqtt_3_1 = true;
     bool retain_available = true;
     bool wildcard_subscription_available = true;
     bool subscription_identifiers_available = true;

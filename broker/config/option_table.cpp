@@ -17,6 +17,91 @@ constexpr std::uint32_t kCountMax = 1'000'000'000;
 // bits.
 constexpr std::uint32_t kPacketSizeMax = 268'435'460;
 
+// --- What [limits] and [mqtt] set for all, and a listener for itself ---
+
+template <class T>
+T& value_of(T& option) {
+    return option;
+}
+template <class T>
+T& value_of(Inheritable<T>& option) {
+    return option.value;
+}
+template <class T>
+void end_row(OptionTable&, T&) {}
+template <class T>
+void end_row(OptionTable& table, Inheritable<T>& option) {
+    table.may_inherit(option.own);
+}
+
+template <class Limits>
+void packet_limits(OptionTable& table, Limits& c) {
+    table.bytes("packet_size_max", value_of(c.packet_size_max), {64, kPacketSizeMax},
+                "Largest packet a client may send, fixed header included. A larger one is refused "
+                "with reason code 0x95 before it is read, and the connection closed.");
+    end_row(table, c.packet_size_max);
+    table.bytes("client_id_size_max", value_of(c.client_id_size_max), {23, 65535},
+                "Longest client identifier. A CONNECT with a longer one is refused, 0x85.");
+    end_row(table, c.client_id_size_max);
+    table.duration("keep_alive_max", value_of(c.keep_alive_max), {1s, 65535s, "unlimited", 0s},
+                   "Longest keep alive. A client that asks for more, or for none, is held to this "
+                   "one; an MQTT 5 client is told so in CONNACK.");
+    end_row(table, c.keep_alive_max);
+    table.duration("session_expiry_max", value_of(c.session_expiry_max),
+                   {0s, 0xFFFF'FFFEs, "never", 0xFFFF'FFFFs},
+                   "How long a session may outlive its connection. A client that asks for more "
+                   "gets this; an MQTT 5 client is told so in CONNACK.");
+    end_row(table, c.session_expiry_max);
+}
+
+template <class Limits>
+void connection_limits(OptionTable& table, Limits& c) {
+    table.number("receive_maximum", value_of(c.receive_maximum), {1, 65535}, "messages",
+                 "QoS 1 and 2 messages a client may send before the first is answered in full. A "
+                 "client that sends more is disconnected, 0x93.");
+    end_row(table, c.receive_maximum);
+    table.number("inflight_max", value_of(c.inflight_max), {1, 65535}, "messages",
+                 "QoS 1 and 2 messages sent to a client and not yet answered in full; an MQTT 5 "
+                 "client may ask for fewer. Further ones wait in the session's queue.");
+    end_row(table, c.inflight_max);
+    table.number("topic_alias_max", value_of(c.topic_alias_max), {0, 65535}, "aliases",
+                 "Topic aliases an MQTT 5 client may set. A higher one is refused, 0x94.");
+    end_row(table, c.topic_alias_max);
+    table.number("topic_alias_out_max", value_of(c.topic_alias_out_max), {0, 65535}, "aliases",
+                 "Topic aliases used towards an MQTT 5 client that allows as many.");
+    end_row(table, c.topic_alias_out_max);
+    table.bytes("out_queue_bytes_max", value_of(c.out_queue_bytes_max), {16 * kKiB, kBytesMax},
+                "What waits for a slow connection to take it. Above it QoS 0 messages to that "
+                "connection are dropped; QoS 1 and 2 wait in the session's queue.");
+    end_row(table, c.out_queue_bytes_max);
+}
+
+template <class Offer>
+void offer_options(OptionTable& table, Offer& c) {
+    table.number("maximum_qos", value_of(c.maximum_qos), {0, 2}, "QoS",
+                 "Highest QoS of publishes and subscriptions.");
+    end_row(table, c.maximum_qos);
+    table.flag("mqtt_3_1", value_of(c.mqtt_3_1),
+               "Are clients of MQTT 3.1 (MQIsdp, level 3) served. If not, they are refused with "
+               "return code 1 as any unknown version is.");
+    end_row(table, c.mqtt_3_1);
+    table.flag("retain_available", value_of(c.retain_available), "Are retained messages kept.");
+    end_row(table, c.retain_available);
+    table.flag("wildcard_subscription_available", value_of(c.wildcard_subscription_available),
+               "May filters hold + and #.");
+    end_row(table, c.wildcard_subscription_available);
+    table.flag("subscription_identifiers_available", value_of(c.subscription_identifiers_available),
+               "May subscriptions carry an identifier.");
+    end_row(table, c.subscription_identifiers_available);
+    table.flag("shared_subscription_available", value_of(c.shared_subscription_available),
+               "Are $share/NAME/FILTER subscriptions shared.");
+    end_row(table, c.shared_subscription_available);
+    table.text("response_information", value_of(c.response_information),
+               "What an MQTT 5 client that asks for response information gets as the start of its "
+               "response topics; %c stands for its client identifier. Empty: none.");
+    end_row(table, c.response_information);
+}
+
 void listener_options(OptionTable& table, ListenerConfig& c) {
     table
         .text("address", c.address,
@@ -32,46 +117,23 @@ void listener_options(OptionTable& table, ListenerConfig& c) {
         .flag("tcp_nodelay", c.tcp_nodelay,
               "Send small packets at once instead of waiting to fill a segment.")
         .number("connections_max", c.connections_max, {1, kCountMax}, "connections",
-                "Open connections of this listener. Above it a new one is closed at once.");
+                "Open connections of this listener. Above it a new one is closed at once.")
+        .text("mount_point", c.mount_point,
+              "Goes before every topic and filter of this listener's clients and is taken off "
+              "again, so that they live in a part of the topic tree of their own: \"site-7/\". A "
+              "session that comes back with another mount point begins anew. Empty: none.");
+    packet_limits(table, c.limits);
+    connection_limits(table, c.limits);
+    offer_options(table, c.limits);
 }
 
-void packet_limits(OptionTable& table, LimitsConfig& c) {
-    table
-        .bytes("packet_size_max", c.packet_size_max, {64, kPacketSizeMax},
-               "Largest packet a client may send, fixed header included. A larger one is refused "
-               "with reason code 0x95 before it is read, and the connection closed.")
-        .bytes("client_id_size_max", c.client_id_size_max, {23, 65535},
-               "Longest client identifier. A CONNECT with a longer one is refused, 0x85.")
-        .bytes("read_budget_bytes", c.read_budget_bytes, {4 * kKiB, 64 * kMiB},
-               "What is read from one connection before the others have their turn.")
-        .duration("keep_alive_max", c.keep_alive_max, {1s, 65535s, "unlimited", 0s},
-                  "Longest keep alive. A client that asks for more, or for none, is held to this "
-                  "one; an MQTT 5 client is told so in CONNACK.");
-}
-
-void connection_limits(OptionTable& table, LimitsConfig& c) {
-    table
-        .number("receive_maximum", c.receive_maximum, {1, 65535}, "messages",
-                "QoS 1 and 2 messages a client may send before the first is answered in full. A "
-                "client that sends more is disconnected, 0x93.")
-        .number("inflight_max", c.inflight_max, {1, 65535}, "messages",
-                "QoS 1 and 2 messages sent to a client and not yet answered in full; an MQTT 5 "
-                "client may ask for fewer. Further ones wait in the session's queue.")
-        .number("topic_alias_max", c.topic_alias_max, {0, 65535}, "aliases",
-                "Topic aliases an MQTT 5 client may set. A higher one is refused, 0x94.")
-        .number("topic_alias_out_max", c.topic_alias_out_max, {0, 65535}, "aliases",
-                "Topic aliases used towards an MQTT 5 client that allows as many.")
-        .bytes("out_queue_bytes_max", c.out_queue_bytes_max, {16 * kKiB, kBytesMax},
-               "What waits for a slow connection to take it. Above it QoS 0 messages to that "
-               "connection are dropped; QoS 1 and 2 wait in the session's queue.");
+void read_limits(OptionTable& table, LimitsConfig& c) {
+    table.bytes("read_budget_bytes", c.read_budget_bytes, {4 * kKiB, 64 * kMiB},
+                "What is read from one connection before the others have their turn.");
 }
 
 void session_limits(OptionTable& table, LimitsConfig& c) {
     table
-        .duration("session_expiry_max", c.session_expiry_max,
-                  {0s, 0xFFFF'FFFEs, "never", 0xFFFF'FFFFs},
-                  "How long a session may outlive its connection. A client that asks for more "
-                  "gets this; an MQTT 5 client is told so in CONNACK.")
         .number("queue_messages_max", c.queue_messages_max, {0, kCountMax}, "messages",
                 "QoS 1 and 2 messages waiting for one session. Above it new ones are dropped.")
         .bytes("queue_bytes_max", c.queue_bytes_max, {0, kBytesMax}, "The same counted in bytes.")
@@ -100,19 +162,8 @@ void process_limits(OptionTable& table, LimitsConfig& c) {
 }
 
 void mqtt_options(OptionTable& table, MqttConfig& c) {
-    table.section("mqtt", "What clients are offered.")
-        .number("maximum_qos", c.maximum_qos, {0, 2}, "QoS",
-                "Highest QoS of publishes and subscriptions.")
-        .flag("retain_available", c.retain_available, "Are retained messages kept.")
-        .flag("wildcard_subscription_available", c.wildcard_subscription_available,
-              "May filters hold + and #.")
-        .flag("subscription_identifiers_available", c.subscription_identifiers_available,
-              "May subscriptions carry an identifier.")
-        .flag("shared_subscription_available", c.shared_subscription_available,
-              "Are $share/NAME/FILTER subscriptions shared.")
-        .text("response_information", c.response_information,
-              "What an MQTT 5 client that asks for response information gets as the start of its "
-              "response topics; %c stands for its client identifier. Empty: none.");
+    table.section("mqtt", "What clients are offered.");
+    offer_options(table, c);
 }
 
 void performance_options(OptionTable& table, PerformanceConfig& c) {
@@ -137,6 +188,19 @@ void log_options(OptionTable& table, LogConfig& c) {
         .text("file", c.file, "File to append to. Empty: standard error.");
 }
 
+void check(ListenerConfig const& listener, LimitsConfig const& limits) {
+    auto const& own = listener.limits;
+    if (own.out_queue_bytes_max.value_or(limits.out_queue_bytes_max) <
+        own.packet_size_max.value_or(limits.packet_size_max))
+        throw options::OptionError{
+            "out_queue_bytes_max is below packet_size_max: a packet may be accepted that never "
+            "fits"};
+    if (listener.mount_point.find_first_of("+#") != std::string::npos ||
+        listener.mount_point.find('\0') != std::string::npos || listener.mount_point.size() > 1024)
+        throw options::OptionError{
+            "mount_point must be at most 1024 bytes of a topic name, without + and #"};
+}
+
 }  // namespace
 
 OptionTable option_table(Config& config) {
@@ -146,6 +210,7 @@ OptionTable option_table(Config& config) {
                  "listens on 127.0.0.1:1883 alone.");
     table.section("limits", "What is held at most, and what happens above it.");
     packet_limits(table, config.limits);
+    read_limits(table, config.limits);
     connection_limits(table, config.limits);
     session_limits(table, config.limits);
     process_limits(table, config.limits);
@@ -158,10 +223,7 @@ OptionTable option_table(Config& config) {
 void check(Config const& config) {
     if (config.listeners.empty())
         throw options::OptionError{"no [[listener]]: there would be nowhere to connect"};
-    if (config.limits.out_queue_bytes_max < config.limits.packet_size_max)
-        throw options::OptionError{
-            "limits.out_queue_bytes_max is below limits.packet_size_max: a packet may be accepted "
-            "that never fits"};
+    for (auto const& listener : config.listeners) check(listener, config.limits);
 }
 
 }  // namespace spoke::broker

@@ -56,11 +56,11 @@ void ShardCore::send_qos0(Session& session, Publication& publication, bool retai
 }
 
 bool ShardCore::has_room(Link& link) {
-    if (link.out.bytes() < settings_.out_queue_bytes_max) return true;
+    if (link.out.bytes() < link.settings->out_queue_bytes_max) return true;
     if (std::exchange(making_room_, true)) return false;  // asked by that very flush: it goes on
     port_.flush_touched();  // it may be this turn alone that filled it
     making_room_ = false;
-    return link.out.bytes() < settings_.out_queue_bytes_max;
+    return link.out.bytes() < link.settings->out_queue_bytes_max;
 }
 
 bool ShardCore::window_is_open(Session const& session) const noexcept {

@@ -15,6 +15,7 @@
 
 namespace spoke::broker {
 
+struct LinkSettings;
 class Session;
 
 /// Where a connection stands, as the core sees it.
@@ -36,6 +37,7 @@ public:
     [[nodiscard]] bool is_v5() const noexcept { return version == mqtt::Version::v5; }
 
     OutQueue out{};
+    LinkSettings const* settings = nullptr;  // its listener's; set by ShardCore::on_accepted()
     Session* session = nullptr;  // while connected; the session outlives its part of this
     TimerNode timer{TimerKind::link, this};
     SteadyTime last_packet{};  // when the last complete packet came [MQTT-3.1.2-22]
@@ -50,6 +52,9 @@ public:
     bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
     bool linger_over = false;  // closing: the peer had its time to read the last packet
     bool touched = false;      // is in the shard's list of links to flush
+    /// The user name that the transport has shown (certificate, pre-shared key, PROXY header), set
+    /// by the net layer before the first packet; null: none.
+    std::unique_ptr<std::string> identity{};
     std::unique_ptr<InboundAliases> aliases_in{};    // made when the first alias comes
     std::unique_ptr<OutboundAliases> aliases_out{};  // only if the client allows aliases
 };

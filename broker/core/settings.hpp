@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <string>
 
@@ -7,9 +8,13 @@
 
 namespace spoke::broker {
 
-/// What the core is told at start. Every limit says what happens at it.
-struct CoreSettings {
-    // One packet, connection or session
+class Authenticator;
+class Authorizer;
+
+/// What the connections of one listener are held to and offered. It outlives them. Every limit
+/// says what happens at it.
+struct LinkSettings {
+    std::chrono::milliseconds connect_timeout{10'000};  // for CONNECT and authentication; closed
     std::uint32_t packet_size_max = 1U
                                     << 20;    // bytes, fixed header included; above: 0x95 and close
     std::uint32_t client_id_size_max = 1024;  // bytes; above: CONNECT refused, 0x85
@@ -22,25 +27,39 @@ struct CoreSettings {
         128;  // open QoS 1/2 deliveries to a client; above: they wait queued
     std::uint16_t topic_alias_max = 64;      // aliases a client may set; above: 0x94 and close
     std::uint16_t topic_alias_out_max = 64;  // aliases used towards a client that allows as many
-    std::uint32_t queue_messages_max =
-        10'000;  // waiting QoS 1/2 of a session; above: new ones dropped
-    std::uint64_t queue_bytes_max = 64U << 20;  // the same in bytes
     std::uint64_t out_queue_bytes_max = 4U
                                         << 20;  // not yet taken by the socket; above: QoS 0 dropped
+
+    // What is offered (MQTT 5, 3.2.2.3)
+    mqtt::Qos maximum_qos = mqtt::Qos::exactly_once;
+    bool mqtt_3_1 = true;  // protocol name MQIsdp, level 3
+    bool retain_available = true;
+    bool wildcard_subscription_available = true;
+    bool subscription_identifiers_available = true;
+    bool shared_subscription_available = true;
+    std::string response_information = "r/%c/";  // %c is the client id; empty: none is offered
+
+    /// Goes before every topic and filter of these clients, and is taken off again: they live in a
+    /// part of the topic tree of their own. Empty: none.
+    std::string mount_point{};
+
+    // Null: everyone may connect; everyone may publish and subscribe to everything.
+    Authenticator* authenticator = nullptr;
+    Authorizer* authorizer = nullptr;
+};
+
+/// What the core is told at start beside the settings of each listener.
+struct CoreSettings {
+    // One session
+    std::uint32_t queue_messages_max =
+        10'000;  // waiting QoS 1/2 of a session; above: new ones dropped
+    std::uint64_t queue_bytes_max = 64U << 20;              // the same in bytes
     std::uint32_t subscriptions_per_session_max = 100'000;  // above: SUBACK 0x97
 
     // The process
     std::uint32_t sessions_max = 1'000'000;  // above: CONNECT refused, 0x97
     std::uint64_t memory_watermark_bytes = 1ULL
                                            << 30;  // queued in all; above: publishers are not read
-
-    // What is offered (MQTT 5, 3.2.2.3)
-    mqtt::Qos maximum_qos = mqtt::Qos::exactly_once;
-    bool retain_available = true;
-    bool wildcard_subscription_available = true;
-    bool subscription_identifiers_available = true;
-    bool shared_subscription_available = true;
-    std::string response_information = "r/%c/";  // %c is the client id; empty: none is offered
 };
 
 }  // namespace spoke::broker

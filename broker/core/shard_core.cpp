@@ -39,8 +39,9 @@ ShardCore::ShardCore(CoreSettings const& settings, Wiring const& wiring, Now sta
 
 ShardCore::~ShardCore() = default;
 
-void ShardCore::on_accepted(Link& link, std::chrono::milliseconds connect_timeout) {
-    wheel_.arm(link.timer, now_.steady + connect_timeout);
+void ShardCore::on_accepted(Link& link, LinkSettings const& settings) {
+    link.settings = &settings;
+    wheel_.arm(link.timer, now_.steady + settings.connect_timeout);
 }
 
 void ShardCore::on_timers() {

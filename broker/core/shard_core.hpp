@@ -71,8 +71,8 @@ public:
         return wheel_.until_next(now_.steady);
     }
 
-    /// A new network connection: from here its CONNECT must come within `connect_timeout`.
-    void on_accepted(Link& link, std::chrono::milliseconds connect_timeout);
+    /// A new network connection: from here its CONNECT must come in time. `settings` outlive it.
+    void on_accepted(Link& link, LinkSettings const& settings);
     /// Checks the first packet of a link, on the shard that accepted it. Nothing: the link was
     /// refused, with CONNACK where the version has one for it, and closes.
     [[nodiscard]] std::optional<CheckedConnect> check_connect(Link& link, Bytes frame);
@@ -137,7 +137,8 @@ private:
     };
 
     // handle/connect.cpp
-    [[nodiscard]] std::optional<Refusal> judge_connect(mqtt::Connect& connect, bool& id_assigned);
+    [[nodiscard]] std::optional<Refusal> judge_connect(LinkSettings const& settings,
+                                                       mqtt::Connect& connect, bool& id_assigned);
     void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
     [[nodiscard]] std::string new_client_id();
     void take_over(Session& session, mqtt::Connect const& connect);
@@ -160,7 +161,8 @@ private:
 
     // handle/subscribe.cpp, unsubscribe.cpp
     void handle_subscribe(Link& link, mqtt::Subscribe const& packet);
-    [[nodiscard]] mqtt::ReasonCode judge_filter(std::string_view filter) const;
+    [[nodiscard]] mqtt::ReasonCode judge_filter(LinkSettings const& settings,
+                                                std::string_view filter) const;
     [[nodiscard]] mqtt::ReasonCode subscribe(Session& session, mqtt::Subscribe const& packet,
                                              mqtt::Subscription const& wanted, StoreTicket& ticket,
                                              std::vector<RetainedReplay>& replays);

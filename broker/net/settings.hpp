@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "broker/core/settings.hpp"
+
 namespace spoke::broker {
 
 /// One address the broker listens on.
@@ -13,10 +15,9 @@ struct ListenerSettings {
     std::uint16_t port = 1883;  // 0: any free one, see Server::ports()
     int backlog = 1024;
     bool tcp_nodelay = true;
-    std::chrono::milliseconds connect_timeout{
-        10'000};  // for CONNECT; then the connection is closed
     std::uint32_t connections_max =
-        100'000;  // of this listener; above: accepted and closed at once
+        100'000;          // of this listener; above: accepted and closed at once
+    LinkSettings link{};  // what the core holds its connections to
 };
 
 struct NetSettings {

@@ -62,7 +62,6 @@ Shard::Shard(NetSettings const& settings, CoreSettings const& core_settings, Wir
       wiring_(wiring),
       index_(index),
       count_(settings.shards),
-      packet_size_max_(core_settings.packet_size_max),
       wake_descriptor_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       wake_watch_(std::make_unique<WakeWatch>(*this)),
       input_(kInputSize),
@@ -268,7 +267,7 @@ void Shard::accept_from(Listener& listener) {
             continue;
         }
         auto connection = std::make_unique<Connection>(std::move(transport), listener);
-        core_.on_accepted(*connection, listener.settings().connect_timeout);
+        core_.on_accepted(*connection, listener.settings().link);
         add(std::move(connection));
     }
 }

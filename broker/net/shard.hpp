@@ -126,7 +126,6 @@ private:
     Wiring wiring_;
     std::uint8_t index_;
     std::uint8_t count_;
-    std::uint32_t packet_size_max_;
     boost::asio::io_context io_{1};
     Poller poller_;
     boost::asio::posix::stream_descriptor poller_in_asio_{io_};

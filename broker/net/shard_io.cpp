@@ -32,7 +32,8 @@ void Shard::read(Connection& connection) {
     for (;;) {
         IoResult result;
         std::size_t asked = kReadSize;
-        std::size_t packet_size = packet_size_of(connection.partial, packet_size_max_);
+        std::size_t packet_size =
+            packet_size_of(connection.partial, connection.settings->packet_size_max);
         if (packet_size > kLargePacket) {
             result = read_large(connection, packet_size);
         } else {
@@ -92,7 +93,7 @@ std::optional<std::size_t> Shard::handle_packets(Connection& connection,
     std::size_t done = 0;
     while (done < bytes.size() && connection.state != LinkState::closing) {
         auto rest = bytes.subspan(done);
-        auto header = mqtt::read_fixed_header(rest, packet_size_max_);
+        auto header = mqtt::read_fixed_header(rest, connection.settings->packet_size_max);
         if (!header) {
             core_.on_bad_bytes(connection, header.error());
             break;

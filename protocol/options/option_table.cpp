@@ -119,6 +119,24 @@ OptionTable& OptionTable::add_choice(std::string_view key, std::vector<std::stri
     return add_row(key, std::move(row), meaning);
 }
 
+OptionTable& OptionTable::may_inherit(bool& own) {
+    constexpr std::string_view kWord = "inherit";
+    Row& row = rows_.back();
+    row.range = row.range.empty() ? fmt::format("or {}", toml_quoted(kWord))
+                                  : fmt::format("{} or {}", row.range, toml_quoted(kWord));
+    row.print = [&own, print = std::move(row.print), kWord] {
+        return own ? print() : toml_quoted(kWord);
+    };
+    row.set = [&own, set = std::move(row.set), kWord](Value const& value) -> std::string {
+        auto const* word = std::get_if<std::string>(&value);
+        own = word == nullptr || *word != kWord;
+        auto wrong = own ? set(value) : std::string{};
+        return wrong.empty() ? wrong : fmt::format("{}, or {}", wrong, toml_quoted(kWord));
+    };
+    row.default_value = row.print();
+    return *this;
+}
+
 /// How numbers of one scale are written and read.
 struct OptionTable::Notation {
     Scale scale;

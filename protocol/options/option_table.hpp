@@ -110,6 +110,10 @@ public:
         return add_choice(key, std::move(names), index_now, set_index, meaning);
     }
 
+    /// The row added last may also be "inherit", which is its default: `own` says whether it has a
+    /// value of its own, else the user of the struct takes that of another option.
+    OptionTable& may_inherit(bool& own);
+
     /// `[[name]]`, any number of times. A file that has one replaces all the defaults in `target`;
     /// `bind` adds the rows of one item.
     template <class Item>

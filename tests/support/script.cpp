@@ -268,14 +268,14 @@ void Script::open(ScriptLink& client) {
     client.open_ids_.clear();
     client.packet_size_max_ = mqtt::kVariableByteIntegerMax + 5;
     by_link_[client.link_.get()] = &client;
-    loops_[client.shard_]->core.on_accepted(*client.link_, options_.connect_timeout);
+    loops_[client.shard_]->core.on_accepted(*client.link_, options_.link);
 }
 
 void Script::receive(ScriptLink& client, Buffer bytes) {
     input_.push_back(std::move(bytes));
     std::span<std::byte> rest = input_.back();
     while (!rest.empty() && client.is_open() && client.link_->state != LinkState::closing) {
-        auto header = mqtt::read_fixed_header(rest, options_.settings.packet_size_max);
+        auto header = mqtt::read_fixed_header(rest, options_.link.packet_size_max);
         if (!header) {
             loops_[client.shard_]->core.on_bad_bytes(*client.link_, header.error());
             break;

@@ -197,9 +197,9 @@ std::vector<mqtt::Publish> answer_all(ScriptLink& link,
 
 struct ScriptOptions {
     broker::CoreSettings settings{};
+    broker::LinkSettings link{};
     std::uint8_t shards = 1;
     broker::RetainedMessages::Limits retained{1'000'000, 1U << 30};
-    std::chrono::milliseconds connect_timeout{10'000};
 };
 
 /// One broker core per shard with everything around them played by the test: the clock is moved by

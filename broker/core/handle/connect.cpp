@@ -69,31 +69,35 @@ std::optional<CheckedConnect> ShardCore::check_connect(Link& link, Bytes frame) 
     link.request_problem_information = checked.packet.request_problem_information.value_or(true);
     link.maximum_packet_size =
         checked.packet.maximum_packet_size.value_or(link.maximum_packet_size);
-    if (auto refusal = judge_connect(checked.packet, checked.id_assigned)) {
+    if (auto refusal = judge_connect(*link.settings, checked.packet, checked.id_assigned)) {
         refuse(link, checked.packet.version, *refusal);
         return std::nullopt;
     }
     return checked;
 }
 
-std::optional<ShardCore::Refusal> ShardCore::judge_connect(mqtt::Connect& connect,
+std::optional<ShardCore::Refusal> ShardCore::judge_connect(LinkSettings const& settings,
+                                                           mqtt::Connect& connect,
                                                            bool& id_assigned) {
     bool v5 = connect.version == mqtt::Version::v5;
+    if (connect.version == mqtt::Version::v3_1 && !settings.mqtt_3_1) {
+        return Refusal{ReasonCode::unsupported_protocol_version, "MQTT 3.1 is switched off"};
+    }
     if (connect.authentication_method) {
         return Refusal{ReasonCode::bad_authentication_method, "MQTT-4.12.0-1"};
     }
     if (connect.will) {
-        if (connect.will->qos > settings_.maximum_qos) {
+        if (connect.will->qos > settings.maximum_qos) {
             return Refusal{ReasonCode::qos_not_supported, "MQTT-3.2.2-12"};
         }
-        if (connect.will->retain && !settings_.retain_available) {
+        if (connect.will->retain && !settings.retain_available) {
             return Refusal{ReasonCode::retain_not_supported, "MQTT-3.2.2-13"};
         }
         if (connect.will->topic.starts_with("$SYS/") || connect.will->topic == "$SYS") {
             return Refusal{ReasonCode::not_authorized, "will topic below $SYS"};
         }
     }
-    if (connect.client_id.size() > settings_.client_id_size_max) {
+    if (connect.client_id.size() > settings.client_id_size_max) {
         return Refusal{ReasonCode::client_identifier_not_valid, "client id is longer than allowed"};
     }
     if (!connect.client_id.empty()) return std::nullopt;
@@ -176,42 +180,41 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
     mqtt::Connect const& packet = connect.packet;
     mqtt::ConnAck connack;
     connack.session_present = session_present;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    LinkSettings const& limits = *link.settings;
 
     std::uint32_t expiry = link.is_v5()         ? packet.session_expiry_interval.value_or(0)
                            : packet.clean_start ? 0
-                                                : settings_.session_expiry_max;
-    session.expiry_interval = std::min(expiry, settings_.session_expiry_max);
+                                                : limits.session_expiry_max;
+    session.expiry_interval = std::min(expiry, limits.session_expiry_max);
     if (session.expiry_interval != expiry)
         connack.session_expiry_interval = session.expiry_interval;
 
     link.keep_alive = packet.keep_alive;
-    if (settings_.keep_alive_max != 0 &&
-        (link.keep_alive == 0 || link.keep_alive > settings_.keep_alive_max)) {
-        link.keep_alive = settings_.keep_alive_max;
+    if (limits.keep_alive_max != 0 &&
+        (link.keep_alive == 0 || link.keep_alive > limits.keep_alive_max)) {
+        link.keep_alive = limits.keep_alive_max;
         connack.server_keep_alive = link.keep_alive;  // [MQTT-3.2.2-21]
     }
-    link.receive_maximum =
-        std::min(packet.receive_maximum.value_or(65'535), settings_.inflight_max);
+    link.receive_maximum = std::min(packet.receive_maximum.value_or(65'535), limits.inflight_max);
     std::uint16_t aliases =
-        std::min(packet.topic_alias_maximum.value_or(0), settings_.topic_alias_out_max);
+        std::min(packet.topic_alias_maximum.value_or(0), limits.topic_alias_out_max);
     if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
 
     if (connect.id_assigned && link.is_v5()) connack.assigned_client_identifier = packet.client_id;
-    if (settings_.receive_maximum != 65'535) connack.receive_maximum = settings_.receive_maximum;
-    if (settings_.maximum_qos != mqtt::Qos::exactly_once)
-        connack.maximum_qos = settings_.maximum_qos;
-    if (!settings_.retain_available) connack.retain_available = false;
-    if (settings_.packet_size_max < mqtt::kVariableByteIntegerMax) {
-        connack.maximum_packet_size = settings_.packet_size_max;
+    if (limits.receive_maximum != 65'535) connack.receive_maximum = limits.receive_maximum;
+    if (limits.maximum_qos != mqtt::Qos::exactly_once) connack.maximum_qos = limits.maximum_qos;
+    if (!limits.retain_available) connack.retain_available = false;
+    if (limits.packet_size_max < mqtt::kVariableByteIntegerMax) {
+        connack.maximum_packet_size = limits.packet_size_max;
     }
-    if (settings_.topic_alias_max > 0) connack.topic_alias_maximum = settings_.topic_alias_max;
-    if (!settings_.wildcard_subscription_available) connack.wildcard_subscription_available = false;
-    if (!settings_.subscription_identifiers_available)
+    if (limits.topic_alias_max > 0) connack.topic_alias_maximum = limits.topic_alias_max;
+    if (!limits.wildcard_subscription_available) connack.wildcard_subscription_available = false;
+    if (!limits.subscription_identifiers_available)
         connack.subscription_identifiers_available = false;
-    if (!settings_.shared_subscription_available) connack.shared_subscription_available = false;
+    if (!limits.shared_subscription_available) connack.shared_subscription_available = false;
     if (packet.request_response_information.value_or(false) &&
-        !settings_.response_information.empty()) {
-        connack.response_information = fill_in(settings_.response_information, packet.client_id);
+        !limits.response_information.empty()) {
+        connack.response_information = fill_in(limits.response_information, packet.client_id);
     }
 
     session.link = &link;

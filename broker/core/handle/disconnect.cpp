@@ -13,7 +13,7 @@ void ShardCore::handle_disconnect(Link& link, mqtt::Disconnect const& packet) {
                               "session expiry interval raised from 0 by DISCONNECT");
         }
         session.expiry_interval =
-            std::min(*packet.session_expiry_interval, settings_.session_expiry_max);
+            std::min(*packet.session_expiry_interval, link.settings->session_expiry_max);
         store_session(session);
     }
     bool normal = packet.reason == mqtt::ReasonCode::normal_disconnection;

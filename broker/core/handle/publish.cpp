@@ -40,7 +40,7 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
         if (session.inbound_qos2.contains(view.id)) {  // delivered before [MQTT-4.3.3-10]
             return acknowledge(link, view, ReasonCode::success, kNothingToWaitFor);
         }
-        if (link.inbound_open >= settings_.receive_maximum) {
+        if (link.inbound_open >= link.settings->receive_maximum) {
             return close_link(link, ReasonCode::receive_maximum_exceeded, "MQTT-3.3.4-7");
         }
     }
@@ -78,7 +78,7 @@ std::optional<std::string_view> ShardCore::resolve_alias(Link& link,
         return std::nullopt;
     }
     if (!link.aliases_in)
-        link.aliases_in = std::make_unique<InboundAliases>(settings_.topic_alias_max);
+        link.aliases_in = std::make_unique<InboundAliases>(link.settings->topic_alias_max);
     if (!link.aliases_in->allows(*view.topic_alias)) {
         close_link(link, ReasonCode::topic_alias_invalid, "MQTT-3.3.2-9");
         return std::nullopt;
@@ -94,11 +94,11 @@ std::optional<std::string_view> ShardCore::resolve_alias(Link& link,
 }
 
 bool ShardCore::may_publish(Link& link, mqtt::PublishView const& view) {
-    if (view.qos > settings_.maximum_qos) {
+    if (view.qos > link.settings->maximum_qos) {
         close_link(link, ReasonCode::qos_not_supported, "MQTT-3.2.2-11");
         return false;
     }
-    if (view.retain && !settings_.retain_available) {
+    if (view.retain && !link.settings->retain_available) {
         close_link(link, ReasonCode::retain_not_supported, "MQTT-3.2.2-14");
         return false;
     }

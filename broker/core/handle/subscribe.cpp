@@ -17,7 +17,7 @@ bool has_wildcard(std::string_view filter) noexcept {
 }  // namespace
 
 void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
-    if (packet.subscription_identifier && !settings_.subscription_identifiers_available) {
+    if (packet.subscription_identifier && !link.settings->subscription_identifiers_available) {
         return close_link(link, ReasonCode::subscription_identifiers_not_supported,
                           "subscription identifiers are switched off");
     }
@@ -36,7 +36,7 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
     for (auto const& wanted : packet.subscriptions) {
         ReasonCode reason = session.inbound_qos2.contains(packet.id) && link.is_v5()
                                 ? ReasonCode::packet_identifier_in_use
-                                : judge_filter(wanted.filter);
+                                : judge_filter(*link.settings, wanted.filter);
         if (!mqtt::is_error(reason)) reason = subscribe(session, packet, wanted, ticket, replays);
         suback.reasons.push_back(reason);
     }
@@ -44,18 +44,18 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
     for (auto& replay : replays) start_replay(session, std::move(replay));
 }
 
-ReasonCode ShardCore::judge_filter(std::string_view filter) const {
+ReasonCode ShardCore::judge_filter(LinkSettings const& settings, std::string_view filter) const {
     if (mqtt::is_shared(filter)) {
         auto shared = mqtt::parse_shared(filter);  // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
         if (!shared) return ReasonCode::topic_filter_invalid;
-        if (!settings_.shared_subscription_available) {
+        if (!settings.shared_subscription_available) {
             return ReasonCode::shared_subscriptions_not_supported;
         }
         filter = shared->filter;
     } else if (!mqtt::is_valid_topic_filter(filter)) {
         return ReasonCode::topic_filter_invalid;
     }
-    if (!settings_.wildcard_subscription_available && has_wildcard(filter)) {
+    if (!settings.wildcard_subscription_available && has_wildcard(filter)) {
         return ReasonCode::wildcard_subscriptions_not_supported;
     }
     return ReasonCode::success;

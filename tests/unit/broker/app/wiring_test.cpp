@@ -22,22 +22,24 @@ TEST_CASE("wiring: the defaults of the options are those of the parts", "[config
     Config config;
     auto core = core_settings(config);
     CoreSettings own;
-    CHECK(core.packet_size_max == own.packet_size_max);
-    CHECK(core.client_id_size_max == own.client_id_size_max);
-    CHECK(core.keep_alive_max == own.keep_alive_max);
-    CHECK(core.session_expiry_max == own.session_expiry_max);
-    CHECK(core.receive_maximum == own.receive_maximum);
-    CHECK(core.inflight_max == own.inflight_max);
-    CHECK(core.topic_alias_max == own.topic_alias_max);
-    CHECK(core.topic_alias_out_max == own.topic_alias_out_max);
+    auto link = link_settings(config, config.listeners[0]);
+    LinkSettings own_link;
+    CHECK(link.packet_size_max == own_link.packet_size_max);
+    CHECK(link.client_id_size_max == own_link.client_id_size_max);
+    CHECK(link.keep_alive_max == own_link.keep_alive_max);
+    CHECK(link.session_expiry_max == own_link.session_expiry_max);
+    CHECK(link.receive_maximum == own_link.receive_maximum);
+    CHECK(link.inflight_max == own_link.inflight_max);
+    CHECK(link.topic_alias_max == own_link.topic_alias_max);
+    CHECK(link.topic_alias_out_max == own_link.topic_alias_out_max);
     CHECK(core.queue_messages_max == own.queue_messages_max);
     CHECK(core.queue_bytes_max == own.queue_bytes_max);
-    CHECK(core.out_queue_bytes_max == own.out_queue_bytes_max);
+    CHECK(link.out_queue_bytes_max == own_link.out_queue_bytes_max);
     CHECK(core.subscriptions_per_session_max == own.subscriptions_per_session_max);
     CHECK(core.sessions_max == own.sessions_max);
     CHECK(core.memory_watermark_bytes == own.memory_watermark_bytes);
-    CHECK(core.maximum_qos == own.maximum_qos);
-    CHECK(core.response_information == own.response_information);
+    CHECK(link.maximum_qos == own_link.maximum_qos);
+    CHECK(link.response_information == own_link.response_information);
 
     auto net = net_settings(config);
     NetSettings own_net;
@@ -51,7 +53,7 @@ TEST_CASE("wiring: the defaults of the options are those of the parts", "[config
     CHECK(net.listeners[0].port == own_listener.port);
     CHECK(net.listeners[0].backlog == own_listener.backlog);
     CHECK(net.listeners[0].tcp_nodelay == own_listener.tcp_nodelay);
-    CHECK(net.listeners[0].connect_timeout == own_listener.connect_timeout);
+    CHECK(net.listeners[0].link.connect_timeout == own_listener.link.connect_timeout);
     CHECK(net.listeners[0].connections_max == own_listener.connections_max);
 }
 
@@ -78,17 +80,18 @@ TEST_CASE("wiring: every limit of the file reaches its part", "[config]") {
         linger = "1018 ms"
     )");
     auto core = core_settings(config);
-    CHECK(core.packet_size_max == 1001);
-    CHECK(core.client_id_size_max == 1002);
-    CHECK(core.keep_alive_max == 1003);
-    CHECK(core.session_expiry_max == 1004);
-    CHECK(core.receive_maximum == 1005);
-    CHECK(core.inflight_max == 1006);
-    CHECK(core.topic_alias_max == 1007);
-    CHECK(core.topic_alias_out_max == 1008);
+    auto link = link_settings(config, config.listeners[0]);
+    CHECK(link.packet_size_max == 1001);
+    CHECK(link.client_id_size_max == 1002);
+    CHECK(link.keep_alive_max == 1003);
+    CHECK(link.session_expiry_max == 1004);
+    CHECK(link.receive_maximum == 1005);
+    CHECK(link.inflight_max == 1006);
+    CHECK(link.topic_alias_max == 1007);
+    CHECK(link.topic_alias_out_max == 1008);
     CHECK(core.queue_messages_max == 1009);
     CHECK(core.queue_bytes_max == 1010);
-    CHECK(core.out_queue_bytes_max == 100011);
+    CHECK(link.out_queue_bytes_max == 100011);
     CHECK(core.subscriptions_per_session_max == 1012);
     CHECK(core.sessions_max == 1013);
     CHECK(core.memory_watermark_bytes == 2000014);
@@ -126,16 +129,45 @@ TEST_CASE("wiring: listeners, offers and threads of the file reach their parts",
     CHECK(net.listeners[0].port == 1);
     CHECK(net.listeners[0].backlog == 2);
     CHECK_FALSE(net.listeners[0].tcp_nodelay);
-    CHECK(net.listeners[0].connect_timeout == 3s);
+    CHECK(net.listeners[0].link.connect_timeout == 3s);
     CHECK(net.listeners[0].connections_max == 4);
     CHECK(net.listeners[1].port == 5);
     CHECK(net.shards == 7);
     CHECK(net.busy_poll == 8us);
-    auto core = core_settings(config);
-    CHECK(core.maximum_qos == spoke::mqtt::Qos::at_least_once);
-    CHECK_FALSE(core.retain_available);
-    CHECK_FALSE(core.wildcard_subscription_available);
-    CHECK_FALSE(core.subscription_identifiers_available);
-    CHECK_FALSE(core.shared_subscription_available);
-    CHECK(core.response_information == "x/");
+    auto const& link = net.listeners[0].link;
+    CHECK(link.maximum_qos == spoke::mqtt::Qos::at_least_once);
+    CHECK_FALSE(link.retain_available);
+    CHECK_FALSE(link.wildcard_subscription_available);
+    CHECK_FALSE(link.subscription_identifiers_available);
+    CHECK_FALSE(link.shared_subscription_available);
+    CHECK(link.response_information == "x/");
+}
+
+TEST_CASE("wiring: a listener has the limits of all unless it has its own", "[config]") {
+    auto config = config_of(R"(
+        [[listener]]
+        receive_maximum = 5
+        keep_alive_max = "inherit"
+        retain_available = true
+        mount_point = "site-7/"
+        [[listener]]
+        port = 1884
+        mqtt_3_1 = false
+        [limits]
+        receive_maximum = 1005
+        keep_alive_max = "7 s"
+        [mqtt]
+        retain_available = false
+    )");
+    auto listeners = net_settings(config).listeners;
+    REQUIRE(listeners.size() == 2);
+    CHECK(listeners[0].link.receive_maximum == 5);
+    CHECK(listeners[1].link.receive_maximum == 1005);
+    CHECK(listeners[0].link.keep_alive_max == 7);
+    CHECK(listeners[0].link.retain_available);
+    CHECK_FALSE(listeners[1].link.retain_available);
+    CHECK(listeners[0].link.mqtt_3_1);
+    CHECK_FALSE(listeners[1].link.mqtt_3_1);
+    CHECK(listeners[0].link.mount_point == "site-7/");
+    CHECK(listeners[1].link.mount_point.empty());
 }

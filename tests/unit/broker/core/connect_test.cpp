@@ -112,7 +112,7 @@ TEST_CASE("connect: an empty client id in 3.1.1 needs clean session",
 TEST_CASE("connect: a client id longer than allowed is refused",
           "[v3.1.1][MQTT-3.1.3-9][v5.0][MQTT-3.1.3-8][MQTT-3.2.2-7]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{{.settings = {.client_id_size_max = 30}}};
+    Script s{{.link = {.client_id_size_max = 30}}};
     s.link("good").sends(connect(version).id(std::string(30, 'x'))).gets(connack());
     s.link("bad").sends(connect(version).id(std::string(31, 'x')));
     s.link("bad").gets(connack(ReasonCode::client_identifier_not_valid)).closes();
@@ -139,7 +139,7 @@ TEST_CASE("connect: a refused CONNECT touches nothing of the session of that id"
 TEST_CASE("connect: what comes behind a refused CONNECT is not processed",
           "[v3.1.1][MQTT-3.1.4-5][v5.0][MQTT-3.1.4-6]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{{.settings = {.client_id_size_max = 5}}};
+    Script s{{.link = {.client_id_size_max = 5}}};
     s.link("b").sends(connect(version)).gets(connack());
     s.link("b").sends(subscribe(1, "#")).gets(suback(1));
     auto& a = s.link("a");
@@ -233,7 +233,7 @@ TEST_CASE("connect: a second CONNECT ends the connection and the will goes out",
 }
 
 TEST_CASE("connect: no CONNECT in time ends the connection without a packet") {
-    Script s{{.connect_timeout = 5s}};
+    Script s{{.link = {.connect_timeout = 5s}}};
     s.link("silent").opens();
     s.link("half").opens().sends_bytes(bytes_of("10 10 00 04 'MQ'"));
     s.link("good").opens();
@@ -248,7 +248,7 @@ TEST_CASE("connect: no CONNECT in time ends the connection without a packet") {
 }
 
 TEST_CASE("connect: a connection that moves to its home shard is not timed out by the first one") {
-    Script s{{.shards = 2, .connect_timeout = 5s}};
+    Script s{{.link = {.connect_timeout = 5s}, .shards = 2}};
     auto id = s.id_on_shard(1, "bike");
     s.link(id).on_shard(0).sends(connect(Version::v5)).gets(connack());
     s.pass(1min);
@@ -258,8 +258,7 @@ TEST_CASE("connect: a connection that moves to its home shard is not timed out b
 TEST_CASE("connect: CONNACK announces what differs from the defaults of MQTT 5",
           "[v5.0][MQTT-3.2.2-9][MQTT-3.1.2-28][MQTT-4.12.0-6]") {
     SECTION("everything is offered") {
-        Script s{
-            {.settings = {.packet_size_max = 5000, .receive_maximum = 7, .topic_alias_max = 3}}};
+        Script s{{.link = {.packet_size_max = 5000, .receive_maximum = 7, .topic_alias_max = 3}}};
         s.link("a").sends(connect(Version::v5).expiry(60));
         auto connack = s.link("a").takes<mqtt::ConnAck>();
         mqtt::ConnAck expected;
@@ -269,13 +268,13 @@ TEST_CASE("connect: CONNACK announces what differs from the defaults of MQTT 5",
         CHECK(connack == expected);
     }
     SECTION("nothing is offered") {
-        Script s{{.settings = {.session_expiry_max = 100,
-                               .topic_alias_max = 0,
-                               .maximum_qos = qos1,
-                               .retain_available = false,
-                               .wildcard_subscription_available = false,
-                               .subscription_identifiers_available = false,
-                               .shared_subscription_available = false}}};
+        Script s{{.link = {.session_expiry_max = 100,
+                           .topic_alias_max = 0,
+                           .maximum_qos = qos1,
+                           .retain_available = false,
+                           .wildcard_subscription_available = false,
+                           .subscription_identifiers_available = false,
+                           .shared_subscription_available = false}}};
         s.link("a").sends(connect(Version::v5).expiry(101));
         auto connack = s.link("a").takes<mqtt::ConnAck>();
         CHECK(connack.session_expiry_interval == 100);
@@ -287,7 +286,7 @@ TEST_CASE("connect: CONNACK announces what differs from the defaults of MQTT 5",
         CHECK(connack.shared_subscription_available == false);
     }
     SECTION("a maximum receive maximum is not announced") {
-        Script s{{.settings = {.receive_maximum = 65'535}}};
+        Script s{{.link = {.receive_maximum = 65'535}}};
         s.link("a").sends(connect(Version::v5));
         CHECK_FALSE(s.link("a").takes<mqtt::ConnAck>().receive_maximum);
     }
@@ -295,7 +294,7 @@ TEST_CASE("connect: CONNACK announces what differs from the defaults of MQTT 5",
 
 TEST_CASE("connect: response information only for who asks", "[v5.0][MQTT-3.1.2-28]") {
     auto asked = GENERATE(std::optional<bool>{}, false, true);
-    Script s{{.settings = {.response_information = "re/%c/x/%c"}}};
+    Script s{{.link = {.response_information = "re/%c/x/%c"}}};
     s.link("a").sends(connect(Version::v5).id("b%c").with([&](mqtt::Connect& packet) {
         packet.request_response_information = asked;
     }));
@@ -308,7 +307,7 @@ TEST_CASE("connect: response information only for who asks", "[v5.0][MQTT-3.1.2-
 }
 
 TEST_CASE("connect: no response information if none is configured") {
-    Script s{{.settings = {.response_information = ""}}};
+    Script s{{.link = {.response_information = ""}}};
     s.link("a").sends(connect(Version::v5).with([](mqtt::Connect& packet) {
         packet.request_response_information = true;
     }));
@@ -317,7 +316,7 @@ TEST_CASE("connect: no response information if none is configured") {
 
 TEST_CASE("connect: CONNACK keeps the client's maximum packet size",
           "[v5.0][MQTT-3.2.2-19][MQTT-3.1.2-24]") {
-    Script s{{.settings = {.client_id_size_max = 5}}};
+    Script s{{.link = {.client_id_size_max = 5}}};
     s.link("a").sends(connect(Version::v5).id("too long"));
     auto refused = s.link("a").takes<mqtt::ConnAck>();
     auto whole = static_cast<std::uint32_t>(s.link("a").last_frame().size());
@@ -343,7 +342,7 @@ TEST_CASE("connect: CONNACK keeps the client's maximum packet size",
 
 TEST_CASE("connect: a will that is not supported refuses the connection",
           "[v5.0][MQTT-3.2.2-12][MQTT-3.2.2-13]") {
-    Script s{{.settings = {.maximum_qos = qos1, .retain_available = false}}};
+    Script s{{.link = {.maximum_qos = qos1, .retain_available = false}}};
     s.link("a").sends(connect(Version::v5).will(will("w", "x", qos2)));
     s.link("a").gets(connack(ReasonCode::qos_not_supported)).closes();
     auto retained = will("w", "x", qos1);
@@ -379,4 +378,17 @@ TEST_CASE("connect: no more sessions than allowed", "[v3.1.1][MQTT-3.2.2-5][v5.0
     s.link("a").sends(connect(version).resume()).gets(connack().session_present());
     s.link("b").sends(disconnect()).closes();
     s.link("c").sends(connect(version)).gets(connack());
+}
+
+TEST_CASE("connect: MQTT 3.1 is served unless it is switched off") {
+    bool on = GENERATE(false, true);
+    Script s{{.link = {.mqtt_3_1 = on}}};
+    s.link("old").sends(connect(Version::v3_1));
+    if (on) {
+        s.link("old").gets(connack()).gets_nothing();
+    } else {
+        s.link("old").gets(connack(ReasonCode::unsupported_protocol_version)).closes();
+        CHECK(s.link("old").last_frame() == bytes_of("20 02 00 01"));
+    }
+    s.link("newer").sends(connect(Version::v3_1_1)).gets(connack());
 }

@@ -185,7 +185,7 @@ TEST_CASE("receive maximum: no more QoS 1 and 2 are open than the client takes",
 
 TEST_CASE("receive maximum: for 3.1.1 and absent ones the broker's own limit holds") {
     auto version = GENERATE(values(kBoth));
-    Pair s{version, {.settings = {.inflight_max = 3}}};
+    Pair s{version, {.link = {.inflight_max = 3}}};
     for (int i = 0; i < 5; ++i) s.publishes("x", qos1);
     CHECK(s.sub().takes_all<mqtt::Publish>().size() == 3);
     s.sub().sends(puback(2));
@@ -328,7 +328,7 @@ TEST_CASE("order: each QoS of a publisher stays in order, over a reconnect of th
           "[v3.1.1][MQTT-4.6.0-5][MQTT-4.6.0-6][v5.0][MQTT-4.6.0-5][MQTT-4.6.0-6]") {
     auto version = GENERATE(values(kBoth));
     auto shards = GENERATE(std::uint8_t{1}, std::uint8_t{2});
-    Pair s{version, {.settings = {.inflight_max = 4}, .shards = shards}};
+    Pair s{version, {.link = {.inflight_max = 4}, .shards = shards}};
     std::array<int, 3> next{};  // the first copies of each QoS
     auto reads = [&](std::size_t most) {
         for (auto const& packet : answer_all(s.sub(), most)) {

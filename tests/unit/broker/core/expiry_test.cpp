@@ -224,7 +224,7 @@ TEST_CASE("session expiry: the extremes", "[v5.0][MQTT-3.1.2-23]") {
 
 TEST_CASE("session expiry: the server's limit is told and applied", "[v5.0][MQTT-4.1.0-2]") {
     auto version = GENERATE(values(kBoth));
-    Script s{{.settings = {.session_expiry_max = 10}}};
+    Script s{{.link = {.session_expiry_max = 10}}};
     s.link("a").sends(connect(version).resume());
     CHECK(s.link("a").takes<mqtt::ConnAck>().session_expiry_interval ==
           (version == Version::v5 ? std::optional<std::uint32_t>{10} : std::nullopt));
@@ -237,7 +237,7 @@ TEST_CASE("session expiry: the server's limit is told and applied", "[v5.0][MQTT
 
 TEST_CASE("session expiry: DISCONNECT changes it, within limits",
           "[v5.0][MQTT-4.1.0-2][MQTT-4.13.1-1][MQTT-3.14.2-2]") {
-    Script s{{.settings = {.session_expiry_max = 100}}};
+    Script s{{.link = {.session_expiry_max = 100}}};
     auto return_after = [&](std::chrono::milliseconds time, bool present) {
         s.pass(time);
         s.link("a").sends(connect(Version::v5).clean(false));

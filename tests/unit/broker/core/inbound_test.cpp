@@ -141,7 +141,7 @@ TEST_CASE("publish: MQTT 5 learns whether anybody got it") {
 TEST_CASE("receive maximum: as many open QoS 2 publishes as announced, one more is too many",
           "[v5.0][MQTT-3.3.4-7]") {
     auto version = GENERATE(values(kBoth));
-    Watched s{version, {.settings = {.receive_maximum = 3}}};
+    Watched s{version, {.link = {.receive_maximum = 3}}};
     for (std::uint16_t id = 1; id <= 3; ++id)
         s.a().sends(publish("t", "x", qos2, id)).gets(pubrec(id));
     // A repetition of an open one is not one more, nor is QoS 1, answered at once.
@@ -186,7 +186,7 @@ TEST_CASE("publish: topics below $SYS are refused, never delivered, never retain
 TEST_CASE("publish: what was not offered ends the connection",
           "[v5.0][MQTT-3.2.2-11][MQTT-3.2.2-14]") {
     auto version = GENERATE(values(kBoth));
-    Watched s{version, {.settings = {.maximum_qos = qos1, .retain_available = false}}};
+    Watched s{version, {.link = {.maximum_qos = qos1, .retain_available = false}}};
     s.a().sends(publish("t", "fine", qos1, 1)).gets(puback(1));
     SECTION("QoS") {
         s.a().sends(publish("t", "x", qos2, 1));
@@ -200,7 +200,7 @@ TEST_CASE("publish: what was not offered ends the connection",
 }
 
 TEST_CASE("publish: a lowered maximum QoS does not refuse subscriptions", "[v5.0][MQTT-3.2.2-10]") {
-    Script s{{.settings = {.maximum_qos = qos0}}};
+    Script s{{.link = {.maximum_qos = qos0}}};
     s.link("a").sends(connect(Version::v5)).gets(connack());
     s.link("a").sends(subscribe(1, "a", qos0).also("b", qos1).also("c", qos2));
     s.link("a").gets(suback(
@@ -247,7 +247,7 @@ TEST_CASE("publish: a subscription identifier from a client is an error", "[v5.0
 TEST_CASE("aliases in: set, used, set anew, and never passed on",
           "[v5.0][MQTT-3.3.2-12][MQTT-3.2.2-17]") {
     auto qos = GENERATE(qos0, qos1);
-    Watched s{Version::v5, {.settings = {.topic_alias_max = 3}}};
+    Watched s{Version::v5, {.link = {.topic_alias_max = 3}}};
     auto sends = [&](std::string topic, std::string_view payload, std::uint16_t alias) {
         s.a().sends(publish(std::move(topic), payload, qos, 1).alias(alias));
         if (qos == qos1) s.a().gets(puback(1));
@@ -288,7 +288,7 @@ TEST_CASE("aliases in: a refused publish sets its alias all the same") {
 
 TEST_CASE("aliases in: 0, too high, not set and after a reconnect",
           "[v5.0][MQTT-3.3.2-7][MQTT-3.3.2-8][MQTT-3.3.2-9][MQTT-3.2.2-17][MQTT-4.7.3-1]") {
-    Watched s{Version::v5, {.settings = {.topic_alias_max = 3}}};
+    Watched s{Version::v5, {.link = {.topic_alias_max = 3}}};
     SECTION("0") {
         s.a().sends_bytes(bytes_of("30 ( s'a' ( 23 0000 ) 'x' )"));
         s.a().gets(disconnect(ReasonCode::topic_alias_invalid)).closes();
@@ -316,7 +316,7 @@ TEST_CASE("aliases in: 0, too high, not set and after a reconnect",
 }
 
 TEST_CASE("aliases in: none if none were announced", "[v5.0][MQTT-3.2.2-18]") {
-    Watched s{Version::v5, {.settings = {.topic_alias_max = 0}}};
+    Watched s{Version::v5, {.link = {.topic_alias_max = 0}}};
     s.a().sends(publish("t", "x").alias(1));
     s.a().gets(disconnect(ReasonCode::topic_alias_invalid)).closes();
     s.watch().gets_nothing();
@@ -326,7 +326,7 @@ TEST_CASE("aliases out: as many as the client allows, anew on each connection",
           "[v5.0][MQTT-3.1.2-26][MQTT-3.1.2-27][MQTT-3.3.2-7][MQTT-3.3.2-11]") {
     auto maximum = GENERATE(std::optional<std::uint16_t>{}, std::uint16_t{0}, std::uint16_t{1},
                             std::uint16_t{2}, std::uint16_t{100});
-    Script s{{.settings = {.topic_alias_out_max = 3}}};
+    Script s{{.link = {.topic_alias_out_max = 3}}};
     auto again = connect(Version::v5).resume();
     if (maximum) again.topic_alias_maximum(*maximum);
     int allowed = std::min<int>(maximum.value_or(0), 3);

@@ -75,7 +75,7 @@ TEST_CASE("keep alive: the server's limit is told and holds", "[v5.0][MQTT-3.2.2
     auto version = GENERATE(values(kBoth));
     auto wanted =
         GENERATE(std::uint16_t{0}, std::uint16_t{4}, std::uint16_t{5}, std::uint16_t{100});
-    Script s{{.settings = {.keep_alive_max = 4}}};
+    Script s{{.link = {.keep_alive_max = 4}}};
     auto& a = s.link("a");
     a.sends(connect(version).keep_alive(wanted));
     bool replaced = wanted != 4;

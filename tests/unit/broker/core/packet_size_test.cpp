@@ -203,7 +203,7 @@ TEST_CASE("maximum packet size: an answer that does not fit even bare ends the c
 TEST_CASE("packets in: as large as announced, not one byte more, judged on the fixed header",
           "[v5.0][MQTT-3.2.2-15]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
-    Script s{{.settings = {.packet_size_max = 200}}};
+    Script s{{.link = {.packet_size_max = 200}}};
     auto& a = s.link("a");
     a.sends(connect(version)).gets(connack());
     // 30, two length bytes, topic 1 + 2, property length in MQTT 5.
@@ -222,7 +222,7 @@ TEST_CASE("packets in: as large as announced, not one byte more, judged on the f
 }
 
 TEST_CASE("packets in: a CONNECT that is too large") {
-    Script s{{.settings = {.packet_size_max = 200}}};
+    Script s{{.link = {.packet_size_max = 200}}};
     s.link("a").sends(connect(Version::v5).id(std::string(300, 'x')));
     // CONNACK may tell 0x95 or be left out; DISCONNECT must not come before CONNACK.
     if (s.link("a").waiting() > 0) s.link("a").gets(connack(ReasonCode::packet_too_large));

@@ -121,7 +121,7 @@ TEST_CASE("queue: messages beyond the window wait for it in order",
 
 TEST_CASE("slow receiver: its out-queue is bounded, QoS 0 is dropped and counted, QoS 1 waits") {
     auto version = GENERATE(values(kBoth));
-    Pair s{version, {.settings = {.out_queue_bytes_max = 10'000}}};
+    Pair s{version, {.link = {.out_queue_bytes_max = 10'000}}};
     s.sub().socket_takes(0);
     std::string const payload(1000, 'x');
     for (int i = 0; i < 30; ++i) s.pub().sends(publish("t", payload));
@@ -144,7 +144,7 @@ TEST_CASE("slow receiver: its out-queue is bounded, QoS 0 is dropped and counted
 
 TEST_CASE("slow receiver: does not slow down or bound others") {
     auto version = GENERATE(values(kBoth));
-    Pair s{version, {.settings = {.out_queue_bytes_max = 10'000}}};
+    Pair s{version, {.link = {.out_queue_bytes_max = 10'000}}};
     s.link("quick").sends(connect(version)).gets(connack());
     s.link("quick").sends(subscribe(1, "t", qos2)).gets(suback(1));
     s.sub().socket_takes(0);
@@ -155,7 +155,7 @@ TEST_CASE("slow receiver: does not slow down or bound others") {
 TEST_CASE("slow receiver: a socket that takes a few bytes at a time gets every packet whole") {
     auto version = GENERATE(values(kBoth));
     auto bytes = GENERATE(1U, 3U, 7U, 100U, 1000U);
-    Pair s{version, {.settings = {.out_queue_bytes_max = 20'000}}};
+    Pair s{version, {.link = {.out_queue_bytes_max = 20'000}}};
     s.sub().socket_takes(0);
     std::vector<std::string> sent;
     for (int i = 0; i < 6; ++i) {
@@ -178,7 +178,7 @@ TEST_CASE("slow receiver: a backlog larger than the out-queue goes out in order,
     // The larger ones do not fit the shard's arena together.
     auto payload_size = GENERATE(1'000U, 5'000U);
     bool in_flight = GENERATE(false, true);
-    Pair s{version, {.settings = {.out_queue_bytes_max = out_queue}}};
+    Pair s{version, {.link = {.out_queue_bytes_max = out_queue}}};
     if (!in_flight) s.sub().drops();
     std::vector<std::string> sent;
     for (int i = 0; i < 100; ++i) {
@@ -198,7 +198,7 @@ TEST_CASE("slow receiver: a backlog larger than the out-queue goes out in order,
 TEST_CASE("slow receiver: the window holds while a backlog is flushed",
           "[v5.0][MQTT-3.3.4-9][MQTT-4.9.0-2]") {
     auto receive_maximum = GENERATE(std::uint16_t{1}, std::uint16_t{7});
-    Script s{{.settings = {.out_queue_bytes_max = 1'500}}};
+    Script s{{.link = {.out_queue_bytes_max = 1'500}}};
     s.link("sub").sends(connect(Version::v5).resume()).gets(connack());
     s.link("sub").sends(subscribe(1, "t", qos1)).gets(suback(1)).drops();
     s.link("pub").sends(connect(Version::v5)).gets(connack());

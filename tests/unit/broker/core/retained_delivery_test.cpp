@@ -141,7 +141,7 @@ TEST_CASE("retained: thousands come in slices, each once, whatever the window",
     auto window = GENERATE(std::uint16_t{1}, std::uint16_t{10}, std::uint16_t{1000});
     auto qos = GENERATE(qos0, qos1, qos2);
     constexpr int kCount = 1500;
-    Script s{{.settings = {.inflight_max = window}}};
+    Script s{{.link = {.inflight_max = window}}};
     s.link("pub").sends(connect(version)).gets(connack());
     for (int i = 0; i < kCount; ++i) {
         auto topic = "r/" + std::to_string(i % 40) + "/" + std::to_string(i);
@@ -166,7 +166,8 @@ TEST_CASE("retained: thousands come in slices, each once, whatever the window",
 TEST_CASE("retained: a slow receiver gets all of them, and its queue stays bounded") {
     auto version = GENERATE(values(kBoth));
     auto qos = GENERATE(qos0, qos1);
-    Two s{version, {.settings = {.queue_messages_max = 300, .out_queue_bytes_max = 5000}}};
+    Two s{version,
+          {.settings = {.queue_messages_max = 300}, .link = {.out_queue_bytes_max = 5000}}};
     for (int i = 0; i < 2000; ++i) {
         s.pub().sends(publish("r/" + std::to_string(i), std::string(100, 'x'), qos, 1).retain());
         if (qos == qos1) s.pub().gets(puback(1));
@@ -188,7 +189,7 @@ TEST_CASE("retained: a slow receiver gets all of them, and its queue stays bound
 
 TEST_CASE("retained: a replay goes on in the next connection of the session") {
     auto version = GENERATE(values(kBoth));
-    Two s{version, {.settings = {.inflight_max = 5}}};
+    Two s{version, {.link = {.inflight_max = 5}}};
     std::set<std::string> wanted;
     for (int i = 0; i < 600; ++i) {
         auto topic = "r/" + std::to_string(i);
@@ -205,7 +206,7 @@ TEST_CASE("retained: a replay goes on in the next connection of the session") {
 
 TEST_CASE("retained: UNSUBSCRIBE ends a replay that is under way") {
     auto version = GENERATE(values(kBoth));
-    Two s{version, {.settings = {.inflight_max = 5}}};
+    Two s{version, {.link = {.inflight_max = 5}}};
     for (int i = 0; i < 2000; ++i) {
         s.pub().sends(publish("r/" + std::to_string(i), "x", qos1, 1).retain()).gets(puback(1));
     }

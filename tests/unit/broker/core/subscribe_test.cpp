@@ -207,9 +207,9 @@ TEST_CASE("subscribe: what is switched off is refused", "[v3.1.1][MQTT-3.8.3-2]"
     auto version = GENERATE(values(kBoth));
     bool v5 = version == Version::v5;
     Two s{version,
-          {.settings = {.wildcard_subscription_available = false,
-                        .subscription_identifiers_available = false,
-                        .shared_subscription_available = false}}};
+          {.link = {.wildcard_subscription_available = false,
+                    .subscription_identifiers_available = false,
+                    .shared_subscription_available = false}}};
     auto code = [&](ReasonCode reason) { return v5 ? reason : ReasonCode::unspecified_error; };
     s.a().sends(subscribe(1, "a/#").also("+/b").also("plain").also("$share/g/t"));
     s.a().gets(suback(

@@ -223,7 +223,7 @@ TEST_CASE("shards: a shared subscription gives each message to one member, over 
 
 TEST_CASE("shards: a receiver that does not read is bounded and disturbs nobody") {
     auto options = with_shards(2);
-    options.core.out_queue_bytes_max = 100'000;
+    options.net.listeners[0].link.out_queue_bytes_max = 100'000;
     RunningBroker broker{options};
     auto slow = broker.client({.receive_buffer = 4096});
     slow.sends(connect(Version::v5).id(broker.id_on_shard(0, "slow"))).gets(connack());
@@ -268,7 +268,7 @@ TEST_CASE("shards: a receiver that does not read is bounded and disturbs nobody"
 
 TEST_CASE("shards: a slow receiver of QoS 1 gets all of it in the end, in order") {
     auto options = with_shards(2);
-    options.core.out_queue_bytes_max = 50'000;
+    options.net.listeners[0].link.out_queue_bytes_max = 50'000;
     RunningBroker broker{options};
     auto slow = broker.client({.receive_buffer = 4096});
     slow.sends(connect(Version::v5).id(broker.id_on_shard(0, "slow"))).gets(connack());

@@ -16,7 +16,9 @@ namespace spoke::test {
 
 /// What a running broker is started with.
 struct BrokerOptions {
-    broker::NetSettings net{};
+    BrokerOptions() { net.listeners.resize(1); }
+
+    broker::NetSettings net{};  // one listener, whose port does not count
     broker::CoreSettings core{};
     broker::RetainedMessages::Limits retained{100'000, 1U << 28};
 };
@@ -63,7 +65,6 @@ public:
 private:
     static BrokerOptions prepared(BrokerOptions options) {
         spdlog::set_level(spdlog::level::off);
-        if (options.net.listeners.empty()) options.net.listeners.emplace_back();
         for (auto& listener : options.net.listeners) listener.port = 0;
         return options;
     }

@@ -33,7 +33,6 @@ Buffer encoded(ConnectBuilder const& connect) {
 TEST_CASE("server: an address in use is told with its name") {
     RunningBroker first;
     BrokerOptions options;
-    options.net.listeners.emplace_back();
     options.net.listeners[0].port = first.port();
     broker::MemoryStore store;
     broker::SingleNodeBus bus;
@@ -157,7 +156,7 @@ TEST_CASE("server: packets around and above the size of a read, up to the larges
           "[v5.0][MQTT-3.2.2-15]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto options = with_shards(2);
-    options.core.packet_size_max = 300'000;
+    options.net.listeners[0].link.packet_size_max = 300'000;
     RunningBroker broker{options};
     auto sub = broker.connected(connect(version).id("sub"));
     sub.speaks(version).sends(subscribe(1, "t", qos1)).gets(suback(1));
@@ -225,7 +224,7 @@ TEST_CASE("server: the reason can be read though much more was sent behind the e
 
 TEST_CASE("server: the reason of a refused CONNECT can be read", "[v5.0][MQTT-3.2.2-7]") {
     auto options = with_shards(2);
-    options.core.client_id_size_max = 10;
+    options.net.listeners[0].link.client_id_size_max = 10;
     RunningBroker broker{options};
     auto client = broker.client();
     auto bytes = encoded(connect(Version::v5).id("longer than ten"));
@@ -261,8 +260,7 @@ TEST_CASE("server: a peer that does not close is closed after its time") {
 
 TEST_CASE("server: who does not connect in time is closed, who did is not") {
     auto options = with_shards(2);
-    options.net.listeners.emplace_back();
-    options.net.listeners[0].connect_timeout = 200ms;
+    options.net.listeners[0].link.connect_timeout = 200ms;
     RunningBroker broker{options};
     auto good = broker.connected(connect(Version::v5).id("good"));
     auto silent = broker.client();
@@ -275,7 +273,6 @@ TEST_CASE("server: who does not connect in time is closed, who did is not") {
 
 TEST_CASE("server: no more connections than a listener may have") {
     auto options = with_shards(2);
-    options.net.listeners.emplace_back();
     options.net.listeners[0].connections_max = 3;
     RunningBroker broker{options};
     std::vector<SocketClient> clients;

@@ -197,3 +197,21 @@ TEST_CASE("option table: the printed form tells meaning, unit, range and default
                                                         "# text; default \"127.0.0.1\"\n"
                                                         "address = \"127.0.0.1\"\n"));
 }
+
+TEST_CASE("option table: a row that may inherit has a value of its own or not", "[options]") {
+    int guests = 3;
+    bool own = false;
+    OptionTable table;
+    table.number("guests", guests, {1, 9}, "people", "How many.").may_inherit(own);
+    CHECK(table.print().find("guests = \"inherit\"") != std::string::npos);
+    table.load_text("guests = 4", "house.toml");
+    CHECK(own);
+    CHECK(guests == 4);
+    CHECK(table.print().find("guests = 4") != std::string::npos);
+    table.load_text("guests = \"inherit\"", "house.toml");
+    CHECK_FALSE(own);
+    CHECK_THROWS_WITH(table.load_text("guests = 10", "house.toml"),
+                      Catch::Contains("out of range"));
+    CHECK_THROWS_WITH(table.load_text("guests = \"few\"", "house.toml"),
+                      Catch::Contains("inherit"));
+}
