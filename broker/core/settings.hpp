@@ -45,7 +45,7 @@ struct LinkSettings {
 
     // Null: everyone may connect; everyone may publish and subscribe to everything.
     Authenticator* authenticator = nullptr;
-    Authorizer* authorizer = nullptr;
+    Authorizer const* authorizer = nullptr;
 };
 
 /// What the core is told at start beside the settings of each listener.
