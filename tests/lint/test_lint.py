@@ -69,6 +69,7 @@ class Includes(unittest.TestCase):
         self.assertTrue(self.check("broker/core/a.cpp", "#include <boost/asio/ip/tcp.hpp>"))
         self.assertTrue(self.check("broker/core/a.cpp", "#include <thread>"))
         self.assertTrue(self.check("broker/net/a.cpp", "#include <sqlite3.h>"))
+        self.assertTrue(self.check("broker/net/a.cpp", "#include <boost/beast/http.hpp>"))
         self.assertTrue(self.check("broker/net/a.cpp", '#include "time.hpp"', base))
         self.assertTrue(self.check("broker/core/a.cpp", "auto t = std::chrono::steady_clock::now();"))
 
@@ -76,6 +77,8 @@ class Includes(unittest.TestCase):
         core = "broker/core/session.hpp"
         self.assertEqual(self.check("broker/net/a.cpp", f'#include "{core}"', core), [])
         self.assertEqual(self.check("broker/net/a.cpp", "#include <boost/asio/ip/tcp.hpp>"), [])
+        self.assertEqual(self.check("broker/net/websocket_upgrade.cpp",
+                                    "#include <boost/beast/http.hpp>"), [])
         self.assertEqual(self.check("tests/unit/a.cpp", f'#include "{core}"', core), [])
 
     def test_dead_header(self):

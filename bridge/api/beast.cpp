@@ -1,2 +1,0 @@
-// The one place where Beast's sources are compiled.
-#include <boost/beast/src.hpp>
