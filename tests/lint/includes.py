@@ -32,6 +32,7 @@ OWNED = {
     "boost/asio*": ["protocol/link", "broker/net", "bridge", "device-sim"],
     "boost/beast*": ["protocol/link", "broker/net/websocket_upgrade.cpp", "bridge", "device-sim"],
     "openssl/*": ["protocol/link", "broker/net", "broker/auth", "bridge", "device-sim"],
+    "argon2.h": ["broker/auth"],
     "rocksdb/*": ["broker/storage"],
     "sqlite3*": ["bridge/store"],
     "nats/*": ["broker/cluster"],
