@@ -38,6 +38,7 @@ struct Counters {
     Counter sessions;      // now
     Counter queued_bytes;  // now: session queues and out-queues
     Counter connects_refused;
+    Counter authentications_refused;  // of these, and of connected clients that repeat theirs
     Counter publishes_received;
     Counter deliveries;       // PUBLISH packets handed to connections
     Counter no_subscriber;    // publishes that matched nobody

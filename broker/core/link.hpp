@@ -15,12 +15,14 @@
 
 namespace spoke::broker {
 
+struct Authentication;
 struct LinkSettings;
 class Session;
 
 /// Where a connection stands, as the core sees it.
 enum class LinkState : std::uint8_t {
     awaiting_connect,  // nothing accepted yet; the timer is the connect timeout
+    authenticating,    // CONNECT is there, who sent it is not known yet; the same timer
     connected,         // belongs to a session
     closing,  // nothing more is read or queued; what is queued goes out, then the connection closes
 };
@@ -30,11 +32,15 @@ enum class LinkState : std::uint8_t {
 /// by one shard.
 class Link {
 public:
-    Link() = default;
+    Link();
+    ~Link();
     Link(Link const&) = delete;
     Link& operator=(Link const&) = delete;
 
     [[nodiscard]] bool is_v5() const noexcept { return version == mqtt::Version::v5; }
+
+    /// Not to be read for now, but to be kept.
+    [[nodiscard]] bool is_at_rest() const noexcept { return paused || awaits_verdict; }
 
     OutQueue out{};
     LinkSettings const* settings = nullptr;  // its listener's; set by ShardCore::on_accepted()
@@ -50,11 +56,13 @@ public:
     LinkState state = LinkState::awaiting_connect;
     bool request_problem_information = true;
     bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
-    bool linger_over = false;  // closing: the peer had its time to read the last packet
-    bool touched = false;      // is in the shard's list of links to flush
+    bool awaits_verdict = false;  // not read, until it is known who the client is
+    bool linger_over = false;     // closing: the peer had its time to read the last packet
+    bool touched = false;         // is in the shard's list of links to flush
     /// The user name that the transport has shown (certificate, pre-shared key, PROXY header), set
     /// by the net layer before the first packet; null: none.
     std::unique_ptr<std::string> identity{};
+    std::unique_ptr<Authentication> authentication{};
     std::unique_ptr<InboundAliases> aliases_in{};    // made when the first alias comes
     std::unique_ptr<OutboundAliases> aliases_out{};  // only if the client allows aliases
 };

@@ -11,6 +11,9 @@ namespace spoke::broker {
 using mqtt::ReasonCode;
 
 void ShardCore::on_bad_bytes(Link& link, mqtt::DecodeError const& error) {
+    if (link.state == LinkState::authenticating) {  // before CONNACK no DISCONNECT [MQTT-3.14.0-1]
+        return refuse(link, link.version, {error.reason, error.rule});
+    }
     close_link(link, error.reason, error.rule);
 }
 
@@ -36,7 +39,7 @@ void ShardCore::close_link(Link& link, ReasonCode reason, std::string_view why, 
         }
     }
     link.state = LinkState::closing;
-    link.timer.cancel();
+    forget(link);
     touch(link);
 }
 
@@ -50,7 +53,7 @@ void ShardCore::on_closed(Link& link) {
         detach(link, Will::publish);
     }
     link.state = LinkState::closing;
-    link.timer.cancel();
+    forget(link);
     link.out.clear(segments_);
     for (auto& ack : deferred_) {
         if (ack.link == &link) ack.link = nullptr;
@@ -151,6 +154,9 @@ void ShardCore::publish_will(Session& session) {
 void ShardCore::on_link_timer(Link& link) {
     if (link.state == LinkState::awaiting_connect) {
         return close_link(link, ReasonCode::keep_alive_timeout, "no CONNECT in time");
+    }
+    if (link.state == LinkState::authenticating) {
+        return close_link(link, ReasonCode::keep_alive_timeout, "not authenticated in time");
     }
     if (link.state == LinkState::closing) {
         link.linger_over = true;

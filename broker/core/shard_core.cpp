@@ -44,6 +44,13 @@ void ShardCore::on_accepted(Link& link, LinkSettings const& settings) {
     wheel_.arm(link.timer, now_.steady + settings.connect_timeout);
 }
 
+void ShardCore::forget(Link& link) noexcept {
+    link.timer.cancel();
+    if (!link.awaits_verdict) return;
+    authenticating_.erase(link.authentication->ticket);
+    link.awaits_verdict = false;
+}
+
 void ShardCore::on_timers() {
     wheel_.advance(now_.steady, [this](TimerNode& node) {
         if (node.kind() == TimerKind::link) {
@@ -86,11 +93,12 @@ void ShardCore::on_packet(Link& link, std::span<std::byte> frame) {
                 send(link, mqtt::PingResp{});  // [MQTT-3.12.4-1]
             } else if constexpr (std::is_same_v<Packet, mqtt::Disconnect>) {
                 handle_disconnect(link, packet);
+            } else if constexpr (std::is_same_v<Packet, mqtt::Auth>) {
+                handle_auth(link, packet);
             } else if constexpr (std::is_same_v<Packet, mqtt::Connect>) {
                 close_link(link, mqtt::ReasonCode::protocol_error, "MQTT-3.1.0-2");
             } else {
-                // AUTH without a method in CONNECT [MQTT-4.12.0-7]; the rest goes from server to
-                // client only.
+                // What goes from server to client only.
                 close_link(link, mqtt::ReasonCode::protocol_error, "packet out of place");
             }
         },

@@ -7,9 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "broker/core/arena.hpp"
+#include "broker/core/authentication.hpp"
 #include "broker/core/counters.hpp"
 #include "broker/core/link.hpp"
 #include "broker/core/packet_writer.hpp"
@@ -28,12 +30,6 @@
 #include "protocol/packet/packet.hpp"
 
 namespace spoke::broker {
-
-/// A CONNECT that passed all checks that need no session, on its way to its session's home shard.
-struct CheckedConnect {
-    mqtt::Connect packet;
-    bool id_assigned = false;  // the client sent none [MQTT-3.1.3-6]
-};
 
 /// The home shard of a client id.
 [[nodiscard]] std::uint8_t home_shard(std::string_view client_id,
@@ -73,13 +69,19 @@ public:
 
     /// A new network connection: from here its CONNECT must come in time. `settings` outlive it.
     void on_accepted(Link& link, LinkSettings const& settings);
-    /// Checks the first packet of a link, on the shard that accepted it. Nothing: the link was
-    /// refused, with CONNACK where the version has one for it, and closes.
-    [[nodiscard]] std::optional<CheckedConnect> check_connect(Link& link, Bytes frame);
+    /// A packet of a link that is not connected: CONNECT, and AUTH if the client authenticates with
+    /// that. On the shard that accepted the link.
+    /// Out     CONNECT, checked and authenticated, for on_connect(). Nothing: the exchange goes on,
+    ///         or the link waits for a verdict (`awaits_verdict`) and is not to be read meanwhile,
+    ///         or it was refused, with CONNACK where the version has one for it, and closes.
+    [[nodiscard]] std::optional<CheckedConnect> admit(Link& link, Bytes frame);
+    /// The verdict that a link waited for, if that link is still there.
+    /// Out     as admit()
+    [[nodiscard]] std::optional<Admitted> on_authenticated(AuthTicket ticket, AuthVerdict verdict);
     /// Opens or resumes the session, on its home shard.
     void on_connect(Link& link, CheckedConnect connect);
     /// A link that has not connected leaves this shard for another.
-    void forget(Link& link) noexcept { link.timer.cancel(); }
+    void forget(Link& link) noexcept;
 
     /// One whole packet of a connected link. `frame` lies in the shard's memory and may be changed;
     /// what is queued for others may point into it until the next flush.
@@ -137,13 +139,27 @@ private:
     };
 
     // handle/connect.cpp
+    [[nodiscard]] std::optional<CheckedConnect> check_connect(Link& link, Bytes frame);
     [[nodiscard]] std::optional<Refusal> judge_connect(LinkSettings const& settings,
                                                        mqtt::Connect& connect, bool& id_assigned);
     void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
     [[nodiscard]] std::string new_client_id();
     void take_over(Session& session, mqtt::Connect const& connect);
     void accept(Link& link, Session& session, CheckedConnect const& connect, bool session_present);
+    /// Session and link become one another's.
+    void attach(Link& link, Session& session, mqtt::Connect const& packet);
+    void log_connected(Link const& link, bool session_present);
     void resume(Session& session);
+
+    // handle/auth.cpp
+    [[nodiscard]] std::optional<CheckedConnect> authenticate(Link& link, CheckedConnect connect);
+    [[nodiscard]] std::optional<CheckedConnect> judge(Link& link, CheckedConnect connect,
+                                                      AuthVerdict verdict);
+    [[nodiscard]] std::optional<CheckedConnect> begin_exchange(Link& link, CheckedConnect connect);
+    [[nodiscard]] std::optional<CheckedConnect> on_auth_before_connack(Link& link, Bytes frame);
+    [[nodiscard]] std::optional<CheckedConnect> go_on_to_connect(Link& link, Bytes data);
+    void handle_auth(Link& link, mqtt::Auth const& packet);
+    void send_auth(Link& link, mqtt::ReasonCode reason, Buffer data);
 
     // handle/publish.cpp
     void handle_publish(Link& link, std::span<std::byte> frame);
@@ -249,6 +265,8 @@ private:
     std::vector<ShardBatch> batches_;
     std::vector<Session*> replaying_;
     std::vector<DeferredAck> deferred_;
+    std::unordered_map<AuthTicket, Link*> authenticating_;  // those which wait for a verdict
+    std::uint64_t last_auth_ticket_ = 0;
     StoreTicket durable_{};
     StoreTicket* route_ticket_ = nullptr;  // while route() runs: what its acknowledgement waits for
     SteadyTime retained_full_logged_{};

@@ -230,7 +230,9 @@ void Shard::shut_down(std::chrono::milliseconds time) {
     core_.shut_down();
     // Backwards, since losing one takes it out of the list.
     for (std::size_t i = connections_.size(); i-- > 0;) {
-        if (connections_[i]->state == LinkState::awaiting_connect) lose(*connections_[i]);
+        auto state = connections_[i]->state;
+        if (state == LinkState::awaiting_connect || state == LinkState::authenticating)
+            lose(*connections_[i]);
     }
 }
 
@@ -305,17 +307,41 @@ void Shard::adopt(MovedConnection moved) {
     Connection& connection = *moved.connection;
     add(std::move(moved.connection));
     if (stopping_) return lose(connection);
-    core_.on_connect(connection, std::move(moved.connect));
-    if (moved.unread.empty()) return;
-    if (input_.room() < moved.unread.size()) {
+    welcome(connection, std::move(moved.connect), moved.unread);
+}
+
+void Shard::welcome(Connection& connection, CheckedConnect connect, Bytes unread) {
+    core_.on_connect(connection, std::move(connect));
+    if (unread.empty()) return;
+    if (input_.room() < unread.size()) {
         flush_touched();
         input_.reset();
     }
-    MQ_ASSERT(moved.unread.size() <=
-              input_.room());  // it came from another shard's arena of this size
-    std::byte* place = input_.keep(moved.unread.size());
-    std::memcpy(place, moved.unread.data(), moved.unread.size());
-    handle_input(connection, {place, moved.unread.size()});
+    MQ_ASSERT(unread.size() <= input_.room());  // it came from an arena of this size
+    std::byte* place = input_.keep(unread.size());
+    std::memcpy(place, unread.data(), unread.size());
+    handle_input(connection, {place, unread.size()});
+}
+
+Authenticator::Done Shard::when_authenticated(AuthTicket ticket) {
+    return [this, ticket](AuthVerdict verdict) {
+        auto mail = std::make_unique<Mail>();
+        mail->tasks.emplace_back([this, ticket, verdict] { on_authenticated(ticket, verdict); });
+        wiring_.neighbours.mailbox(index_, index_).put(std::move(mail));
+        wake();
+    };
+}
+
+void Shard::on_authenticated(AuthTicket ticket, AuthVerdict verdict) {
+    auto admitted = core_.on_authenticated(ticket, verdict);
+    if (!admitted) return;
+    auto& connection = static_cast<Connection&>(*admitted->link);
+    Buffer unread = std::exchange(connection.partial, {});
+    if (home_shard(admitted->connect.packet.client_id, count_) == index_) {
+        welcome(connection, std::move(admitted->connect), unread);
+    } else {
+        move_away(connection, std::move(admitted->connect), unread);
+    }
 }
 
 // --- reading ---

@@ -71,6 +71,7 @@ public:
 
     // ShardPort
     void flush_touched() override;
+    [[nodiscard]] Authenticator::Done when_authenticated(AuthTicket ticket) override;
     [[nodiscard]] bool logs(LogLevel level) const override;
     void log(LogLevel level, std::string const& line) override;
     [[nodiscard]] std::string peer_of(Link const& link) const override;
@@ -105,6 +106,9 @@ private:
     void move_away(Connection& connection, CheckedConnect connect,
                    std::span<std::byte const> unread);
     void adopt(MovedConnection moved);
+    /// Opens the session of a connection that has shown who it is, and handles what it sent ahead.
+    void welcome(Connection& connection, CheckedConnect connect, Bytes unread);
+    void on_authenticated(AuthTicket ticket, AuthVerdict verdict);
 
     // writing
     void flush(Connection& connection);

@@ -53,7 +53,7 @@ void Shard::read(Connection& connection) {
             }
         }
         if (result.status == IoResult::Status::closed) return lose(connection);
-        if (result.status == IoResult::Status::would_block || connection.paused) return;
+        if (result.status == IoResult::Status::would_block || connection.is_at_rest()) return;
         if (connection.state == LinkState::closing) return;
         // Less than asked for: the socket is empty, no need to ask it.
         if (result.size < asked || result.size >= budget) return;
@@ -91,7 +91,8 @@ bool Shard::handle_input(Connection& connection, std::span<std::byte> bytes) {
 std::optional<std::size_t> Shard::handle_packets(Connection& connection,
                                                  std::span<std::byte> bytes) {
     std::size_t done = 0;
-    while (done < bytes.size() && connection.state != LinkState::closing) {
+    while (done < bytes.size() && connection.state != LinkState::closing &&
+           !connection.awaits_verdict) {
         auto rest = bytes.subspan(done);
         auto header = mqtt::read_fixed_header(rest, connection.settings->packet_size_max);
         if (!header) {
@@ -111,7 +112,7 @@ std::optional<std::size_t> Shard::handle_packets(Connection& connection,
 }
 
 bool Shard::handle_first(Connection& connection, Bytes frame, std::span<std::byte const> behind) {
-    auto checked = core_.check_connect(connection, frame);
+    auto checked = core_.admit(connection, frame);
     if (!checked) return true;
     if (home_shard(checked->packet.client_id, count_) != index_) {
         move_away(connection, std::move(*checked), behind);
@@ -195,7 +196,7 @@ void Shard::account(Connection& connection) {
 }
 
 void Shard::watch(Connection& connection) {
-    std::uint32_t events = (connection.paused ? 0U : std::uint32_t{EPOLLIN}) |
+    std::uint32_t events = (connection.is_at_rest() ? 0U : std::uint32_t{EPOLLIN}) |
                            (connection.wants_write ? std::uint32_t{EPOLLOUT} : 0U);
     if (events == connection.watched) return;
     connection.watched = events;

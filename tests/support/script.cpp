@@ -78,6 +78,12 @@ struct Script::ShardLoop final : broker::ShardPort {
             if (auto* client = script.client_of(*touched[i])) script.flush(*client);
         }
     }
+    [[nodiscard]] broker::Authenticator::Done when_authenticated(
+        broker::AuthTicket ticket) override {
+        return [this, ticket](broker::AuthVerdict verdict) {
+            script.on_verdict(index, ticket, verdict);
+        };
+    }
     [[nodiscard]] bool logs(LogLevel) const override { return true; }
     void log(LogLevel, std::string const& line) override { script.log_.push_back(line); }
     [[nodiscard]] std::string peer_of(Link const& link) const override {
@@ -264,6 +270,7 @@ void Script::open(ScriptLink& client) {
     client.room_ = ScriptLink::kUnlimited;
     client.socket_full_ = client.got_connack_ = client.got_disconnect_ = false;
     client.raw_.clear();
+    client.unread_.clear();
     client.received_.clear();
     client.open_ids_.clear();
     client.packet_size_max_ = mqtt::kVariableByteIntegerMax + 5;
@@ -272,9 +279,15 @@ void Script::open(ScriptLink& client) {
 }
 
 void Script::receive(ScriptLink& client, Buffer bytes) {
+    bytes.insert(bytes.begin(), client.unread_.begin(), client.unread_.end());
+    client.unread_.clear();
     input_.push_back(std::move(bytes));
     std::span<std::byte> rest = input_.back();
     while (!rest.empty() && client.is_open() && client.link_->state != LinkState::closing) {
+        if (client.link_->awaits_verdict) {
+            client.unread_.assign(rest.begin(), rest.end());
+            break;
+        }
         auto header = mqtt::read_fixed_header(rest, options_.link.packet_size_max);
         if (!header) {
             loops_[client.shard_]->core.on_bad_bytes(*client.link_, header.error());
@@ -294,14 +307,27 @@ void Script::receive(ScriptLink& client, Buffer bytes) {
 
 void Script::handle_first(ScriptLink& client, std::span<std::byte> frame) {
     auto& core = loops_[client.shard_]->core;
-    auto checked = core.check_connect(*client.link_, frame);
-    if (!checked) return;
-    auto home = broker::home_shard(checked->packet.client_id, options_.shards);
+    if (auto checked = core.admit(*client.link_, frame)) on_admitted(client, std::move(*checked));
+}
+
+void Script::on_admitted(ScriptLink& client, broker::CheckedConnect connect) {
+    auto home = broker::home_shard(connect.packet.client_id, options_.shards);
     if (home != client.shard_) {
-        core.forget(*client.link_);
+        loops_[client.shard_]->core.forget(*client.link_);
         client.shard_ = home;
     }
-    loops_[home]->core.on_connect(*client.link_, std::move(*checked));
+    loops_[home]->core.on_connect(*client.link_, std::move(connect));
+}
+
+void Script::on_verdict(std::uint8_t shard, broker::AuthTicket ticket,
+                        broker::AuthVerdict verdict) {
+    auto admitted = loops_[shard]->core.on_authenticated(ticket, verdict);
+    if (admitted) {
+        auto& client = *client_of(*admitted->link);
+        on_admitted(client, std::move(admitted->connect));
+        receive(client, std::exchange(client.unread_, {}));
+    }
+    settle();
 }
 
 // --- ScriptLink ---
@@ -443,6 +469,7 @@ void ScriptLink::on_received() {
 
 void ScriptLink::check(Received const& received) {
     bool connack = std::holds_alternative<mqtt::ConnAck>(received.packet);
+    if (!got_connack_ && std::holds_alternative<mqtt::Auth>(received.packet)) return;
     if (connack == got_connack_) {
         FAIL("'" << name_ << "' gets " << describe(received.packet)
                  << (connack ? " a second time" : " before CONNACK"));

@@ -186,6 +186,7 @@ private:
     std::uint32_t receive_maximum_ = 65'535;
     std::set<std::uint16_t> open_ids_;  // of deliveries on this connection
     Buffer raw_;
+    Buffer unread_;  // sent behind a CONNECT whose authentication is under way
     std::deque<Received> received_;
     Buffer last_frame_;
 };
@@ -255,6 +256,8 @@ private:
     void open(ScriptLink& client);
     void receive(ScriptLink& client, Buffer bytes);
     void handle_first(ScriptLink& client, std::span<std::byte> frame);
+    void on_admitted(ScriptLink& client, broker::CheckedConnect connect);
+    void on_verdict(std::uint8_t shard, broker::AuthTicket ticket, broker::AuthVerdict verdict);
 
     ScriptOptions options_;
     Now now_;

@@ -45,7 +45,39 @@ std::string fill_in(std::string text, std::string_view client_id) {
     return text;
 }
 
+/// What CONNACK says of the listener's limits; absent means all that MQTT 5 knows (3.2.2.3).
+mqtt::ConnAck offer(LinkSettings const& limits, CheckedConnect const& connect) {
+    mqtt::Connect const& packet = connect.packet;
+    mqtt::ConnAck connack;
+    if (connect.id_assigned && packet.version == mqtt::Version::v5)
+        connack.assigned_client_identifier = packet.client_id;
+    connack.authentication_method = packet.authentication_method;  // [MQTT-4.12.0-5]
+    connack.authentication_data = connect.authentication_data;
+    if (limits.receive_maximum != 65'535) connack.receive_maximum = limits.receive_maximum;
+    if (limits.maximum_qos != mqtt::Qos::exactly_once) connack.maximum_qos = limits.maximum_qos;
+    if (!limits.retain_available) connack.retain_available = false;
+    if (limits.packet_size_max < mqtt::kVariableByteIntegerMax) {
+        connack.maximum_packet_size = limits.packet_size_max;
+    }
+    if (limits.topic_alias_max > 0) connack.topic_alias_maximum = limits.topic_alias_max;
+    if (!limits.wildcard_subscription_available) connack.wildcard_subscription_available = false;
+    if (!limits.subscription_identifiers_available)
+        connack.subscription_identifiers_available = false;
+    if (!limits.shared_subscription_available) connack.shared_subscription_available = false;
+    if (packet.request_response_information.value_or(false) &&
+        !limits.response_information.empty()) {
+        connack.response_information = fill_in(limits.response_information, packet.client_id);
+    }
+    return connack;
+}
+
 }  // namespace
+
+std::optional<CheckedConnect> ShardCore::admit(Link& link, Bytes frame) {
+    if (link.state == LinkState::authenticating) return on_auth_before_connack(link, frame);
+    auto checked = check_connect(link, frame);
+    return checked ? authenticate(link, std::move(*checked)) : std::nullopt;
+}
 
 std::optional<CheckedConnect> ShardCore::check_connect(Link& link, Bytes frame) {
     auto decoded = mqtt::decode(frame, mqtt::Version::v5, mqtt::Sender::client);
@@ -65,7 +97,7 @@ std::optional<CheckedConnect> ShardCore::check_connect(Link& link, Bytes frame) 
         close_link(link, ReasonCode::protocol_error, "MQTT-3.1.0-1");
         return std::nullopt;
     }
-    CheckedConnect checked{std::move(*connect), false};
+    CheckedConnect checked{.packet = std::move(*connect)};
     link.request_problem_information = checked.packet.request_problem_information.value_or(true);
     link.maximum_packet_size =
         checked.packet.maximum_packet_size.value_or(link.maximum_packet_size);
@@ -82,9 +114,6 @@ std::optional<ShardCore::Refusal> ShardCore::judge_connect(LinkSettings const& s
     bool v5 = connect.version == mqtt::Version::v5;
     if (connect.version == mqtt::Version::v3_1 && !settings.mqtt_3_1) {
         return Refusal{ReasonCode::unsupported_protocol_version, "MQTT 3.1 is switched off"};
-    }
-    if (connect.authentication_method) {
-        return Refusal{ReasonCode::bad_authentication_method, "MQTT-4.12.0-1"};
     }
     if (connect.will) {
         if (connect.will->qos > settings.maximum_qos) {
@@ -126,7 +155,7 @@ void ShardCore::refuse(Link& link, mqtt::Version version, Refusal const& refusal
                                               name_of(refusal.reason), refusal.text));
     }
     link.state = LinkState::closing;
-    link.timer.cancel();
+    forget(link);
     touch(link);
     if (!link.is_v5() && !has_return_code(refusal.reason)) return;
     mqtt::ConnAck connack;
@@ -178,7 +207,7 @@ void ShardCore::take_over(Session& session, mqtt::Connect const& connect) {
 void ShardCore::accept(Link& link, Session& session, CheckedConnect const& connect,
                        bool session_present) {
     mqtt::Connect const& packet = connect.packet;
-    mqtt::ConnAck connack;
+    mqtt::ConnAck connack = offer(*link.settings, connect);
     connack.session_present = session_present;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
     LinkSettings const& limits = *link.settings;
 
@@ -200,23 +229,17 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
         std::min(packet.topic_alias_maximum.value_or(0), limits.topic_alias_out_max);
     if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
 
-    if (connect.id_assigned && link.is_v5()) connack.assigned_client_identifier = packet.client_id;
-    if (limits.receive_maximum != 65'535) connack.receive_maximum = limits.receive_maximum;
-    if (limits.maximum_qos != mqtt::Qos::exactly_once) connack.maximum_qos = limits.maximum_qos;
-    if (!limits.retain_available) connack.retain_available = false;
-    if (limits.packet_size_max < mqtt::kVariableByteIntegerMax) {
-        connack.maximum_packet_size = limits.packet_size_max;
-    }
-    if (limits.topic_alias_max > 0) connack.topic_alias_maximum = limits.topic_alias_max;
-    if (!limits.wildcard_subscription_available) connack.wildcard_subscription_available = false;
-    if (!limits.subscription_identifiers_available)
-        connack.subscription_identifiers_available = false;
-    if (!limits.shared_subscription_available) connack.shared_subscription_available = false;
-    if (packet.request_response_information.value_or(false) &&
-        !limits.response_information.empty()) {
-        connack.response_information = fill_in(limits.response_information, packet.client_id);
-    }
+    attach(link, session, packet);
+    log_connected(link, session_present);
+    if (send(link, std::move(connack))) return;
+    // Not even a bare CONNACK fits: nothing may be said to this client, so it goes as it came.
+    log_end(link, "CONNACK above maximum packet size");
+    detach(link, Will::discard);
+    link.state = LinkState::closing;
+    touch(link);
+}
 
+void ShardCore::attach(Link& link, Session& session, mqtt::Connect const& packet) {
     session.link = &link;
     session.timer.cancel();
     session.expires_at = session.will_at = kNever;
@@ -233,23 +256,19 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
     }
     if (session.is_kept()) store_session(session);
     counters_.connections.add();
-    if (port_.logs(LogLevel::info)) {
-        port_.log(
-            LogLevel::info,
-            fmt::format("{} connected as '{}' (MQTT {}, keep alive {} s, session {}, expiry {} s)",
-                        port_.peer_of(link), session.client_id(),
-                        link.is_v5()                          ? "5"
-                        : link.version == mqtt::Version::v3_1 ? "3.1"
-                                                              : "3.1.1",
-                        link.keep_alive, session_present ? "resumed" : "new",
-                        session.expiry_interval));
-    }
-    if (send(link, std::move(connack))) return;
-    // Not even a bare CONNACK fits: nothing may be said to this client, so it goes as it came.
-    log_end(link, "CONNACK above maximum packet size");
-    detach(link, Will::discard);
-    link.state = LinkState::closing;
-    touch(link);
+}
+
+void ShardCore::log_connected(Link const& link, bool session_present) {
+    if (!port_.logs(LogLevel::info)) return;
+    Session const& session = *link.session;
+    port_.log(
+        LogLevel::info,
+        fmt::format("{} connected as '{}' (MQTT {}, keep alive {} s, session {}, expiry {} s)",
+                    port_.peer_of(link), session.client_id(),
+                    link.is_v5()                          ? "5"
+                    : link.version == mqtt::Version::v3_1 ? "3.1"
+                                                          : "3.1.1",
+                    link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
 }
 
 void ShardCore::resume(Session& session) {

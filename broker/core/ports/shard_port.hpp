@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "broker/core/authentication.hpp"
 #include "protocol/base/log_level.hpp"
 
 namespace spoke::broker {
@@ -16,6 +17,10 @@ public:
     /// Writes now what the touched links have queued, and spills what their sockets do not take:
     /// the arena is full. Ends no link.
     virtual void flush_touched() = 0;
+
+    /// Something to be called once, from any thread: it brings the verdict to
+    /// ShardCore::on_authenticated() on this core's thread.
+    [[nodiscard]] virtual Authenticator::Done when_authenticated(AuthTicket ticket) = 0;
 
     [[nodiscard]] virtual bool logs(LogLevel level) const = 0;
     virtual void log(LogLevel level, std::string const& line) = 0;

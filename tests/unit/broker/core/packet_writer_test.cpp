@@ -40,6 +40,7 @@ struct Bench final : ShardPort {
         links.back()->version = version;
         return *links.back();
     }
+    [[nodiscard]] Authenticator::Done when_authenticated(AuthTicket) override { return {}; }
     void flush_touched() override {
         ++flushes;
         for (std::size_t i = 0; i < links.size(); ++i) {
