@@ -12,13 +12,14 @@
 
 #include "broker/auth/acl_rules.hpp"
 #include "broker/auth/file_error.hpp"
+#include "broker/core/ports/authorizer.hpp"
 
 namespace spoke::broker {
 
 /// What one client may do, worked out once when it connects. Immutable; any thread.
 /// A topic that a deny filter matches is denied, whatever grants it; else it is granted if some
 /// filter grants it; else denied.
-class AclAccess {
+class AclAccess final : public Access {
 public:
     /// What holds for the client: the rules of its user, the patterns that are the same for all,
     /// and the patterns filled in for it. The first two may be shared; no pointer is null.
@@ -26,14 +27,14 @@ public:
               AclRules own);
 
     /// Cost O(rules x length of the topic), no allocation. In: a valid topic name.
-    [[nodiscard]] bool may_publish(std::string_view topic) const noexcept;
-    [[nodiscard]] bool may_receive(std::string_view topic) const noexcept;
+    [[nodiscard]] bool may_publish(std::string_view topic) const noexcept override;
+    [[nodiscard]] bool may_receive(std::string_view topic) const noexcept override;
 
     /// Whether some topic that the filter matches may be received: it has topics in common with a
     /// read grant, and no single deny filter covers all of these. What several deny filters cover
     /// together is found at delivery, where every message is asked for with may_receive().
     /// In: a valid filter, without `$share/NAME/`. Cost O(grants x denials x length).
-    [[nodiscard]] bool may_subscribe(std::string_view filter) const;
+    [[nodiscard]] bool may_subscribe(std::string_view filter) const override;
 
 private:
     [[nodiscard]] bool is_denied(std::string_view topic) const noexcept;

@@ -23,12 +23,17 @@ void append_level(std::string& filter, std::string_view level, bool is_first) {
     filter += level;
 }
 
+void append_rest(std::string& filter, Level level, Levels& rest, bool is_first) {
+    for (; level; level = rest.next(), is_first = false) append_level(filter, *level, is_first);
+}
+
 }  // namespace
 
 bool covers(std::string_view wide, std::string_view narrow) noexcept {
     if (stops_at_dollar(wide, narrow)) return false;
-    // A topic has at least one level: only here a '#' needs no level above it.
-    if (narrow == "#") return wide == "#" || wide == "+/#";
+    // No topic is empty, so that here '#' stands for one level at least.
+    if (narrow == "#") narrow = "+/#";
+    if (narrow == "/#") narrow = "/+/#";
     Levels wide_levels{wide};
     Levels narrow_levels{narrow};
     for (;;) {
@@ -46,22 +51,26 @@ std::optional<std::string> intersection(std::string_view one, std::string_view o
     Levels levels{one};
     Levels other_levels{other};
     std::string common;
-    for (auto is_first = true;; is_first = false) {
-        auto level = levels.next();
-        auto other_level = other_levels.next();
-        if (!level && !other_level) return common;
-        // What a '#' stands for is decided by the rest of the other one, be it nothing.
-        if (level == "#" || other_level == "#") {
-            auto& rest = level == "#" ? other_levels : levels;
-            auto next = level == "#" ? other_level : level;
-            for (; next; next = rest.next(), is_first = false)
-                append_level(common, *next, is_first);
-            return common;
+    auto level = levels.next();
+    auto other_level = other_levels.next();
+    for (auto is_first = true; level || other_level; is_first = false) {
+        if (level == "#") {
+            // What it stands for is decided by the rest of the other one, be it nothing.
+            append_rest(common, other_level, other_levels, is_first);
+            break;
+        }
+        if (other_level == "#") {
+            append_rest(common, level, levels, is_first);
+            break;
         }
         if (!level || !other_level) return std::nullopt;
         if (level != other_level && level != "+" && other_level != "+") return std::nullopt;
         append_level(common, level == "+" ? *other_level : *level, is_first);
+        level = levels.next();
+        other_level = other_levels.next();
     }
+    if (common.empty()) return std::nullopt;  // what "/#" and "+" have in common is no topic
+    return common;
 }
 
 }  // namespace spoke::broker
