@@ -39,6 +39,8 @@ struct Counters {
     Counter queued_bytes;  // now: session queues and out-queues
     Counter connects_refused;
     Counter authentications_refused;  // of these, and of connected clients that repeat theirs
+    Counter handshakes;               // of TLS and WebSocket, done
+    Counter handshakes_failed;        // the same, given up by either side
     Counter publishes_received;
     Counter deliveries;       // PUBLISH packets handed to connections
     Counter no_subscriber;    // publishes that matched nobody

@@ -47,6 +47,17 @@ void ShardCore::linger(Link& link, std::chrono::milliseconds time) {
     wheel_.arm(link.timer, now_.steady + time);
 }
 
+void ShardCore::on_stream_failed(Link& link, std::string_view why) {
+    if (link.state == LinkState::connected) {
+        log_end(link, why);
+        detach(link, Will::publish);
+    }
+    link.state = LinkState::closing;
+    link.timer.cancel();
+    link.out.clear(segments_);
+    touch(link);
+}
+
 void ShardCore::on_closed(Link& link) {
     if (link.state == LinkState::connected) {
         log_end(link, "connection lost");

@@ -88,6 +88,9 @@ public:
     void on_packet(Link& link, std::span<std::byte> frame);
     /// The link sent what is not MQTT: tells it, if its version can be told, and closes it.
     void on_bad_bytes(Link& link, mqtt::DecodeError const& error);
+    /// The transport gave the stream up, for what `why` says: nothing more can be written, and the
+    /// link closes.
+    void on_stream_failed(Link& link, std::string_view why);
     /// The network connection is gone; the link is not used again.
     void on_closed(Link& link);
     /// The last packet of a closing link is written: for so long the peer may take to read it, then

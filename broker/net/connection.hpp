@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -24,12 +22,11 @@ public:
     ~Connection() override;
 
     void on_ready(std::uint32_t events) override;
-    /// "127.0.0.1:51112", asked of the kernel.
-    [[nodiscard]] std::string peer() const;
+    [[nodiscard]] std::string peer() const { return transport->peer(); }
 
     std::unique_ptr<Transport> transport;
     Listener& listener;         // outlives all its connections
-    Shard* shard = nullptr;     // the one it is on
+    Shard* shard = nullptr;     // the one it is on; null on its way to another
     std::size_t index = 0;      // its place in that shard's list
     Buffer partial{};           // what came of a packet that is not whole yet
     std::uint64_t backlog = 0;  // bytes of the out-queue that the shard's counter holds
@@ -39,6 +36,8 @@ public:
     bool lingers = false;       // closing, and the time for that runs
     bool half_closed = false;   // closing: all is written, waits for the peer's end
     bool dead = false;          // closed; freed at the end of the turn
+    bool opening = false;       // counts among its listener's handshakes on this shard
+    bool reads_again = false;   // is in the shard's list of those with input inside the transport
 };
 
 }  // namespace spoke::broker

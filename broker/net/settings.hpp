@@ -18,6 +18,8 @@ struct ListenerSettings {
     std::uint32_t connections_max =
         100'000;          // of this listener; above: accepted and closed at once
     LinkSettings link{};  // what the core holds its connections to
+    /// Handshakes at once, shared out among the shards; above: new connections wait in the kernel.
+    std::uint32_t handshakes_max = 1'000;
 };
 
 struct NetSettings {

@@ -12,7 +12,7 @@
 #include <system_error>
 #include <utility>
 
-#include "broker/net/transport_tcp.hpp"
+#include "broker/net/make_transport.hpp"
 
 namespace spoke::broker {
 
@@ -24,6 +24,10 @@ constexpr std::size_t kInputSize = 512 * 1024;
 constexpr int kTurnsMax = 64;
 /// How often paused connections are looked after, the shard having nothing else to do.
 constexpr std::chrono::milliseconds kPausedCheck{20};
+/// What handshakes may take of one turn: traffic waits no longer than that and one of them.
+constexpr std::chrono::milliseconds kHandshakeTimePerTurn{2};
+/// Lines about failed handshakes in a second; what is more is counted.
+constexpr std::uint32_t kFailureLinesMax = 10;
 
 spdlog::level::level_enum level_of(LogLevel level) noexcept {
     switch (level) {
@@ -44,10 +48,16 @@ spdlog::level::level_enum level_of(LogLevel level) noexcept {
 }  // namespace
 
 struct Shard::ListenerWatch final : Pollable {
-    ListenerWatch(Shard& owner, Listener& watched) : shard(owner), listener(watched) {}
+    ListenerWatch(Shard& owner, Listener& from) : shard(owner), listener(from) {}
     void on_ready(std::uint32_t) override { shard.accept_from(listener); }
+    /// The shard's share of the handshakes that the listener may have at once is taken.
+    [[nodiscard]] bool is_full() const noexcept {
+        return opening >= std::max(1U, listener.settings().handshakes_max / shard.count_);
+    }
     Shard& shard;
     Listener& listener;
+    std::uint32_t opening = 0;  // connections in their handshakes
+    bool watched = false;
 };
 
 struct Shard::WakeWatch final : Pollable {
@@ -121,6 +131,7 @@ void Shard::arm_timer() {
     auto next = now_.steady;
     if (!core_.has_work()) next += core_.until_next_timer();
     if (accepting_paused_) next = std::min(next, accept_again_);
+    if (!reading_again_.empty()) next = now_.steady;
     // What they wait for may happen on other shards, which wake nobody for it.
     if (!paused_.empty()) next = std::min(next, now_.steady + kPausedCheck);
     next = std::min(next, stop_at_);
@@ -156,13 +167,14 @@ bool Shard::turn() {
     auto ready = poller_.ready();
     now_ = read_clocks();
     core_.begin_turn(now_);
+    if (!reading_again_.empty()) read_again();
     for (auto const& event : ready) {
         static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
     }
     take_mail();
     core_.on_timers();
     end_turn();
-    return !ready.empty() || core_.has_work();
+    return !ready.empty() || core_.has_work() || !reading_again_.empty();
 }
 
 void Shard::end_turn() {
@@ -170,6 +182,7 @@ void Shard::end_turn() {
     input_.reset();
     core_.writer().arena().reset();
     dead_.clear();
+    handshake_time_ = {};
     if (!paused_.empty()) resume_paused();
     if (accepting_paused_ && now_.steady >= accept_again_) start_accepting();
     send_mail();
@@ -241,12 +254,17 @@ void Shard::shut_down(std::chrono::milliseconds time) {
 void Shard::start_accepting() {
     accepting_paused_ = false;
     for (auto const& watch : listener_watches_) {
+        if (watch->watched || watch->is_full()) continue;
         poller_.add(watch->listener.descriptor(), *watch, EPOLLIN | EPOLLEXCLUSIVE);
+        watch->watched = true;
     }
 }
 
 void Shard::stop_accepting() noexcept {
-    for (auto const& watch : listener_watches_) poller_.remove(watch->listener.descriptor());
+    for (auto const& watch : listener_watches_) {
+        if (watch->watched) poller_.remove(watch->listener.descriptor());
+        watch->watched = false;
+    }
 }
 
 void Shard::accept_from(Listener& listener) {
@@ -262,7 +280,7 @@ void Shard::accept_from(Listener& listener) {
             return;
         }
         if (accepted.descriptor < 0) return;
-        auto transport = std::make_unique<TcpTransport>(accepted.descriptor);
+        auto transport = make_transport(listener, accepted.descriptor);
         if (listener.is_full()) {
             spdlog::warn("{}: connection refused, connections_max of {} is reached",
                          listener.name(), listener.settings().connections_max);
@@ -270,8 +288,32 @@ void Shard::accept_from(Listener& listener) {
         }
         auto connection = std::make_unique<Connection>(std::move(transport), listener);
         core_.on_accepted(*connection, listener.settings().link);
+        bool opens = !connection->transport->is_open();
+        connection->opening = opens;
         add(std::move(connection));
+        if (!opens) continue;
+        auto& watch = watch_of(listener);
+        ++watch.opening;
+        if (!watch.is_full()) continue;
+        poller_.remove(listener.descriptor());
+        watch.watched = false;
+        return;
     }
+}
+
+Shard::ListenerWatch& Shard::watch_of(Listener const& listener) {
+    return **std::ranges::find(listener_watches_, &listener,
+                               [](auto const& watch) { return &watch->listener; });
+}
+
+void Shard::end_opening(Connection& connection, bool success) {
+    if (!connection.opening) return;
+    connection.opening = false;
+    auto& counters = core_.counters();
+    (success ? counters.handshakes : counters.handshakes_failed).add();
+    auto& watch = watch_of(connection.listener);
+    --watch.opening;
+    if (!watch.watched && !stopping_ && !accepting_paused_) start_accepting();
 }
 
 void Shard::add(std::unique_ptr<Connection> connection) {
@@ -283,6 +325,9 @@ void Shard::add(std::unique_ptr<Connection> connection) {
 }
 
 std::unique_ptr<Connection> Shard::take_out(Connection& connection) {
+    if (connection.reads_again) std::erase(reading_again_, &connection);
+    connection.reads_again = false;
+    connection.shard = nullptr;
     poller_.remove(connection.transport->descriptor());
     auto place = connection.index;
     auto taken = std::move(connections_[place]);
@@ -312,6 +357,7 @@ void Shard::adopt(MovedConnection moved) {
 
 void Shard::welcome(Connection& connection, CheckedConnect connect, Bytes unread) {
     core_.on_connect(connection, std::move(connect));
+    core_.touch(connection);  // the transport may hold input
     if (unread.empty()) return;
     if (input_.room() < unread.size()) {
         flush_touched();
@@ -348,15 +394,73 @@ void Shard::on_authenticated(AuthTicket ticket, AuthVerdict verdict) {
 
 void Shard::on_connection_ready(Connection& connection, std::uint32_t events) {
     if (connection.dead) return;
+    if (!connection.opening) return on_ready(connection, events);
+    // Above its share of the turn a handshake waits: the poller tells again that it is ready.
+    if (handshake_time_ >= kHandshakeTimePerTurn) return;
+    auto start = std::chrono::steady_clock::now();
+    on_ready(connection, events);
+    handshake_time_ += std::chrono::steady_clock::now() - start;
+    if (connection.transport->is_open()) end_opening(connection, true);
+}
+
+void Shard::on_ready(Connection& connection, std::uint32_t events) {
+    auto& transport = *connection.transport;
     if ((events & EPOLLOUT) != 0) {
         connection.wants_write = false;
+        if (transport.wants_write()) transport.on_writable();
         core_.touch(connection);
     }
-    if ((events & EPOLLIN) != 0) {
+    if ((events & EPOLLIN) != 0 || (transport.has_input() && !connection.is_at_rest())) {
         connection.state == LinkState::closing ? discard_input(connection) : read(connection);
+        settle(connection);
     } else if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
         lose(connection);
     }
+}
+
+void Shard::read_again() {
+    std::swap(reading_now_, reading_again_);
+    for (Connection* connection : reading_now_) {
+        connection->reads_again = false;
+        if (!connection->is_at_rest()) on_connection_ready(*connection, EPOLLIN);
+    }
+    reading_now_.clear();
+}
+
+void Shard::settle(Connection& connection) {
+    if (connection.shard != this) return;
+    if (connection.transport->wants_write()) core_.touch(connection);
+    note_input(connection);
+}
+
+void Shard::note_input(Connection& connection) {
+    if (!connection.transport->has_input()) return;
+    if (connection.is_at_rest() || connection.reads_again) return;
+    connection.reads_again = true;
+    reading_again_.push_back(&connection);
+}
+
+void Shard::fail(Connection& connection) {
+    auto why = connection.transport->failure();
+    if (connection.state != LinkState::connected) log_failure(connection, why);
+    core_.on_stream_failed(connection, why);
+}
+
+void Shard::log_failure(Connection const& connection, std::string const& why) {
+    if (now_.steady - failures_logged_at_ >= std::chrono::seconds{1}) {
+        if (failures_not_logged_ > 0) {
+            spdlog::info("{} more connections failed before CONNECT", failures_not_logged_);
+        }
+        failures_logged_at_ = now_.steady;
+        failures_logged_ = 0;
+        failures_not_logged_ = 0;
+    }
+    if (failures_logged_ == kFailureLinesMax) {
+        ++failures_not_logged_;
+        return;
+    }
+    ++failures_logged_;
+    spdlog::info("{} on {}: {}", connection.peer(), connection.listener.name(), why);
 }
 
 // --- what the core asks for ---

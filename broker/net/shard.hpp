@@ -89,7 +89,20 @@ private:
     void take_mail();
     void send_mail();
 
+    // opening: layers above TCP make their handshakes
+    [[nodiscard]] ListenerWatch& watch_of(Listener const& listener);
+    void end_opening(Connection& connection, bool success);
+    void log_failure(Connection const& connection, std::string const& why);
+
     // reading
+    void on_ready(Connection& connection, std::uint32_t events);
+    void read_again();
+    /// After reading: what the transport asks for beside that.
+    void settle(Connection& connection);
+    /// Has it read again if its transport holds input.
+    void note_input(Connection& connection);
+    /// The transport gave up, and has told the peer.
+    void fail(Connection& connection);
     void read(Connection& connection);
     /// Puts a packet together that is too large for the input arena.
     IoResult read_large(Connection& connection, std::size_t packet_size);
@@ -145,6 +158,12 @@ private:
     std::vector<std::unique_ptr<Connection>> connections_;
     std::vector<std::unique_ptr<Connection>> dead_;
     std::vector<Connection*> paused_;
+    std::vector<Connection*> reading_again_;      // their transports hold input
+    std::vector<Connection*> reading_now_;        // scratch
+    std::chrono::nanoseconds handshake_time_{0};  // spent in this turn
+    SteadyTime failures_logged_at_{};
+    std::uint32_t failures_logged_ = 0;      // since then
+    std::uint64_t failures_not_logged_ = 0;  // since then
     std::vector<std::unique_ptr<Mail>> outgoing_;
     bool stopping_ = false;
     SteadyTime stop_at_ = SteadyTime::max();

@@ -53,6 +53,7 @@ void Shard::read(Connection& connection) {
             }
         }
         if (result.status == IoResult::Status::closed) return lose(connection);
+        if (result.status == IoResult::Status::failed) return fail(connection);
         if (result.status == IoResult::Status::would_block || connection.is_at_rest()) return;
         if (connection.state == LinkState::closing) return;
         // Less than asked for: the socket is empty, no need to ask it.
@@ -112,6 +113,7 @@ std::optional<std::size_t> Shard::handle_packets(Connection& connection,
 }
 
 bool Shard::handle_first(Connection& connection, Bytes frame, std::span<std::byte const> behind) {
+    if (!connection.identity) connection.identity = connection.transport->take_identity();
     auto checked = core_.admit(connection, frame);
     if (!checked) return true;
     if (home_shard(checked->packet.client_id, count_) != index_) {
@@ -164,7 +166,8 @@ void Shard::flush(Connection& connection) {
         std::size_t size = 0;
         for (std::size_t i = 0; i < count; ++i) size += pieces[i].iov_len;
         auto result = connection.transport->write_some({pieces.data(), count});
-        connection.broken = result.status == IoResult::Status::closed;
+        connection.broken =
+            result.status == IoResult::Status::closed || result.status == IoResult::Status::failed;
         connection.wants_write = result.size < size;
         out.consume(core_.segments(), result.size);
         if (out.empty()) core_.on_drained(connection);
@@ -176,6 +179,7 @@ void Shard::flush(Connection& connection) {
 
 void Shard::finish(Connection& connection) {
     if (connection.linger_over) return lose(connection);
+    end_opening(connection, false);
     if (!connection.lingers) {
         connection.lingers = true;
         core_.linger(connection, settings_.linger);
@@ -196,14 +200,20 @@ void Shard::account(Connection& connection) {
 }
 
 void Shard::watch(Connection& connection) {
+    note_input(connection);
+    bool writes = connection.wants_write || connection.transport->wants_write();
     std::uint32_t events = (connection.is_at_rest() ? 0U : std::uint32_t{EPOLLIN}) |
-                           (connection.wants_write ? std::uint32_t{EPOLLOUT} : 0U);
+                           (writes ? std::uint32_t{EPOLLOUT} : 0U);
     if (events == connection.watched) return;
     connection.watched = events;
     poller_.change(connection.transport->descriptor(), connection, events);
 }
 
 void Shard::lose(Connection& connection) {
+    if (connection.state == LinkState::awaiting_connect) {
+        if (auto why = connection.transport->failure(); !why.empty()) log_failure(connection, why);
+    }
+    end_opening(connection, false);
     core_.on_closed(connection);
     account(connection);
     connection.dead = true;

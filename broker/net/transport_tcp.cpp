@@ -1,5 +1,8 @@
 #include "broker/net/transport_tcp.hpp"
 
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -39,6 +42,23 @@ IoResult TcpTransport::write_some(std::span<iovec const> pieces) noexcept {
 
 void TcpTransport::shut_down_write() noexcept {
     ::shutdown(descriptor_, SHUT_WR);
+}
+
+std::string TcpTransport::peer() const {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(descriptor_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+        return "(gone)";
+    }
+    char text[INET6_ADDRSTRLEN] = "?";
+    if (address.ss_family == AF_INET) {
+        auto const& v4 = reinterpret_cast<sockaddr_in const&>(address);
+        ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
+        return fmt::format("{}:{}", text, ntohs(v4.sin_port));
+    }
+    auto const& v6 = reinterpret_cast<sockaddr_in6 const&>(address);
+    ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
+    return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
 }
 
 }  // namespace spoke::broker

@@ -8,14 +8,13 @@ namespace spoke::broker {
 class TcpTransport final : public Transport {
 public:
     explicit TcpTransport(int descriptor) noexcept : descriptor_(descriptor) {}
-    TcpTransport(TcpTransport const&) = delete;
-    TcpTransport& operator=(TcpTransport const&) = delete;
     ~TcpTransport() override;
 
     [[nodiscard]] int descriptor() const noexcept override { return descriptor_; }
     IoResult read_some(std::span<std::byte> into) noexcept override;
     IoResult write_some(std::span<iovec const> pieces) noexcept override;
     void shut_down_write() noexcept override;
+    [[nodiscard]] std::string peer() const override;
 
 private:
     int descriptor_;
