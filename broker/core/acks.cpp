@@ -43,6 +43,7 @@ void ShardCore::on_durable(StoreTicket ticket) {
     for (; released < deferred_.size() && deferred_[released].ticket <= durable_; ++released) {
         DeferredAck& ack = deferred_[released];
         if (ack.link == nullptr) continue;  // its connection is gone
+        if (ack.ends_publish) --ack.link->last_answers_waiting;
         touch(*ack.link);
         writer_.write(*ack.link, ack.packet);
     }

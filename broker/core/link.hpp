@@ -48,8 +48,7 @@ public:
     TimerNode timer{TimerKind::link, this};
     SteadyTime last_packet{};  // when the last complete packet came [MQTT-3.1.2-22]
     std::uint32_t maximum_packet_size = mqtt::kVariableByteIntegerMax + 5;  // the client's
-    std::uint32_t inbound_open =
-        0;  // QoS 2 publishes of this connection without PUBREL [MQTT-3.3.4-7]
+    std::uint32_t last_answers_waiting = 0;  // PUBACK, PUBCOMP, PUBREC >= 0x80: for the store
     std::uint16_t receive_maximum = 65'535;  // how many deliveries may be open towards the client
     std::uint16_t keep_alive = 0;            // seconds, as it is enforced; 0 is off
     mqtt::Version version = mqtt::Version::v3_1_1;

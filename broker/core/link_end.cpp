@@ -87,6 +87,7 @@ void ShardCore::detach(Link& link, Will will) {
     link.session = nullptr;
     link.timer.cancel();
     session.link = nullptr;
+    session.inbound_qos2.end_connection();
     for (auto& ack : deferred_) {
         if (ack.link == &link) ack.link = nullptr;
     }

@@ -9,6 +9,13 @@
 
 namespace spoke::broker {
 
+/// Whether it is the last answer to a PUBLISH, behind which the next one may come.
+template <class Packet>
+[[nodiscard]] bool ends_exchange(Packet const& packet) noexcept {
+    if constexpr (std::is_same_v<Packet, mqtt::PubRec>) return mqtt::is_error(packet.reason);
+    return std::is_same_v<Packet, mqtt::PubAck> || std::is_same_v<Packet, mqtt::PubComp>;
+}
+
 /// Queues a packet that is not PUBLISH. Where the client's maximum packet size or its request for
 /// no problem information forbids it, the reason string is left out [MQTT-3.1.2-29] [MQTT-3.4.2-2];
 /// a packet that is too large even so closes the link. With a ticket it waits until that is
@@ -40,8 +47,10 @@ bool ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
         return false;
     }
     if (!kTellsAlways && (!deferred_.empty() || ticket > durable_)) {
+        bool ends_publish = ends_exchange(packet);
+        if (ends_publish) ++link.last_answers_waiting;
         deferred_.push_back({std::max(ticket, deferred_.empty() ? ticket : deferred_.back().ticket),
-                             &link, packet_});
+                             &link, packet_, ends_publish});
         return true;
     }
     touch(link);

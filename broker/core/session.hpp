@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "broker/core/delivery.hpp"
@@ -29,25 +30,53 @@ struct RetainedReplay {
     mqtt::Qos qos = mqtt::Qos::at_most_once;
 };
 
-/// Ids of QoS 2 publishes which the client has not released [MQTT-4.3.3-10]. Small, kept sorted.
+/// Ids of QoS 2 publishes which the client has not released [MQTT-4.3.3-10], and which of them came
+/// on the connection there is: those count against the receive maximum, which begins anew with each
+/// connection [MQTT-3.3.4-7]. Small, kept sorted.
 class InboundQos2 {
 public:
-    [[nodiscard]] bool contains(mqtt::PacketId id) const noexcept {
-        return std::binary_search(ids_.begin(), ids_.end(), id);
+    [[nodiscard]] bool contains(mqtt::PacketId id) const noexcept { return find(id) != nullptr; }
+    /// Whether it came on this connection.
+    [[nodiscard]] bool is_current(mqtt::PacketId id) const noexcept {
+        auto const* entry = find(id);
+        return entry != nullptr && entry->is_current;
     }
+    /// A PUBLISH with this id came: the first one, or one that was sent again.
     void insert(mqtt::PacketId id) {
-        ids_.insert(std::lower_bound(ids_.begin(), ids_.end(), id), id);
+        auto place = place_of(id);
+        if (place == entries_.end() || place->id != id) place = entries_.insert(place, {id, false});
+        if (!std::exchange(place->is_current, true)) ++current_;
     }
     bool erase(mqtt::PacketId id) noexcept {
-        auto found = std::lower_bound(ids_.begin(), ids_.end(), id);
-        if (found == ids_.end() || *found != id) return false;
-        ids_.erase(found);
+        auto place = place_of(id);
+        if (place == entries_.end() || place->id != id) return false;
+        if (place->is_current) --current_;
+        entries_.erase(place);
         return true;
     }
-    [[nodiscard]] std::size_t size() const noexcept { return ids_.size(); }
+    /// The connection is gone, the ids stay.
+    void end_connection() noexcept {
+        for (Entry& entry : entries_) entry.is_current = false;
+        current_ = 0;
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    [[nodiscard]] std::uint32_t current_count() const noexcept { return current_; }
 
 private:
-    std::vector<mqtt::PacketId> ids_;
+    struct Entry {
+        mqtt::PacketId id;
+        bool is_current;
+    };
+    [[nodiscard]] std::vector<Entry>::iterator place_of(mqtt::PacketId id) noexcept {
+        return std::ranges::lower_bound(entries_, id, {}, &Entry::id);
+    }
+    [[nodiscard]] Entry const* find(mqtt::PacketId id) const noexcept {
+        auto place = std::ranges::lower_bound(entries_, id, {}, &Entry::id);
+        return place != entries_.end() && place->id == id ? &*place : nullptr;
+    }
+
+    std::vector<Entry> entries_;
+    std::uint32_t current_ = 0;
 };
 
 /// The state a client has at the broker (MQTT 5, 4.1): subscriptions, deliveries under way and

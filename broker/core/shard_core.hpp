@@ -169,6 +169,8 @@ private:
     [[nodiscard]] std::optional<std::string_view> resolve_alias(Link& link,
                                                                 mqtt::PublishView const& view);
     [[nodiscard]] bool may_publish(Link& link, mqtt::PublishView const& view);
+    /// QoS 1 and 2 publishes of this connection whose last answer has not been sent.
+    [[nodiscard]] static std::uint32_t open_publishes(Link const& link) noexcept;
     void acknowledge(Link& link, mqtt::PublishView const& view, mqtt::ReasonCode reason,
                      StoreTicket ticket);
 
@@ -195,6 +197,7 @@ private:
         StoreTicket ticket;
         Link* link;
         Buffer packet;
+        bool ends_publish;
     };
     template <class Packet>
     bool send(Link& link, Packet packet, StoreTicket ticket = kNothingToWaitFor);

@@ -36,18 +36,18 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
 
     StoreTicket ticket = kNothingToWaitFor;
     Session& session = *link.session;
-    if (view.qos == Qos::exactly_once) {
-        if (session.inbound_qos2.contains(view.id)) {  // delivered before [MQTT-4.3.3-10]
-            return acknowledge(link, view, ReasonCode::success, kNothingToWaitFor);
-        }
-        if (link.inbound_open >= link.settings->receive_maximum) {
-            return close_link(link, ReasonCode::receive_maximum_exceeded, "MQTT-3.3.4-7");
-        }
+    bool is_open = view.qos == Qos::exactly_once && session.inbound_qos2.is_current(view.id);
+    if (view.qos != Qos::at_most_once && !is_open &&
+        open_publishes(link) >= link.settings->receive_maximum) {
+        return close_link(link, ReasonCode::receive_maximum_exceeded, "MQTT-3.3.4-7");
+    }
+    if (view.qos == Qos::exactly_once && session.inbound_qos2.contains(view.id)) {
+        session.inbound_qos2.insert(view.id);  // delivered before [MQTT-4.3.3-10]
+        return acknowledge(link, view, ReasonCode::success, kNothingToWaitFor);
     }
     if (is_reserved(*topic)) return acknowledge(link, view, ReasonCode::not_authorized, ticket);
     if (view.qos == Qos::exactly_once) {
         session.inbound_qos2.insert(view.id);
-        ++link.inbound_open;
         if (session.is_kept()) ticket = store_.put_inbound(session, view.id, true);
     }
     Publication publication(view, *topic, deadline_of(view, now_.wall), link.is_v5(), frame);
@@ -61,7 +61,6 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
         // whole exchange.
         if (link.is_v5() && view.qos == Qos::exactly_once) {
             session.inbound_qos2.erase(view.id);
-            --link.inbound_open;
             if (session.is_kept()) ticket = store_.put_inbound(session, view.id, false);
         }
         return acknowledge(link, view, ReasonCode::quota_exceeded, ticket);
@@ -103,6 +102,10 @@ bool ShardCore::may_publish(Link& link, mqtt::PublishView const& view) {
         return false;
     }
     return true;
+}
+
+std::uint32_t ShardCore::open_publishes(Link const& link) noexcept {
+    return link.session->inbound_qos2.current_count() + link.last_answers_waiting;
 }
 
 void ShardCore::acknowledge(Link& link, mqtt::PublishView const& view, ReasonCode reason,

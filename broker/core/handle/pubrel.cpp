@@ -8,7 +8,6 @@ void ShardCore::handle_pubrel(Link& link, mqtt::PubRel const& packet) {
     bool known = session.inbound_qos2.erase(packet.id);
     StoreTicket ticket = kNothingToWaitFor;
     if (known) {
-        if (link.inbound_open > 0) --link.inbound_open;
         if (session.is_kept()) ticket = store_.put_inbound(session, packet.id, false);
     }
     // Unknown ones are answered too, or a client that lost a PUBCOMP would hang [MQTT-4.3.3-11].

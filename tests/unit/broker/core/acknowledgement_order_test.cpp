@@ -81,6 +81,37 @@ TEST_CASE("store: acknowledgements leave in the order of the publishes") {
     s.pub().sends(publish("passing", "6", qos1, 6)).gets(puback(6));
 }
 
+TEST_CASE("store: publishes whose last answer waits are open", "[v5.0][MQTT-3.3.4-7][gotcha-36]") {
+    auto version = GENERATE(values(kBoth));
+    Script s{{.settings = {.receive_maximum = 3}}};
+    s.link("sub").sends(connect(version).resume()).gets(connack());
+    s.link("sub").sends(subscribe(1, "kept", qos1)).gets(suback(1));
+    auto& pub = s.link("pub");
+    pub.sends(connect(version).resume()).gets(connack());
+    s.store().hold();
+    pub.sends(publish("kept", "1", qos1, 1));
+    auto first = s.store().last_ticket();
+    pub.sends(publish("kept", "2", qos2, 2)).sends(publish("kept", "3", qos1, 3)).gets_nothing();
+    SECTION("one more is too many") {
+        pub.sends(publish("kept", "4", qos1, 4));
+        if (version == Version::v5) pub.gets(disconnect(ReasonCode::receive_maximum_exceeded));
+        pub.closes();
+        s.becomes_durable();
+    }
+    SECTION("an answer makes room") {
+        s.becomes_durable(first);
+        pub.gets(puback(1)).sends(publish("kept", "4", qos1, 4)).gets_nothing();
+        s.becomes_durable();
+        pub.gets(pubrec(2)).gets(puback(3)).gets(puback(4));
+        // PUBREL alone does not: PUBCOMP is the last answer.
+        pub.sends(pubrel(2)).gets_nothing();
+        pub.sends(publish("kept", "5", qos1, 5)).sends(publish("kept", "6", qos1, 6));
+        pub.gets_nothing();
+        s.becomes_durable();
+        pub.gets(pubcomp(2)).gets(puback(5)).gets(puback(6)).gets_nothing();
+    }
+}
+
 TEST_CASE("store: a reason waits with its acknowledgement") {
     Slow s{Version::v5};
     s.pub().sends(publish("kept", "1", qos1, 1));

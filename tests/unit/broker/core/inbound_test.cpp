@@ -138,27 +138,50 @@ TEST_CASE("publish: MQTT 5 learns whether anybody got it") {
     CHECK(s.link("c").last_frame() == bytes_of("40 02 0001"));
 }
 
-TEST_CASE("receive maximum: as many open QoS 2 publishes as announced, one more is too many",
-          "[v5.0][MQTT-3.3.4-7]") {
+TEST_CASE("receive maximum: as many open publishes as announced, one more is too many",
+          "[v5.0][MQTT-3.3.4-7][gotcha-36]") {
     auto version = GENERATE(values(kBoth));
     Watched s{version, {.link = {.receive_maximum = 3}}};
     for (std::uint16_t id = 1; id <= 3; ++id)
         s.a().sends(publish("t", "x", qos2, id)).gets(pubrec(id));
-    // A repetition of an open one is not one more, nor is QoS 1, answered at once.
+    // A repetition of an open one is not one more, and QoS 0 is not counted.
     s.a().sends(publish("t", "x", qos2, 2).dup()).gets(pubrec(2));
-    for (int i = 0; i < 10; ++i) s.a().sends(publish("t", "x", qos1, 9)).gets(puback(9));
+    s.a().sends(publish("t", "x"));
     s.a().sends(pubrel(2)).gets(pubcomp(2));
+    for (int i = 0; i < 10; ++i) s.a().sends(publish("t", "x", qos1, 9)).gets(puback(9));
     s.a().sends(publish("t", "x", qos2, 4)).gets(pubrec(4)).gets_nothing();
-    s.a().sends(publish("t", "too many", qos2, 5));
+    auto one_more = GENERATE(qos1, qos2);
+    s.a().sends(publish("t", "too many", one_more, 5));
     s.expect_end(s.a(), ReasonCode::receive_maximum_exceeded);
     for (auto const& text : payloads(s.watch().takes_all<mqtt::Publish>())) CHECK(text == "x");
-    // A new connection counts anew; what is open from before is open still.
-    s.a().sends(connect(version).resume()).gets(connack().session_present());
-    for (std::uint16_t id = 5; id <= 7; ++id)
+}
+
+TEST_CASE("receive maximum: ids of a former connection count when they are sent again",
+          "[v5.0][MQTT-3.3.4-7][gotcha-36]") {
+    auto version = GENERATE(values(kBoth));
+    Watched s{version, {.settings = {.receive_maximum = 3}}};
+    for (std::uint16_t id = 1; id <= 3; ++id)
         s.a().sends(publish("t", "x", qos2, id)).gets(pubrec(id));
+    s.a().drops().sends(connect(version).resume()).gets(connack().session_present());
+    // 1 to 3 are open still, yet the new connection has sent none of them.
+    s.a().sends(publish("t", "x", qos2, 4)).gets(pubrec(4));
+    s.a().sends(publish("t", "x", qos2, 5)).gets(pubrec(5));
     s.a().sends(publish("t", "x", qos2, 1).dup()).gets(pubrec(1));
-    s.a().sends(publish("t", "x", qos2, 8));
-    s.expect_end(s.a(), ReasonCode::receive_maximum_exceeded);
+    // Released without being sent again: gives nothing back, as it took nothing.
+    s.a().sends(pubrel(2)).gets(pubcomp(2, ReasonCode::success));
+    SECTION("a new id is one too many") {
+        s.a().sends(publish("t", "x", qos2, 6));
+        s.expect_end(s.a(), ReasonCode::receive_maximum_exceeded);
+    }
+    SECTION("so is an old one") {
+        s.a().sends(publish("t", "x", qos2, 3).dup());
+        s.expect_end(s.a(), ReasonCode::receive_maximum_exceeded);
+    }
+    SECTION("one of those counted makes room") {
+        s.a().sends(pubrel(1)).gets(pubcomp(1));
+        s.a().sends(publish("t", "x", qos2, 3).dup()).gets(pubrec(3)).gets_nothing();
+    }
+    CHECK(s.watch().takes_all<mqtt::Publish>().size() == 5);  // each id once
 }
 
 TEST_CASE("publish: topics below $SYS are refused, never delivered, never retained",
