@@ -30,7 +30,8 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
     bool now = session.link != nullptr && session.queue.empty() &&
                session.window.unsent_count() == 0 && window_is_open(session) &&
                has_room(*session.link);
-    Delivery delivery{.ids = std::move(ids), .qos = grant.qos, .retain = grant.retain};
+    Delivery delivery{
+        .ids = std::move(ids), .qos = grant.qos, .retain = grant.retain, .share = grant.share};
     if (now) {
         send_new(session, publication, std::move(delivery), Origin::routed);
     } else {
@@ -83,6 +84,8 @@ void ShardCore::send_new(Session& session, Publication& publication, Delivery de
     if (session.is_kept()) {  // else it is never sent again: its id alone is kept
         delivery.message = publication.share();
         if (origin == Origin::routed) note_ticket(store_.put_delivery(session, delivery));
+    } else if (delivery.share != ShareId{} && delivery.qos == Qos::at_least_once) {
+        delivery.message = publication.share();  // for another member, if it is not acknowledged
     }
     session.window.open(id, std::move(delivery));
 }

@@ -131,14 +131,34 @@ void ShardCore::schedule(Session& session) {
 
 void ShardCore::end_session(Session& session) {
     MQ_ASSERT(session.link == nullptr);
-    if (session.will) publish_will(session);  // [MQTT-3.1.2-8]: at the latest when the session ends
+    // First of all, so that nothing of what follows is sent to this session.
     for (FilterNode const* node : session.subscriptions) index_.unsubscribe(node, session.ref());
+    pass_on(session);
+    if (session.will) publish_will(session);  // [MQTT-3.1.2-8]: at the latest when the session ends
     std::erase(replaying_, &session);
-    counters_.dropped.session_ended.add(session.queue.size());
     counters_.queued_bytes.subtract(session.queue_bytes);
     counters_.sessions.subtract();
     if (session.stored) store_.remove_session(session);
     sessions_.remove(session);
+}
+
+/// What a share group gave this session and what is not done with goes to another member (4.8.2):
+/// all but QoS 2 deliveries that have begun [MQTT-4.8.2-5].
+void ShardCore::pass_on(Session& session) {
+    auto give = [this](Delivery const& delivery) {
+        auto member = delivery.share == ShareId{} ? std::nullopt : index_.choose(delivery.share);
+        if (!member) return false;
+        Publication publication(delivery.message);
+        dispatch(publication, *member);
+        return true;
+    };
+    session.window.each_open([&](Outbound const& outbound) {
+        bool may_go_on = outbound.state == OutboundState::awaiting_puback || outbound.unwritten;
+        if (may_go_on && outbound.delivery.message) (void)give(outbound.delivery);
+    });
+    for (std::uint32_t i = 0; i < session.queue.size(); ++i) {
+        if (!give(session.queue[i])) counters_.dropped.session_ended.add();
+    }
 }
 
 void ShardCore::publish_will(Session& session) {

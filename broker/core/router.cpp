@@ -9,19 +9,15 @@ using mqtt::Qos;
 
 std::uint32_t ShardCore::route(Publication& publication, StoreTicket* ticket) {
     matches_.clear();
-    index_.match(publication.topic, ++turn_, matches_);
+    index_.match(publication.topic, matches_);
     std::uint32_t receivers = 0;
-    auto grant = [&](Subscriber const& subscriber) {
-        return Grant{std::min(publication.qos, static_cast<Qos>(subscriber.qos)),
-                     publication.retain && subscriber.retain_as_published};  // [MQTT-3.3.1-12]
-    };
     route_ticket_ = ticket;
     if (matches_.plain_filters == 1) {  // no session can be in it twice
         for (auto const& span : matches_.plain) {
             for (Subscriber const& subscriber : span) {
                 if (is_own(publication, subscriber)) continue;
                 ++receivers;
-                dispatch(publication, subscriber.session(), grant(subscriber),
+                dispatch(publication, subscriber.session(), grant(publication, subscriber),
                          SubscriptionIds{subscriber.identifier});
             }
         }
@@ -29,14 +25,25 @@ std::uint32_t ShardCore::route(Publication& publication, StoreTicket* ticket) {
         receivers += route_merged(publication);
     }
     // A shared subscription is apart: its receiver gets a copy of its own.
-    for (Subscriber const& subscriber : matches_.shared) {
+    for (ChosenMember const& member : matches_.shared) {
         ++receivers;
-        dispatch(publication, subscriber.session(), grant(subscriber),
-                 SubscriptionIds{subscriber.identifier});
+        dispatch(publication, member);
     }
     route_ticket_ = nullptr;
     if (receivers == 0) counters_.no_subscriber.add();
     return receivers;
+}
+
+ShardCore::Grant ShardCore::grant(Publication const& publication,
+                                  Subscriber const& subscriber) noexcept {
+    return {std::min(publication.qos, static_cast<Qos>(subscriber.qos)),
+            publication.retain && subscriber.retain_as_published};  // [MQTT-3.3.1-12]
+}
+
+void ShardCore::dispatch(Publication& publication, ChosenMember const& member) {
+    auto granted = grant(publication, member);
+    granted.share = member.group;
+    dispatch(publication, member.session(), granted, SubscriptionIds{member.identifier});
 }
 
 bool ShardCore::is_own(Publication const& publication, Subscriber const& subscriber) noexcept {
@@ -91,7 +98,8 @@ void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant,
         batch.routed.push_back({message, 0});
     }
     ++batch.routed.back().receivers;
-    batch.receivers.push_back({to.slot, to.generation, grant.qos, grant.retain, std::move(ids)});
+    batch.receivers.push_back(
+        {to.slot, to.generation, grant.qos, grant.retain, std::move(ids), grant.share});
 }
 
 bool ShardCore::retain(Publication& publication) {

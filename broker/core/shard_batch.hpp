@@ -6,6 +6,7 @@
 #include "broker/core/message.hpp"
 #include "broker/core/session_ref.hpp"
 #include "broker/core/subscription_ids.hpp"
+#include "broker/core/subscription_index.hpp"
 #include "protocol/packet/basics.hpp"
 
 namespace spoke::broker {
@@ -17,6 +18,7 @@ struct Receiver {
     mqtt::Qos qos = mqtt::Qos::at_most_once;  // already the lower of published and granted
     bool retain = false;
     SubscriptionIds ids{};
+    ShareId share{};
 };
 
 /// What one shard has for another at the end of a turn: immutable values, in the order they were

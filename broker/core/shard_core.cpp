@@ -112,7 +112,7 @@ void ShardCore::on_batch(ShardBatch& batch) {
         for (std::uint32_t i = 0; i < routed.receivers; ++i) {
             Receiver& receiver = batch.receivers[next++];
             if (Session* session = sessions_.find({receiver.slot, receiver.generation, shard_})) {
-                deliver(*session, publication, {receiver.qos, receiver.retain},
+                deliver(*session, publication, {receiver.qos, receiver.retain, receiver.share},
                         std::move(receiver.ids));
             }
         }

@@ -129,6 +129,7 @@ private:
     struct Grant {  // what the matching subscriptions of one session make of a message
         mqtt::Qos qos;
         bool retain;
+        ShareId share{};
     };
     struct Hit {  // one matching subscription, while overlapping ones are merged
         SessionRef session;
@@ -212,6 +213,7 @@ private:
     void store_session(Session& session);
     void detach(Link& link, Will will);
     void end_session(Session& session);
+    void pass_on(Session& session);
     void publish_will(Session& session);
     void schedule(Session& session);
     void on_link_timer(Link& link);
@@ -223,7 +225,10 @@ private:
     std::uint32_t route_merged(Publication& publication);
     [[nodiscard]] static bool is_own(Publication const& publication,
                                      Subscriber const& subscriber) noexcept;
+    [[nodiscard]] static Grant grant(Publication const& publication,
+                                     Subscriber const& subscriber) noexcept;
     void dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids);
+    void dispatch(Publication& publication, ChosenMember const& member);
     /// Takes over what PUBLISH with RETAIN asks for, before routing; false if the retained store is
     /// full.
     bool retain(Publication& publication);
@@ -277,7 +282,6 @@ private:
     StoreTicket* route_ticket_ = nullptr;  // while route() runs: what its acknowledgement waits for
     SteadyTime retained_full_logged_{};
     bool making_room_ = false;  // while has_room() flushes
-    std::uint64_t turn_ = 0;
     // Scratch, kept to save allocations
     Matches matches_;
     std::vector<Hit> hits_;

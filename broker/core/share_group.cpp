@@ -82,13 +82,13 @@ struct alignas(void*) ShareGroup::Roster {
     }
 };
 
-Subscriber const* ShareGroup::choose(std::uint64_t turn) const noexcept {
+Subscriber const* ShareGroup::choose() const noexcept {
     auto* roster = roster_.load(std::memory_order_acquire);
     if (!roster) return nullptr;
     auto count = roster->connected.load(std::memory_order_acquire);
     if (count == 0) count = roster->size.load(std::memory_order_acquire);
     if (count == 0) return nullptr;
-    auto place = static_cast<std::uint32_t>(turn % count);
+    auto place = turn_.fetch_add(1, std::memory_order_relaxed) % count;
     return &(*roster)[place].load(std::memory_order_acquire)->subscriber;
 }
 

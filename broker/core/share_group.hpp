@@ -25,7 +25,9 @@ public:
     // Any reader.
 
     /// The member whose turn it is: of those connected, or of all if none is. nullptr if empty.
-    [[nodiscard]] Subscriber const* choose(std::uint64_t turn) const noexcept;
+    /// Each group counts its own turns, or a publisher who serves several in a fixed order would
+    /// always meet the same members.
+    [[nodiscard]] Subscriber const* choose() const noexcept;
     [[nodiscard]] Subscriber const* find(SessionRef session) const noexcept;
 
     // The writer.
@@ -47,6 +49,7 @@ private:
     void add(Member* member, Reclaimer& reclaimer);
 
     std::atomic<Roster*> roster_{nullptr};
+    mutable std::atomic<std::uint32_t> turn_{0};
     Children<Member> sessions_;  // finds the member of a session
 };
 

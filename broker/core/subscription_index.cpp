@@ -41,6 +41,7 @@ struct SubscriptionIndex::Group : FilterNode {
     static void free(void* group) noexcept;
 
     ShareGroup members;
+    ShareId id{};
 
     using FilterNode::FilterNode;
 };
@@ -214,11 +215,27 @@ SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view 
         if (was_new) count_.fetch_add(1, std::memory_order_relaxed);
         return {group, was_new};
     }
-    group = Group::make(&level, share_name);
+    group = &add_group(level, share_name);
     group->members.put(subscriber, reclaimer_);
     groups.insert(group, level, hash(), reclaimer_);
     count_.fetch_add(1, std::memory_order_relaxed);
     return {group, true};
+}
+
+SubscriptionIndex::Group& SubscriptionIndex::add_group(Level& level, std::string_view share_name) {
+    auto* group = Group::make(&level, share_name);
+    do {  // after four thousand million groups the numbers begin anew
+        ++last_group_.value;
+    } while (last_group_.value == 0 || !groups_.emplace(last_group_, group).second);
+    group->id = last_group_;
+    return *group;
+}
+
+std::optional<ChosenMember> SubscriptionIndex::choose(ShareId group) {
+    std::lock_guard lock{mutex_};
+    auto found = groups_.find(group);
+    if (found == groups_.end()) return std::nullopt;
+    return ChosenMember{*found->second->members.choose(), group};
 }
 
 SubscriptionIndex::Level& SubscriptionIndex::reach(std::string_view filter, Subscriber const* own,
@@ -293,6 +310,7 @@ bool SubscriptionIndex::remove(FilterNode* node, SessionRef session) {
 void SubscriptionIndex::remove_group(Group& group) {
     auto* level = static_cast<Level*>(group.parent());
     level->children.view().table()->extra.groups.erase(&group, *level, hash(), reclaimer_);
+    groups_.erase(group.id);
     reclaimer_.retire(&group, Group::free);
     prune(level);
 }
@@ -351,7 +369,7 @@ Subscriber SubscriptionIndex::subscriber_at(FilterNode const* node, SessionRef s
     return *found;
 }
 
-void SubscriptionIndex::collect(Level const& level, std::uint64_t turn, Matches& out) const {
+void SubscriptionIndex::collect(Level const& level, Matches& out) const {
     auto const* table = level.children.view().table();
     if (!table) {
         if (!level.has_own()) return;
@@ -363,19 +381,21 @@ void SubscriptionIndex::collect(Level const& level, std::uint64_t turn, Matches&
     table->extra.subscribers.append_to(out.plain, level.own);
     if (out.plain.size() > spans) ++out.plain_filters;
     table->extra.groups.view().each([&](Group const& group) {
-        if (auto const* chosen = group.members.choose(turn)) out.shared.push_back(*chosen);
+        if (auto const* chosen = group.members.choose()) {
+            out.shared.push_back({*chosen, group.id});
+        }
     });
 }
 
 /// Collects the child "#" of a level, if it has one.
-void SubscriptionIndex::collect_rest(Level const& level, std::uint64_t turn, Matches& out) const {
+void SubscriptionIndex::collect_rest(Level const& level, Matches& out) const {
     auto below = level.children.view();
     auto const* rest = below.sole();
     if (auto const* table = below.table()) {
         auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
         if (wildcards & Content::kNumberSign) rest = below.find({"#", number_sign_hash_, '#'});
     }
-    if (rest && rest->is_number_sign()) collect(*rest, turn, out);
+    if (rest && rest->is_number_sign()) collect(*rest, out);
 }
 
 /// The nodes that match the levels walked so far. More than a few are rare, so they lie on the
@@ -408,10 +428,9 @@ struct SubscriptionIndex::Search {
     LevelWalk walk;
     LevelKey key;
     bool takes_wildcards;  // in that level
-    std::uint64_t turn;
 };
 
-void SubscriptionIndex::match(std::string_view topic, std::uint64_t turn, Matches& out) const {
+void SubscriptionIndex::match(std::string_view topic, Matches& out) const {
     // One node at a time as long as no wildcard stands beside it, which for many topics is to the
     // end.
     LevelWalk walk{topic, hash_seed_};
@@ -430,13 +449,13 @@ void SubscriptionIndex::match(std::string_view topic, std::uint64_t turn, Matche
         }
         if (has_wildcards) {
             auto takes_them = place != root_ || !topic.starts_with('$');  // [MQTT-4.7.2-1]
-            return match_all(*place, {walk, key, takes_them, turn}, out);
+            return match_all(*place, {walk, key, takes_them}, out);
         }
         if (!child) return;
         place = child;
     }
-    collect(*place, turn, out);
-    collect_rest(*place, turn, out);  // "a/#" matches "a" as well (4.7.1.2)
+    collect(*place, out);
+    collect_rest(*place, out);  // "a/#" matches "a" as well (4.7.1.2)
 }
 
 void SubscriptionIndex::match_all(Level const& place, Search search, Matches& out) const {
@@ -451,7 +470,7 @@ void SubscriptionIndex::match_all(Level const& place, Search search, Matches& ou
             if (auto const* table = below.table()) {
                 auto wildcards = table->extra.wildcards.load(std::memory_order_acquire);
                 if (wildcards != 0 && search.takes_wildcards) {
-                    collect_rest((*now)[i], search.turn, out);
+                    collect_rest((*now)[i], out);
                     auto const* any =
                         wildcards & Content::kPlus ? table->find({"+", plus_hash_, '+'}) : nullptr;
                     if (any) next->add(any);
@@ -461,7 +480,7 @@ void SubscriptionIndex::match_all(Level const& place, Search search, Matches& ou
                 if (sole->is(search.key) || (search.takes_wildcards && sole->is_plus())) {
                     next->add(sole);
                 } else if (search.takes_wildcards && sole->is_number_sign()) {
-                    collect(*sole, search.turn, out);
+                    collect(*sole, out);
                 }
             }
         }
@@ -470,8 +489,8 @@ void SubscriptionIndex::match_all(Level const& place, Search search, Matches& ou
         if (now->size() == 0) return;
     } while (search.walk.next(search.key));
     for (std::size_t i = 0; i < now->size(); ++i) {
-        collect((*now)[i], search.turn, out);
-        collect_rest((*now)[i], search.turn, out);
+        collect((*now)[i], out);
+        collect_rest((*now)[i], out);
     }
 }
 

@@ -4,13 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "broker/core/reclaimer.hpp"
 #include "broker/core/session_ref.hpp"
+#include "protocol/base/strong.hpp"
 #include "protocol/packet/basics.hpp"
 
 namespace spoke::broker {
@@ -37,6 +40,14 @@ class FilterNode;
 
 struct LevelHash;
 
+/// A share group, as deliveries remember it: it may be gone when they ask. 0 for none.
+using ShareId = Strong<std::uint32_t, struct ShareIdTag>;
+
+/// The member of a share group whose turn it is.
+struct ChosenMember : Subscriber {
+    ShareId group{};
+};
+
 /// What matched one topic: views into the index, good until the reader's next quiescent state.
 struct Matches {
     /// One span per matching filter; several for a filter of more than two thousand subscribers.
@@ -44,7 +55,7 @@ struct Matches {
     /// How many filters these come from: if one, no session is in there twice.
     std::size_t plain_filters = 0;
     /// One entry per matching share group: the member chosen for this message.
-    std::vector<Subscriber> shared;
+    std::vector<ChosenMember> shared;
     void clear() noexcept {
         plain.clear();
         plain_filters = 0;
@@ -89,13 +100,14 @@ public:
     /// Finds every subscription that matches `topic`.
     /// Spec    MQTT 5 4.7.1, 4.7.2: wildcards in the first level do not match names that begin
     ///         with '$' [MQTT-4.7.2-1]; 4.8.2: one member of each share group.
-    /// In      `topic`: valid topic name; `turn`: anything that changes from message to message,
-    ///         it moves the choice within share groups.
+    /// In      `topic`: valid topic name.
     /// Out     appends to `out`.
     /// Errors  none.
     /// Cost    O(levels + nodes that match); no recursion, no allocation in steady state.
     /// Thread  any reader between two of its quiescent states.
-    void match(std::string_view topic, std::uint64_t turn, Matches& out) const;
+    void match(std::string_view topic, Matches& out) const;
+    /// The member of the group whose turn it is, if the group is there still. Any shard's thread.
+    [[nodiscard]] std::optional<ChosenMember> choose(ShareId group);
 
     [[nodiscard]] std::size_t subscription_count() const noexcept {
         return count_.load(std::memory_order_relaxed);
@@ -115,15 +127,16 @@ private:
     // Any reader.
     [[nodiscard]] LevelHash hash() const noexcept;
     [[nodiscard]] Level* find(std::string_view filter) const noexcept;
-    void collect(Level const& level, std::uint64_t turn, Matches& out) const;
+    void collect(Level const& level, Matches& out) const;
     void match_all(Level const& place, Search search, Matches& out) const;
-    void collect_rest(Level const& level, std::uint64_t turn, Matches& out) const;
+    void collect_rest(Level const& level, Matches& out) const;
 
     // The writer, with the mutex held.
     /// The node of `filter`, made if there is none, in that case with `own` if that is given.
     [[nodiscard]] Level& reach(std::string_view filter, Subscriber const* own, bool& is_made);
     [[nodiscard]] Added join(Level& level, std::string_view share_name, Subscriber subscriber);
     bool remove(FilterNode* node, SessionRef session);
+    [[nodiscard]] Group& add_group(Level& level, std::string_view share_name);
     void remove_group(Group& group);
     /// Removes the node if nothing is left in it, and so on upwards.
     void prune(Level* level);
@@ -137,6 +150,8 @@ private:
     alignas(64) std::atomic<std::size_t> count_{0};
     std::atomic<std::size_t> level_count_{0};
     std::mutex mutex_;
+    std::unordered_map<ShareId, Group*> groups_;
+    ShareId last_group_{};
 };
 
 }  // namespace spoke::broker

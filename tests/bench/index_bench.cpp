@@ -104,7 +104,7 @@ void measure_subscriptions(Shape const& shape, std::size_t count) {
                 std::string_view topic = filters[order[i]];
                 if (topic.starts_with("$share/g/")) topic.remove_prefix(9);
                 found.clear();
-                index.match(topic, i, found);
+                index.match(topic, found);
                 hits += found.plain.size() + found.shared.size();
             }
         });
@@ -138,7 +138,7 @@ void measure_match(char const* name, std::vector<std::string> const& filters,
         return nanoseconds(kTimes, [&] {
             for (std::size_t i = 0, at = 0; i < kTimes; ++i) {
                 found.clear();
-                index.match(topics[at], i, found);
+                index.match(topics[at], found);
                 spans += found.plain.size() + found.shared.size();
                 for (auto span : found.plain) entries += span.size();
                 if (++at == topics.size()) at = 0;
