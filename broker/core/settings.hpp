@@ -22,7 +22,7 @@ struct LinkSettings {
         0;  // seconds; a client that asks for more or none gets this; 0: no limit
     std::uint32_t session_expiry_max = mqtt::kSessionNeverExpires;  // seconds; more is cut to it
     std::uint16_t receive_maximum =
-        1024;  // open QoS 2 publishes of a client; above: 0x93 and close
+        1024;  // open QoS 1/2 publishes of a client; above: 0x93 and close
     std::uint16_t inflight_max =
         128;  // open QoS 1/2 deliveries to a client; above: they wait queued
     std::uint16_t topic_alias_max = 64;      // aliases a client may set; above: 0x94 and close

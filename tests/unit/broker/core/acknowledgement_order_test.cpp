@@ -83,7 +83,7 @@ TEST_CASE("store: acknowledgements leave in the order of the publishes") {
 
 TEST_CASE("store: publishes whose last answer waits are open", "[v5.0][MQTT-3.3.4-7][gotcha-36]") {
     auto version = GENERATE(values(kBoth));
-    Script s{{.settings = {.receive_maximum = 3}}};
+    Script s{{.link = {.receive_maximum = 3}}};
     s.link("sub").sends(connect(version).resume()).gets(connack());
     s.link("sub").sends(subscribe(1, "kept", qos1)).gets(suback(1));
     auto& pub = s.link("pub");

@@ -159,7 +159,7 @@ TEST_CASE("receive maximum: as many open publishes as announced, one more is too
 TEST_CASE("receive maximum: ids of a former connection count when they are sent again",
           "[v5.0][MQTT-3.3.4-7][gotcha-36]") {
     auto version = GENERATE(values(kBoth));
-    Watched s{version, {.settings = {.receive_maximum = 3}}};
+    Watched s{version, {.link = {.receive_maximum = 3}}};
     for (std::uint16_t id = 1; id <= 3; ++id)
         s.a().sends(publish("t", "x", qos2, id)).gets(pubrec(id));
     s.a().drops().sends(connect(version).resume()).gets(connack().session_present());
