@@ -21,8 +21,8 @@ ListenerSettings listener_settings(ListenerConfig const& config) {
     ListenerSettings settings;
     settings.address = config.address;
     settings.port = config.port;
-    settings.backlog = config.backlog;
-    settings.tcp_nodelay = config.tcp_nodelay;
+    settings.socket.backlog = config.backlog;
+    settings.socket.tcp_nodelay = config.tcp_nodelay;
     settings.connections_max = config.connections_max;
     return settings;
 }

@@ -2,25 +2,34 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
+#include "broker/net/listening_socket.hpp"
 #include "broker/net/settings.hpp"
 
 namespace spoke::broker {
 
-/// A listening socket. Every shard watches it (exclusively, so that one connection wakes one shard)
-/// and accepts from it; it outlives all shards.
+/// The listening sockets of one listener: one for each address of its name, or a Unix socket. Every
+/// shard watches them all (exclusively, so that one connection wakes one shard, whichever has time)
+/// and accepts from them. With reuse_port each shard has sockets of its own instead, and the kernel
+/// shares the connections out evenly, whether or not a shard has time. Outlives all shards.
 class Listener {
 public:
     /// Binds and listens. Throws std::runtime_error with one line that names the address and says
     /// what is wrong.
-    explicit Listener(ListenerSettings const& settings);
+    Listener(ListenerSettings const& settings, std::uint8_t shards);
     Listener(Listener const&) = delete;
     Listener& operator=(Listener const&) = delete;
-    ~Listener();
 
-    [[nodiscard]] int descriptor() const noexcept { return descriptor_; }
-    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+    /// What the shard is to watch.
+    [[nodiscard]] std::span<Socket const> sockets_of(std::uint8_t shard) const noexcept {
+        std::size_t copy = settings_.socket.reuse_port ? shard : 0;
+        return std::span{sockets_}.subspan(copy * addresses_, addresses_);
+    }
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }       // 0: a Unix socket
     [[nodiscard]] std::string const& name() const noexcept { return name_; }  // "127.0.0.1:1883"
     [[nodiscard]] ListenerSettings const& settings() const noexcept { return settings_; }
 
@@ -28,8 +37,8 @@ public:
         int descriptor = -1;              // non-blocking, its options set; -1: none waits
         bool out_of_descriptors = false;  // one waits, but the process may open no more files
     };
-    /// The next waiting connection. Any shard's thread.
-    [[nodiscard]] Accepted accept() noexcept;
+    /// The next connection that waits for the shard. In the shard's thread.
+    [[nodiscard]] Accepted accept(std::uint8_t shard) noexcept;
 
     [[nodiscard]] bool is_full() const noexcept {
         return open_.load(std::memory_order_relaxed) >= settings_.connections_max;
@@ -39,7 +48,9 @@ public:
 
 private:
     ListenerSettings settings_;
-    int descriptor_ = -1;
+    std::unique_ptr<UnixFile> unix_file_{};
+    std::vector<Socket> sockets_{};
+    std::size_t addresses_ = 0;
     std::uint16_t port_ = 0;
     std::string name_;
     std::atomic<std::uint32_t> open_{0};

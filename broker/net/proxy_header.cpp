@@ -1,6 +1,7 @@
 #include "broker/net/proxy_header.hpp"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -179,7 +180,8 @@ void read_addresses(Family family, Bytes bytes, ProxyHeader& header) {
         case Family::unix_stream: {
             auto path = as_text(bytes.first(108));
             path = path.substr(0, path.find('\0'));
-            if (!path.empty() && std::ranges::all_of(path, is_printable)) header.source = path;
+            if (!path.empty() && std::ranges::all_of(path, is_printable))
+                header.source = fmt::format("unix:{}", path);
             return;
         }
     }

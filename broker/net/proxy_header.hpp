@@ -17,15 +17,16 @@ enum class ProxyProtocol : std::uint8_t { off, v1, v2, any };
 
 struct ProxySettings {
     ProxyProtocol version = ProxyProtocol::any;
-    std::uint32_t size_max = 1024;  // of a version 2 header
+    std::uint32_t size_max = 1024;         // of a version 2 header
+    bool common_name_is_identity = false;  // of a client certificate the proxy has verified
 };
 
 /// What the proxy said.
 struct ProxyHeader {
-    std::size_t size = 0;       // bytes of the header
-    std::string source{};       // "192.0.2.7", "2001:db8::7", a path; empty: it does not say,
-                                // the address of the connection itself holds
-    std::uint16_t port = 0;     // of `source`; 0: it has none
+    std::size_t size = 0;    // bytes of the header
+    std::string source{};    // "192.0.2.7", "2001:db8::7", "unix:/a/path"; empty: it does not say,
+                             // the address of the connection itself holds
+    std::uint16_t port = 0;  // of `source`; 0: it has none
     std::string common_name{};  // of the client's certificate, if the proxy has verified one
 };
 

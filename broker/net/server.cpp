@@ -32,7 +32,7 @@ public:
           retained(reclaimer, limits, random_seed()),
           mailboxes(std::size_t{net.shards} * net.shards) {
         for (auto const& settings : net.listeners) {
-            listeners.push_back(std::make_unique<Listener>(settings));
+            listeners.push_back(std::make_unique<Listener>(settings, net.shards));
         }
         for (std::uint8_t i = 0; i < net.shards; ++i) {
             Shard::Wiring wiring{*this, reclaimer, index,     retained,

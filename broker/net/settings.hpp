@@ -2,19 +2,46 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "broker/core/settings.hpp"
+#include "broker/net/proxy_header.hpp"
+#include "broker/net/websocket_upgrade.hpp"
 
 namespace spoke::broker {
 
+/// How a listening socket and the connections it accepts are set up. 0: the system's own value.
+struct SocketSettings {
+    int backlog = 1024;
+    bool reuse_port = false;  // a socket per shard, among which the kernel shares out connections
+    bool ipv6_only = false;
+    std::uint32_t send_buffer_bytes = 0;
+    std::uint32_t receive_buffer_bytes = 0;
+    bool tcp_nodelay = true;
+    std::chrono::milliseconds tcp_user_timeout{0};
+    bool tcp_keepalive = false;  // the three below only matter with it
+    std::chrono::seconds tcp_keepalive_idle{60};
+    std::chrono::seconds tcp_keepalive_interval{10};
+    int tcp_keepalive_count = 6;
+};
+
+/// Who may connect to a Unix socket. Empty: as the process is.
+struct UnixSettings {
+    std::uint32_t mode = 0660;
+    std::string owner{};  // name or number
+    std::string group{};
+};
+
 /// One address the broker listens on.
 struct ListenerSettings {
-    std::string address = "127.0.0.1";
-    std::uint16_t port = 1883;  // 0: any free one, see Server::ports()
-    int backlog = 1024;
-    bool tcp_nodelay = true;
+    std::string address = "127.0.0.1";  // or a name, or "unix:" and a path
+    std::uint16_t port = 1883;          // 0: any free one, see Server::ports()
+    SocketSettings socket{};
+    UnixSettings unix_socket{};
+    ProxySettings proxy{ProxyProtocol::off};
+    std::optional<WebSocketSettings> websocket{};  // none: MQTT right over the stream
     std::uint32_t connections_max =
         100'000;          // of this listener; above: accepted and closed at once
     LinkSettings link{};  // what the core holds its connections to

@@ -255,22 +255,29 @@ void Shard::start_accepting() {
     accepting_paused_ = false;
     for (auto const& watch : listener_watches_) {
         if (watch->watched || watch->is_full()) continue;
-        poller_.add(watch->listener.descriptor(), *watch, EPOLLIN | EPOLLEXCLUSIVE);
+        for (auto const& socket : watch->listener.sockets_of(index_)) {
+            poller_.add(socket.descriptor(), *watch, EPOLLIN | EPOLLEXCLUSIVE);
+        }
         watch->watched = true;
     }
 }
 
 void Shard::stop_accepting() noexcept {
-    for (auto const& watch : listener_watches_) {
-        if (watch->watched) poller_.remove(watch->listener.descriptor());
-        watch->watched = false;
+    for (auto const& watch : listener_watches_) stop_accepting(*watch);
+}
+
+void Shard::stop_accepting(ListenerWatch& watch) noexcept {
+    if (!watch.watched) return;
+    for (auto const& socket : watch.listener.sockets_of(index_)) {
+        poller_.remove(socket.descriptor());
     }
+    watch.watched = false;
 }
 
 void Shard::accept_from(Listener& listener) {
     constexpr int kAtOnce = 64;
     for (int i = 0; i < kAtOnce && !stopping_; ++i) {
-        auto accepted = listener.accept();
+        auto accepted = listener.accept(index_);
         if (accepted.out_of_descriptors) {
             spdlog::error("{}: out of file descriptors; accepting again in a second",
                           listener.name());
@@ -295,8 +302,7 @@ void Shard::accept_from(Listener& listener) {
         auto& watch = watch_of(listener);
         ++watch.opening;
         if (!watch.is_full()) continue;
-        poller_.remove(listener.descriptor());
-        watch.watched = false;
+        stop_accepting(watch);
         return;
     }
 }

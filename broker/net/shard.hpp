@@ -132,6 +132,7 @@ private:
     void lose(Connection& connection);
     void process_touched();
     void stop_accepting() noexcept;
+    void stop_accepting(ListenerWatch& watch) noexcept;
     void start_accepting();
     [[nodiscard]] Mail& mail_for(std::uint8_t shard);
     void run_turns();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 namespace spoke::broker {
 
@@ -16,6 +17,32 @@ IoResult result_of(ssize_t size) noexcept {
     if (size >= 0) return {IoResult::Status::done, static_cast<std::size_t>(size)};
     bool later = errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
     return {later ? IoResult::Status::would_block : IoResult::Status::closed, 0};
+}
+
+/// `port`: in network order.
+std::string v4_peer(in_addr const& address, std::uint16_t port) {
+    char text[INET_ADDRSTRLEN] = "?";
+    ::inet_ntop(AF_INET, &address, text, sizeof text);
+    return fmt::format("{}:{}", text, ntohs(port));
+}
+
+std::string v6_peer(sockaddr_in6 const& address) {
+    if (IN6_IS_ADDR_V4MAPPED(&address.sin6_addr)) {  // who came by IPv4 to a socket for both
+        in_addr v4{};
+        std::memcpy(&v4, address.sin6_addr.s6_addr + 12, sizeof v4);
+        return v4_peer(v4, address.sin6_port);
+    }
+    char text[INET6_ADDRSTRLEN] = "?";
+    ::inet_ntop(AF_INET6, &address.sin6_addr, text, sizeof text);
+    return fmt::format("[{}]:{}", text, ntohs(address.sin6_port));
+}
+
+/// Its other end has no name, but a process.
+std::string unix_peer(int descriptor) {
+    ucred process{};
+    socklen_t size = sizeof process;
+    ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &process, &size);
+    return fmt::format("unix:uid={},pid={}", process.uid, process.pid);
 }
 
 }  // namespace
@@ -50,15 +77,15 @@ std::string TcpTransport::peer() const {
     if (::getpeername(descriptor_, reinterpret_cast<sockaddr*>(&address), &size) != 0) {
         return "(gone)";
     }
-    char text[INET6_ADDRSTRLEN] = "?";
-    if (address.ss_family == AF_INET) {
-        auto const& v4 = reinterpret_cast<sockaddr_in const&>(address);
-        ::inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-        return fmt::format("{}:{}", text, ntohs(v4.sin_port));
+    switch (address.ss_family) {
+        case AF_UNIX:
+            return unix_peer(descriptor_);
+        case AF_INET6:
+            return v6_peer(reinterpret_cast<sockaddr_in6 const&>(address));
+        default:
+            auto const& v4 = reinterpret_cast<sockaddr_in const&>(address);
+            return v4_peer(v4.sin_addr, v4.sin_port);
     }
-    auto const& v6 = reinterpret_cast<sockaddr_in6 const&>(address);
-    ::inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-    return fmt::format("[{}]:{}", text, ntohs(v6.sin6_port));
 }
 
 }  // namespace spoke::broker

@@ -4,7 +4,7 @@
 
 namespace spoke::broker {
 
-/// A connected stream socket, which it owns.
+/// A connected stream socket, of TCP or Unix, which it owns.
 class TcpTransport final : public Transport {
 public:
     explicit TcpTransport(int descriptor) noexcept : descriptor_(descriptor) {}

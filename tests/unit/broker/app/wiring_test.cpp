@@ -51,8 +51,8 @@ TEST_CASE("wiring: the defaults of the options are those of the parts", "[config
     ListenerSettings own_listener;
     CHECK(net.listeners[0].address == own_listener.address);
     CHECK(net.listeners[0].port == own_listener.port);
-    CHECK(net.listeners[0].backlog == own_listener.backlog);
-    CHECK(net.listeners[0].tcp_nodelay == own_listener.tcp_nodelay);
+    CHECK(net.listeners[0].socket.backlog == own_listener.socket.backlog);
+    CHECK(net.listeners[0].socket.tcp_nodelay == own_listener.socket.tcp_nodelay);
     CHECK(net.listeners[0].link.connect_timeout == own_listener.link.connect_timeout);
     CHECK(net.listeners[0].connections_max == own_listener.connections_max);
 }
@@ -127,8 +127,8 @@ TEST_CASE("wiring: listeners, offers and threads of the file reach their parts",
     REQUIRE(net.listeners.size() == 2);
     CHECK(net.listeners[0].address == "::1");
     CHECK(net.listeners[0].port == 1);
-    CHECK(net.listeners[0].backlog == 2);
-    CHECK_FALSE(net.listeners[0].tcp_nodelay);
+    CHECK(net.listeners[0].socket.backlog == 2);
+    CHECK_FALSE(net.listeners[0].socket.tcp_nodelay);
     CHECK(net.listeners[0].link.connect_timeout == 3s);
     CHECK(net.listeners[0].connections_max == 4);
     CHECK(net.listeners[1].port == 5);

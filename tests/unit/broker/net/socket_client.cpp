@@ -27,10 +27,21 @@ constexpr timeval kDeadline{30, 0};
     throw std::runtime_error(fmt::format("{}: {}", what, std::strerror(errno)));
 }
 
+sockaddr_in loopback(std::uint16_t port) noexcept {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return address;
+}
+
 }  // namespace
 
 SocketClient::SocketClient(std::uint16_t port, Options options)
-    : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    : SocketClient(loopback(port), options) {}
+
+SocketClient::SocketClient(sockaddr const& address, socklen_t size, Options options)
+    : socket_(::socket(address.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     if (socket_ < 0) fail("socket");
     int on = 1;
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &kDeadline, sizeof kDeadline);
@@ -40,11 +51,7 @@ SocketClient::SocketClient(std::uint16_t port, Options options)
         ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &options.receive_buffer,
                      sizeof options.receive_buffer);
     }
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    if (::connect(socket_, &address, size) != 0) {
         int error = errno;
         ::close(std::exchange(socket_, -1));
         errno = error;
@@ -89,12 +96,22 @@ Buffer SocketClient::encoded(mqtt::Packet const& packet) const {
 }
 
 SocketClient& SocketClient::sends_bytes(Bytes bytes) {
+    write(bytes);
+    return *this;
+}
+
+void SocketClient::write(Bytes bytes) {
     while (!bytes.empty()) {
         auto size = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (size < 0) fail("send");
         bytes = bytes.subspan(static_cast<std::size_t>(size));
     }
-    return *this;
+}
+
+std::size_t SocketClient::read(std::span<std::byte> into) {
+    auto size = ::recv(socket_, into.data(), into.size(), 0);
+    if (size < 0) fail("recv");
+    return static_cast<std::size_t>(size);
 }
 
 SocketClient& SocketClient::sends_one_by_one(Bytes bytes) {
@@ -124,12 +141,10 @@ std::optional<mqtt::Packet> SocketClient::next() {
         }
         input_.erase(input_.begin(), input_.begin() + static_cast<std::ptrdiff_t>(done_));
         done_ = 0;
-        std::size_t held = input_.size();
-        input_.resize(held + 64 * 1024);
-        auto size = ::recv(socket_, input_.data() + held, input_.size() - held, 0);
-        input_.resize(held + static_cast<std::size_t>(size > 0 ? size : 0));
-        if (size == 0) return std::nullopt;
-        if (size < 0) fail("recv");
+        Buffer more(64 * 1024);
+        more.resize(read(more));
+        if (more.empty()) return std::nullopt;
+        input_.insert(input_.end(), more.begin(), more.end());
     }
 }
 
@@ -153,6 +168,17 @@ void SocketClient::wrong(std::string const& expected, mqtt::Packet const& packet
 SocketClient& SocketClient::ends() {
     if (auto packet = next()) wrong("the end of the stream", *packet);
     return *this;
+}
+
+std::string SocketClient::takes_text() {
+    std::string text;
+    Buffer some(4096);
+    try {
+        while (auto size = read(some)) text += as_text(Bytes{some}.first(size));
+    } catch (std::runtime_error const&) {
+        if (errno != ECONNRESET) throw;
+    }
+    return text;
 }
 
 std::deque<mqtt::Packet> SocketClient::takes_until_end() {

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 
@@ -21,7 +24,11 @@ public:
     };
     explicit SocketClient(std::uint16_t port) : SocketClient(port, Options{}) {}
     SocketClient(std::uint16_t port, Options options);
-    ~SocketClient();
+    /// Connects to an address of any family.
+    template <class Address>
+    SocketClient(Address const& address, Options options)
+        : SocketClient(reinterpret_cast<sockaddr const&>(address), sizeof address, options) {}
+    virtual ~SocketClient();
     SocketClient(SocketClient&& other) noexcept;
     SocketClient& operator=(SocketClient&& other) noexcept;
 
@@ -59,11 +66,19 @@ public:
     SocketClient& ends();
     /// Everything up to the end of the stream, which may be an abrupt one.
     [[nodiscard]] std::deque<mqtt::Packet> takes_until_end();
+    /// Everything up to the end of the stream, which may be an abrupt one, as text.
+    [[nodiscard]] std::string takes_text();
     /// Nothing more will be sent.
     SocketClient& shuts_down_write();
     void close() noexcept;
 
+protected:
+    /// What lies between packets and the socket; `read` gives 0 at the end of the stream.
+    virtual void write(Bytes bytes);
+    virtual std::size_t read(std::span<std::byte> into);
+
 private:
+    SocketClient(sockaddr const& address, socklen_t size, Options options);
     SocketClient& expects(Expected const& expected);
     [[noreturn]] static void wrong(std::string const& expected, mqtt::Packet const& packet);
     /// The next packet, or nothing at the end of the stream.
