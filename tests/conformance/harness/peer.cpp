@@ -127,6 +127,21 @@ Peer& Peer::expects(Expected const& expected, Where where) {
     return *this;
 }
 
+std::uint16_t Peer::holds(PublishBuilder const& wanted, Where where) {
+    auto got = takes<mqtt::Publish>(where);
+    auto with_its_id = wanted.value();
+    with_its_id.id = got.id;
+    if (got != with_its_id) fail(describe(wanted.packet()), got, where);
+    return got.id.value;
+}
+
+Peer& Peer::receives(PublishBuilder const& wanted, Where where) {
+    auto id = holds(wanted, where);
+    if (wanted.value().qos == qos1) sends(puback(id));
+    if (wanted.value().qos == qos2) sends(pubrec(id)).gets(pubrel(id), where).sends(pubcomp(id));
+    return *this;
+}
+
 Peer& Peer::gets_hex(std::string_view text, Where where) {
     auto packet = next(where);
     if (!packet) fail(fmt::format("wanted {}, the stream ended", text), where);

@@ -64,6 +64,10 @@ public:
     Peer& gets(Builder const& builder, Where where = Where::current()) {
         return expects(builder.expected(), where);
     }
+    /// A PUBLISH like this one, under whatever packet id, which is then answered in full.
+    Peer& receives(PublishBuilder const& wanted, Where where = Where::current());
+    /// A PUBLISH like this one, under whatever packet id, which stays unanswered. Out: the id.
+    std::uint16_t holds(PublishBuilder const& wanted, Where where = Where::current());
     /// Bytes as they are, of one packet.
     Peer& gets_hex(std::string_view text, Where where = Where::current());
     /// The next packet, which must be of this kind.
