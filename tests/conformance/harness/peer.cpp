@@ -127,6 +127,13 @@ Peer& Peer::expects(Expected const& expected, Where where) {
     return *this;
 }
 
+Peer& Peer::expects_both(Expected const& one, Expected const& other, Where where) {
+    auto packet = takes_any(where);
+    bool first = one.matches(packet);
+    if (!first && !other.matches(packet)) fail(one.text + " or " + other.text, packet, where);
+    return expects(first ? other : one, where);
+}
+
 std::uint16_t Peer::holds(PublishBuilder const& wanted, Where where) {
     auto got = takes<mqtt::Publish>(where);
     auto with_its_id = wanted.value();
@@ -202,6 +209,20 @@ Peer& Peer::is_refused(mqtt::ReasonCode reason, Where where) {
                       : code && connack->reason == mqtt::reason_of_return_code(*code));
     if (!fits) fail(fmt::format("CONNACK for 0x{:02X}", static_cast<int>(reason)), *packet, where);
     return closes(where);
+}
+
+Peer& Peer::is_turned_away(Where where) {
+    Buffer answer;
+    Buffer room(256);
+    while (auto size = socket_.receive(room)) {
+        answer.insert(answer.end(), room.begin(), room.begin() + static_cast<std::ptrdiff_t>(size));
+    }
+    socket_.close();
+    if (!answer.empty() &&
+        (answer.size() < 4 || answer[0] != std::byte{0x20} || answer[3] == std::byte{0})) {
+        fail("wanted a refusal", where);
+    }
+    return *this;
 }
 
 Peer& Peer::drops() {

@@ -64,6 +64,11 @@ public:
     Peer& gets(Builder const& builder, Where where = Where::current()) {
         return expects(builder.expected(), where);
     }
+    /// The next two packets, in whatever order.
+    template <class One, class Other>
+    Peer& gets_both(One const& one, Other const& other, Where where = Where::current()) {
+        return expects_both(one.expected(), other.expected(), where);
+    }
     /// A PUBLISH like this one, under whatever packet id, which is then answered in full.
     Peer& receives(PublishBuilder const& wanted, Where where = Where::current());
     /// A PUBLISH like this one, under whatever packet id, which stays unanswered. Out: the id.
@@ -78,6 +83,10 @@ public:
         return std::get<Packet>(std::move(packet));
     }
     [[nodiscard]] mqtt::Packet takes_any(Where where = Where::current());
+    /// The next packet, or nothing if the server ends the connection.
+    [[nodiscard]] std::optional<mqtt::Packet> takes_or_ends(Where where = Where::current()) {
+        return next(where);
+    }
     /// The bytes of the packet that came last.
     [[nodiscard]] Buffer const& last_frame() const noexcept { return last_frame_; }
 
@@ -97,6 +106,9 @@ public:
     /// before, from another broker with any error or without the packet. 3.1.1: with the return
     /// code for the reason, or with no packet if there is none.
     Peer& is_refused(mqtt::ReasonCode reason, Where where = Where::current());
+    /// The server ends the connection after an answer in whatever form, in which the fourth byte is
+    /// no success, or without one.
+    Peer& is_turned_away(Where where = Where::current());
     /// The connection breaks without DISCONNECT. The server has noticed when this returns.
     Peer& drops();
     /// DISCONNECT. The server has closed the connection when this returns.
@@ -122,6 +134,7 @@ private:
         }
     }
     Peer& expects(Expected const& expected, Where where);
+    Peer& expects_both(Expected const& one, Expected const& other, Where where);
     /// The next packet, or nothing at the end of the stream.
     [[nodiscard]] std::optional<mqtt::Packet> next(Where where);
     [[noreturn]] void fail(std::string const& wanted, mqtt::Packet const& packet,
