@@ -32,11 +32,14 @@ class Program:
     def _read(self):
         for line in self.process.stdout:
             with self._changed:
-                self._lines.append(line.rstrip("\n"))
+                self._keep(line.rstrip("\n"))
                 self._changed.notify_all()
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _keep(self, line):
+        self._lines.append(line)
 
     def __enter__(self):
         return self
@@ -70,6 +73,19 @@ class Program:
 
     def signal(self, number):
         self.process.send_signal(number)
+
+    def freeze(self):
+        """Stops it in the middle of what it does; it is stopped once this returns."""
+        self.signal(signal.SIGSTOP)
+        os.waitpid(self.process.pid, os.WUNTRACED)
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
+    def memory(self, what):
+        """Bytes of VmRSS (now) or VmHWM (the most there was)."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
+            return int(re.search(rf"^{what}:\s+(\d+) kB", file.read(), re.MULTILINE)[1]) * 1024
 
     def wait(self):
         """Exit code, when it ends by itself."""
