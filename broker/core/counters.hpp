@@ -30,6 +30,7 @@ struct DropCounters {
     Counter expired;           // message expiry passed before the write
     Counter packet_too_large;  // above the client's maximum packet size
     Counter session_ended;     // still queued when its session ended
+    Counter not_authorized;    // the receiver may not read the topic, or no longer
 };
 
 /// What one shard counts. Written by the shard's thread, read by anyone; added up when read.
@@ -42,9 +43,10 @@ struct Counters {
     Counter handshakes;               // of TLS and WebSocket, done
     Counter handshakes_failed;        // the same, given up by either side
     Counter publishes_received;
-    Counter deliveries;       // PUBLISH packets handed to connections
-    Counter no_subscriber;    // publishes that matched nobody
-    Counter protocol_errors;  // connections closed for what they sent
+    Counter publishes_denied;  // not authorized, wills too
+    Counter deliveries;        // PUBLISH packets handed to connections
+    Counter no_subscriber;     // publishes that matched nobody
+    Counter protocol_errors;   // connections closed for what they sent
     Counter keep_alive_timeouts;
     Counter takeovers;
     Counter wills_published;

@@ -25,6 +25,7 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
         counters_.dropped.expired.add();
         return;
     }
+    if (!may_have(session, publication.topic)) return;
     if (grant.qos == Qos::at_most_once)
         return deliver_qos0(session, publication, grant.retain, ids);
     bool now = session.link != nullptr && session.queue.empty() &&
@@ -37,6 +38,14 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
     } else {
         enqueue(session, publication, std::move(delivery));
     }
+}
+
+bool ShardCore::may_have(Session& session, std::string_view topic) {
+    auto mount_size = session.settings->mount_point.size();
+    bool hidden = mount_size > 0 && topic.size() > mount_size && topic[mount_size] == '$';
+    if (!hidden && session.may_receive(topic)) return true;
+    counters_.dropped.not_authorized.add();
+    return false;
 }
 
 void ShardCore::deliver_qos0(Session& session, Publication& publication, bool retain,
@@ -128,6 +137,8 @@ void ShardCore::pump(Session& session) {
             if (again->unwritten && again->delivery.message->has_expired(now_.wall)) {
                 counters_.dropped.expired.add();
                 session.window.forget(again->id);
+            } else if (again->unwritten && !may_have(session, again->delivery.message->topic())) {
+                session.window.forget(again->id);
             } else {
                 send_again(session, *again);
             }
@@ -141,6 +152,7 @@ void ShardCore::pump(Session& session) {
                 counters_.dropped.expired.add();  // [MQTT-3.3.2-5]
                 continue;
             }
+            if (!may_have(session, publication.topic)) continue;
             send_new(session, publication, std::move(delivery), Origin::queued);
         }
     }
@@ -220,6 +232,7 @@ void ShardCore::replay_batch(Session& session) {
         Publication publication(std::move(message));
         SubscriptionIds ids{replay.identifier};
         if (qos == Qos::at_most_once) {
+            if (!may_have(session, publication.topic)) continue;
             send_qos0(session, publication, true, ids);  // [MQTT-3.3.1-8]
         } else {
             deliver(session, publication, {qos, true}, std::move(ids));

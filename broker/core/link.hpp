@@ -44,6 +44,7 @@ public:
 
     OutQueue out{};
     LinkSettings const* settings = nullptr;  // its listener's; set by ShardCore::on_accepted()
+    std::uint16_t mount_size = 0;            // of their mount point, which its client never sees
     Session* session = nullptr;  // while connected; the session outlives its part of this
     TimerNode timer{TimerKind::link, this};
     SteadyTime last_packet{};  // when the last complete packet came [MQTT-3.1.2-22]
@@ -56,6 +57,7 @@ public:
     bool request_problem_information = true;
     bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
     bool awaits_verdict = false;  // not read, until it is known who the client is
+    bool denial_logged = false;   // that it published where it may not
     bool linger_over = false;     // closing: the peer had its time to read the last packet
     bool touched = false;         // is in the shard's list of links to flush
     /// The user name that the transport has shown (certificate, pre-shared key, PROXY header), set

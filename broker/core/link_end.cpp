@@ -5,6 +5,7 @@
 
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
+#include "protocol/base/escaped.hpp"
 
 namespace spoke::broker {
 
@@ -164,6 +165,15 @@ void ShardCore::pass_on(Session& session) {
 void ShardCore::publish_will(Session& session) {
     auto will = std::move(session.will);
     session.will_at = kNever;
+    if (!session.may_publish(will->topic)) {  // now, whatever held at CONNECT
+        counters_.publishes_denied.add();
+        if (port_.logs(LogLevel::warning)) {
+            port_.log(LogLevel::warning,
+                      fmt::format("will of '{}' is not published: it may not publish to '{}'",
+                                  escaped(session.client_id()), escaped(will->topic)));
+        }
+        return;
+    }
     counters_.wills_published.add();
     mqtt::Publish packet;
     packet.topic = std::move(will->topic);

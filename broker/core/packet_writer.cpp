@@ -45,6 +45,7 @@ struct PacketWriter::Layout {
     Layout(Link& link, Publication& publication, PublishShape const& wanted,
            SubscriptionIds const& ids)
         : shape(wanted), parts(publication.parts()), v5(link.is_v5()) {
+        parts.topic.remove_prefix(link.mount_size);
         has_expiry = v5 && publication.deadline != kNever;
         if (link.aliases_out) {
             alias = link.aliases_out->find(parts.topic);
@@ -77,7 +78,7 @@ struct PacketWriter::Layout {
 PacketWriter::Written PacketWriter::write_publish(Link& link, Publication& publication,
                                                   PublishShape const& shape,
                                                   SubscriptionIds const& ids, WallTime now) {
-    bool plain = ids.empty() && !link.aliases_out && !shape.dup;
+    bool plain = ids.empty() && !link.aliases_out && !shape.dup && link.mount_size == 0;
     if (plain && publication.payload_size() < kSharedBodyMin) {
         auto frame = publication.take_frame(link.is_v5(), shape.qos, shape.retain, shape.id);
         if (!frame.empty() && frame.size() <= link.maximum_packet_size) {
@@ -153,7 +154,7 @@ void PacketWriter::write_encoded(Link& link, Publication& publication, Layout co
     } else {
         link.out.append_borrowed(pool_, bytes);
         bool shareable = layout.shape.qos == mqtt::Qos::at_most_once && ids.empty() &&
-                         layout.alias.alias == 0 && !layout.body_apart;
+                         layout.alias.alias == 0 && !layout.body_apart && link.mount_size == 0;
         if (shareable) {
             publication.encoded(layout.v5, layout.shape.retain) = {bytes, arena_.round()};
         }

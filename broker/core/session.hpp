@@ -12,6 +12,7 @@
 #include "broker/core/outbound_window.hpp"
 #include "broker/core/ring.hpp"
 #include "broker/core/session_ref.hpp"
+#include "broker/core/session_rights.hpp"
 #include "broker/core/timer_wheel.hpp"
 #include "protocol/base/time.hpp"
 #include "protocol/packet/basics.hpp"
@@ -21,6 +22,7 @@ namespace spoke::broker {
 
 class FilterNode;
 class Link;
+struct LinkSettings;
 
 /// Retained messages that are still to be sent for a new subscription, read in slices.
 struct RetainedReplay {
@@ -122,6 +124,19 @@ public:
         if (place != subscriptions.end() && *place == node) subscriptions.erase(place);
     }
 
+    /// Whether its client may have what is published to `topic`, now.
+    [[nodiscard]] bool may_receive(std::string_view topic) {
+        return !rights || rights->access(client_id_).may_receive(topic);
+    }
+    [[nodiscard]] bool may_publish(std::string_view topic) {
+        return !rights || rights->access(client_id_).may_publish(topic);
+    }
+    [[nodiscard]] bool may_subscribe(std::string_view filter) {
+        return !rights || rights->access(client_id_).may_subscribe(filter);
+    }
+
+    LinkSettings const* settings = nullptr;   // of the listener it was connected through last
+    std::unique_ptr<SessionRights> rights{};  // null: everything
     Link* link = nullptr;  // the connection it has now; outlives its part of this
     TimerNode timer{TimerKind::session, this};  // armed while not connected: will delay or expiry
     std::uint32_t expiry_interval = 0;          // seconds

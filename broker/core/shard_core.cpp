@@ -41,6 +41,7 @@ ShardCore::~ShardCore() = default;
 
 void ShardCore::on_accepted(Link& link, LinkSettings const& settings) {
     link.settings = &settings;
+    link.mount_size = static_cast<std::uint16_t>(settings.mount_point.size());
     wheel_.arm(link.timer, now_.steady + settings.connect_timeout);
 }
 

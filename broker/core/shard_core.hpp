@@ -148,10 +148,10 @@ private:
                                                        mqtt::Connect& connect, bool& id_assigned);
     void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
     [[nodiscard]] std::string new_client_id();
-    void take_over(Session& session, mqtt::Connect const& connect);
+    void take_over(Session& session, mqtt::Connect const& connect, std::string_view mount_point);
     void accept(Link& link, Session& session, CheckedConnect const& connect, bool session_present);
     /// Session and link become one another's.
-    void attach(Link& link, Session& session, mqtt::Connect const& packet);
+    void attach(Link& link, Session& session, CheckedConnect const& connect);
     void log_connected(Link const& link, bool session_present);
     void resume(Session& session);
 
@@ -169,9 +169,12 @@ private:
     void handle_publish(Link& link, std::span<std::byte> frame);
     [[nodiscard]] std::optional<std::string_view> resolve_alias(Link& link,
                                                                 mqtt::PublishView const& view);
-    [[nodiscard]] bool may_publish(Link& link, mqtt::PublishView const& view);
     /// QoS 1 and 2 publishes of this connection whose last answer has not been sent.
     [[nodiscard]] static std::uint32_t open_publishes(Link const& link) noexcept;
+    [[nodiscard]] bool is_offered(Link& link, mqtt::PublishView const& view);
+    /// The whole topic; refuses the publish, if it may not be, and gives nothing.
+    [[nodiscard]] std::optional<std::string_view> permit(Link& link, mqtt::PublishView const& view,
+                                                         std::string_view topic);
     void acknowledge(Link& link, mqtt::PublishView const& view, mqtt::ReasonCode reason,
                      StoreTicket ticket);
 
@@ -183,8 +186,7 @@ private:
 
     // handle/subscribe.cpp, unsubscribe.cpp
     void handle_subscribe(Link& link, mqtt::Subscribe const& packet);
-    [[nodiscard]] mqtt::ReasonCode judge_filter(LinkSettings const& settings,
-                                                std::string_view filter) const;
+    [[nodiscard]] mqtt::ReasonCode judge_filter(Session& session, std::string_view filter) const;
     [[nodiscard]] mqtt::ReasonCode subscribe(Session& session, mqtt::Subscribe const& packet,
                                              mqtt::Subscription const& wanted, StoreTicket& ticket,
                                              std::vector<RetainedReplay>& replays);
@@ -236,6 +238,9 @@ private:
 
     // deliver.cpp
     void deliver(Session& session, Publication& publication, Grant grant, SubscriptionIds ids);
+    /// Whether the session's client may have what is published to `topic`, now; else that is
+    /// counted.
+    [[nodiscard]] bool may_have(Session& session, std::string_view topic);
     void deliver_qos0(Session& session, Publication& publication, bool retain,
                       SubscriptionIds const& ids);
     /// Whether or not the out-queue has room.
@@ -289,6 +294,7 @@ private:
     std::vector<mqtt::PacketId> timed_ids_;
     std::vector<MessagePtr> slice_;
     std::vector<Link*> shutting_down_;
+    std::string mounted_;
     Buffer packet_;
 };
 

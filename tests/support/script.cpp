@@ -275,7 +275,8 @@ void Script::open(ScriptLink& client) {
     client.open_ids_.clear();
     client.packet_size_max_ = mqtt::kVariableByteIntegerMax + 5;
     by_link_[client.link_.get()] = &client;
-    loops_[client.shard_]->core.on_accepted(*client.link_, options_.link);
+    loops_[client.shard_]->core.on_accepted(
+        *client.link_, client.settings_ != nullptr ? *client.settings_ : options_.link);
 }
 
 void Script::receive(ScriptLink& client, Buffer bytes) {
@@ -288,7 +289,7 @@ void Script::receive(ScriptLink& client, Buffer bytes) {
             client.unread_.assign(rest.begin(), rest.end());
             break;
         }
-        auto header = mqtt::read_fixed_header(rest, options_.link.packet_size_max);
+        auto header = mqtt::read_fixed_header(rest, client.link_->settings->packet_size_max);
         if (!header) {
             loops_[client.shard_]->core.on_bad_bytes(*client.link_, header.error());
             break;
@@ -339,6 +340,11 @@ ScriptLink::~ScriptLink() = default;
 
 ScriptLink& ScriptLink::on_shard(std::uint8_t shard) noexcept {
     accepting_shard_ = shard;
+    return *this;
+}
+
+ScriptLink& ScriptLink::through(broker::LinkSettings const& settings) noexcept {
+    settings_ = &settings;
     return *this;
 }
 

@@ -85,6 +85,8 @@ public:
 
     /// The next connection is accepted by this shard; the first one otherwise.
     ScriptLink& on_shard(std::uint8_t shard) noexcept;
+    /// Connections come through a listener of these settings, which outlive the script.
+    ScriptLink& through(broker::LinkSettings const& settings) noexcept;
     /// Opens the connection without sending; sends() does so by itself.
     ScriptLink& opens();
     /// A CONNECT opens a new connection if the last one is gone; its client id is the link's name
@@ -176,6 +178,7 @@ private:
     std::string name_;
     mqtt::Version version_ = mqtt::Version::v5;
     std::uint8_t accepting_shard_ = 0;
+    broker::LinkSettings const* settings_ = nullptr;  // null: those of the script
     std::uint8_t shard_ = 0;
     std::unique_ptr<broker::Link> link_;
     std::size_t room_ = kUnlimited;

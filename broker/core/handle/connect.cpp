@@ -7,6 +7,7 @@
 
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
+#include "broker/core/topic_space.hpp"
 
 namespace spoke::broker {
 
@@ -122,8 +123,11 @@ std::optional<ShardCore::Refusal> ShardCore::judge_connect(LinkSettings const& s
         if (connect.will->retain && !settings.retain_available) {
             return Refusal{ReasonCode::retain_not_supported, "MQTT-3.2.2-13"};
         }
-        if (connect.will->topic.starts_with("$SYS/") || connect.will->topic == "$SYS") {
-            return Refusal{ReasonCode::not_authorized, "will topic below $SYS"};
+        if (is_reserved(settings, connect.will->topic)) {
+            return Refusal{ReasonCode::not_authorized, "will topic that is the broker's own"};
+        }
+        if (settings.mount_point.size() + connect.will->topic.size() > kTopicSizeMax) {
+            return Refusal{ReasonCode::topic_name_invalid, "will topic too long to be mounted"};
         }
     }
     if (connect.client_id.size() > settings.client_id_size_max) {
@@ -176,10 +180,14 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
                       {ReasonCode::quota_exceeded, "sessions_max is reached"});
     }
     if (session != nullptr && session->link != nullptr) {
-        take_over(*session, packet);
+        take_over(*session, packet, link.settings->mount_point);
         session = sessions_.find(packet.client_id);
     }
-    if (session != nullptr && (packet.clean_start || session->has_expired(now_.wall))) {
+    // A session belongs to its part of the topic tree: under another mount point it begins anew.
+    bool ends =
+        session != nullptr && (packet.clean_start || session->has_expired(now_.wall) ||
+                               session->settings->mount_point != link.settings->mount_point);
+    if (ends) {
         end_session(*session);  // [MQTT-3.1.2-4]
         session = nullptr;
     }
@@ -192,13 +200,15 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     if (session_present && link.session != nullptr) resume(*link.session);
 }
 
-void ShardCore::take_over(Session& session, mqtt::Connect const& connect) {
+void ShardCore::take_over(Session& session, mqtt::Connect const& connect,
+                          std::string_view mount_point) {
     counters_.takeovers.add();
     // The old network connection ends as by a failure. A will with a delay is called off if its
     // session goes on in the new connection [MQTT-3.1.3-9]; detach() only schedules it, accept()
     // takes it back.
     Link& old = *session.link;
-    bool goes_on = !connect.clean_start && session.is_kept();
+    bool goes_on =
+        !connect.clean_start && session.is_kept() && session.settings->mount_point == mount_point;
     bool delayed = old.is_v5() && session.will && session.will->will_delay_interval.value_or(0) > 0;
     close_link(old, ReasonCode::session_taken_over, "client id connected again",
                goes_on && delayed ? Will::discard : Will::publish);  // [MQTT-3.1.4-3]
@@ -229,7 +239,7 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
         std::min(packet.topic_alias_maximum.value_or(0), limits.topic_alias_out_max);
     if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
 
-    attach(link, session, packet);
+    attach(link, session, connect);
     log_connected(link, session_present);
     if (send(link, std::move(connack))) return;
     // Not even a bare CONNACK fits: nothing may be said to this client, so it goes as it came.
@@ -239,11 +249,21 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
     touch(link);
 }
 
-void ShardCore::attach(Link& link, Session& session, mqtt::Connect const& packet) {
+void ShardCore::attach(Link& link, Session& session, CheckedConnect const& connect) {
+    session.settings = link.settings;
+    session.rights.reset();
+    if (link.settings->authorizer != nullptr) {
+        session.rights =
+            std::make_unique<SessionRights>(*link.settings->authorizer, connect.user_name);
+    }
     session.link = &link;
     session.timer.cancel();
     session.expires_at = session.will_at = kNever;
-    session.will = packet.will ? std::make_unique<mqtt::Will>(*packet.will) : nullptr;
+    session.will.reset();
+    if (connect.packet.will) {
+        session.will = std::make_unique<mqtt::Will>(*connect.packet.will);
+        session.will->topic.insert(0, link.settings->mount_point);
+    }
     link.session = &session;
     link.state = LinkState::connected;
     link.last_packet = now_.steady;

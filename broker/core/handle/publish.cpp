@@ -1,8 +1,12 @@
 // PUBLISH from a client (3.3, 4.3).
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
+#include "broker/core/topic_space.hpp"
+#include "protocol/base/escaped.hpp"
 #include "protocol/codec/publish_view.hpp"
 
 namespace spoke::broker {
@@ -11,11 +15,6 @@ namespace {
 
 using mqtt::Qos;
 using mqtt::ReasonCode;
-
-/// Topics the broker alone publishes to.
-bool is_reserved(std::string_view topic) noexcept {
-    return topic.starts_with("$SYS") && (topic.size() == 4 || topic[4] == '/');
-}
 
 /// Absolute, so that no queue and no wait can prolong it. An interval of 0 has passed when it
 /// arrives.
@@ -32,7 +31,7 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     mqtt::PublishView const& view = decoded.value();
     counters_.publishes_received.add();
     auto topic = resolve_alias(link, view);
-    if (!topic || !may_publish(link, view)) return;
+    if (!topic || !is_offered(link, view)) return;
 
     StoreTicket ticket = kNothingToWaitFor;
     Session& session = *link.session;
@@ -45,11 +44,14 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
         session.inbound_qos2.insert(view.id);  // delivered before [MQTT-4.3.3-10]
         return acknowledge(link, view, ReasonCode::success, kNothingToWaitFor);
     }
-    if (is_reserved(*topic)) return acknowledge(link, view, ReasonCode::not_authorized, ticket);
+    topic = permit(link, view, *topic);
+    if (!topic) return;
     if (view.qos == Qos::exactly_once) {
         session.inbound_qos2.insert(view.id);
         if (session.is_kept()) ticket = store_.put_inbound(session, view.id, true);
     }
+    // A mounted topic does not stand in the frame, so that no receiver can have that as it is.
+    if (link.mount_size > 0) frame = {};
     Publication publication(view, *topic, deadline_of(view, now_.wall), link.is_v5(), frame);
     publication.publisher = session.ref();
     publication.has_publisher = true;
@@ -92,7 +94,7 @@ std::optional<std::string_view> ShardCore::resolve_alias(Link& link,
     return std::nullopt;
 }
 
-bool ShardCore::may_publish(Link& link, mqtt::PublishView const& view) {
+bool ShardCore::is_offered(Link& link, mqtt::PublishView const& view) {
     if (view.qos > link.settings->maximum_qos) {
         close_link(link, ReasonCode::qos_not_supported, "MQTT-3.2.2-11");
         return false;
@@ -108,13 +110,37 @@ std::uint32_t ShardCore::open_publishes(Link const& link) noexcept {
     return link.session->inbound_qos2.current_count() + link.last_answers_waiting;
 }
 
+std::optional<std::string_view> ShardCore::permit(Link& link, mqtt::PublishView const& view,
+                                                  std::string_view topic) {
+    auto whole = topic;
+    if (link.mount_size > 0) {
+        mounted_.assign(link.settings->mount_point).append(topic);
+        whole = mounted_;
+    }
+    if (whole.size() > kTopicSizeMax) {
+        acknowledge(link, view, ReasonCode::topic_name_invalid, kNothingToWaitFor);
+        return std::nullopt;
+    }
+    bool reserved = is_reserved(*link.settings, topic);
+    if (!reserved && link.session->may_publish(whole)) return whole;
+    counters_.publishes_denied.add();
+    if (!std::exchange(link.denial_logged, true) && port_.logs(LogLevel::warning)) {
+        port_.log(
+            LogLevel::warning,
+            fmt::format("{} '{}' may not publish to '{}'; further topics are not logged",
+                        port_.peer_of(link), escaped(link.session->client_id()), escaped(topic)));
+    }
+    // MQTT 3.1.1 has no word for it: acknowledged as any other, and goes nowhere [MQTT-3.3.5-2].
+    acknowledge(link, view, ReasonCode::not_authorized, kNothingToWaitFor);
+    return std::nullopt;
+}
+
 void ShardCore::acknowledge(Link& link, mqtt::PublishView const& view, ReasonCode reason,
                             StoreTicket ticket) {
     if (link.state != LinkState::connected || view.qos == Qos::at_most_once) return;
     auto type =
         view.qos == Qos::at_least_once ? mqtt::PacketType::puback : mqtt::PacketType::pubrec;
-    std::string_view why = reason == ReasonCode::not_authorized
-                               ? "topics below $SYS are the broker's"
+    std::string_view why = reason == ReasonCode::not_authorized   ? "not allowed to publish there"
                            : reason == ReasonCode::quota_exceeded ? "the retained store is full"
                                                                   : "";
     send_ack(link, type, view.id, reason, ticket, why);

@@ -2,6 +2,7 @@
 // on each filter is judged by itself.
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
+#include "broker/core/topic_space.hpp"
 #include "protocol/topic/topic.hpp"
 
 namespace spoke::broker {
@@ -36,7 +37,7 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
     for (auto const& wanted : packet.subscriptions) {
         ReasonCode reason = session.inbound_qos2.contains(packet.id) && link.is_v5()
                                 ? ReasonCode::packet_identifier_in_use
-                                : judge_filter(*link.settings, wanted.filter);
+                                : judge_filter(session, wanted.filter);
         if (!mqtt::is_error(reason)) reason = subscribe(session, packet, wanted, ticket, replays);
         suback.reasons.push_back(reason);
     }
@@ -44,7 +45,11 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
     for (auto& replay : replays) start_replay(session, std::move(replay));
 }
 
-ReasonCode ShardCore::judge_filter(LinkSettings const& settings, std::string_view filter) const {
+ReasonCode ShardCore::judge_filter(Session& session, std::string_view filter) const {
+    LinkSettings const& settings = *session.settings;
+    if (filter.size() + settings.mount_point.size() > kTopicSizeMax) {
+        return ReasonCode::topic_filter_invalid;
+    }
     if (mqtt::is_shared(filter)) {
         auto shared = mqtt::parse_shared(filter);  // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
         if (!shared) return ReasonCode::topic_filter_invalid;
@@ -57,6 +62,12 @@ ReasonCode ShardCore::judge_filter(LinkSettings const& settings, std::string_vie
     }
     if (!settings.wildcard_subscription_available && has_wildcard(filter)) {
         return ReasonCode::wildcard_subscriptions_not_supported;
+    }
+    if (session.rights) {
+        bool may = settings.mount_point.empty()
+                       ? session.may_subscribe(filter)
+                       : session.may_subscribe(settings.mount_point + std::string{filter});
+        if (!may) return ReasonCode::not_authorized;
     }
     return ReasonCode::success;
 }
@@ -72,7 +83,8 @@ ReasonCode ShardCore::subscribe(Session& session, mqtt::Subscribe const& packet,
     subscriber.qos = static_cast<std::uint32_t>(wanted.options.qos) & 3;
     subscriber.no_local = wanted.options.no_local;
     subscriber.retain_as_published = wanted.options.retain_as_published;
-    auto added = index_.subscribe(wanted.filter, subscriber);
+    std::string filter = mounted_filter(*session.settings, wanted.filter);
+    auto added = index_.subscribe(filter, subscriber);
     if (added.was_new) {
         if (session.subscriptions.size() >= settings_.subscriptions_per_session_max) {
             index_.unsubscribe(added.node, session.ref());
@@ -80,13 +92,13 @@ ReasonCode ShardCore::subscribe(Session& session, mqtt::Subscribe const& packet,
         }
         session.add_subscription(added.node);
     }
-    if (session.is_kept()) ticket = store_.put_subscription(session, wanted.filter, subscriber);
+    if (session.is_kept()) ticket = store_.put_subscription(session, filter, subscriber);
 
     bool wants_retained =
         wanted.options.retain_handling == mqtt::RetainHandling::send ||
         (wanted.options.retain_handling == mqtt::RetainHandling::send_if_new && added.was_new);
     if (wants_retained && !mqtt::is_shared(wanted.filter)) {
-        replays.push_back({.filter = wanted.filter,
+        replays.push_back({.filter = std::move(filter),
                            .identifier = subscriber.identifier,
                            .qos = wanted.options.qos});
     }

@@ -1,6 +1,7 @@
 // UNSUBSCRIBE (3.10).
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
+#include "broker/core/topic_space.hpp"
 
 namespace spoke::broker {
 
@@ -8,7 +9,8 @@ void ShardCore::handle_unsubscribe(Link& link, mqtt::Unsubscribe const& packet) 
     Session& session = *link.session;
     mqtt::UnsubAck unsuback{.id = packet.id};
     StoreTicket ticket = kNothingToWaitFor;
-    for (auto const& filter : packet.filters) {
+    for (auto const& wanted : packet.filters) {
+        std::string filter = mounted_filter(*session.settings, wanted);
         auto reason = mqtt::ReasonCode::no_subscription_existed;
         if (session.inbound_qos2.contains(packet.id) && link.is_v5()) {
             reason = mqtt::ReasonCode::packet_identifier_in_use;
