@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "broker/auth/file_watch.hpp"
+#include "broker/auth/reloadable.hpp"
 #include "protocol/base/log_level.hpp"
 
 namespace spoke::broker {
@@ -18,6 +19,16 @@ struct ReloadItem {
     /// nullopt: the new content holds. Else what is wrong; the old content still holds.
     std::function<std::optional<std::string>()> reload;
 };
+
+/// `file` outlives the item.
+template <class T>
+[[nodiscard]] ReloadItem reload_item(Reloadable<T>& file) {
+    return {{file.path()}, [&file]() -> std::optional<std::string> {
+                auto error = file.reload();
+                if (!error) return std::nullopt;
+                return error->text();
+            }};
+}
 
 /// Reads items again when their files change, and all of them when asked to. Owns a thread. Says in
 /// the log what it has done and what it could not do. One reload at a time.
