@@ -1,12 +1,15 @@
 #include <argon2.h>
+#include <time.h>
 
 #include <catch2/catch.hpp>
 #include <cstdlib>
+#include <set>
 #include <string>
 
 #include "broker/auth/base64.hpp"
 #include "broker/auth/password_file.hpp"
 #include "broker/auth/secret.hpp"
+#include "broker/auth/user_table.hpp"
 #include "tests/support/temp_folder.hpp"
 
 using namespace spoke;
@@ -182,6 +185,47 @@ TEST_CASE("Password file: accepts its users with their passwords", "[auth]") {
     for (auto const* user : {"", "bo", "bob ", "# users", "eve"})
         CHECK_FALSE(file.accepts(user, "open sesame"));
     CHECK_FALSE(file_of("").accepts("bob", "open sesame"));
+}
+
+TEST_CASE("Password file: an unknown user costs as much as a wrong password", "[auth]") {
+    auto cost = [](PasswordFile const& file, std::string_view user) {
+        auto now = [] {
+            timespec time{};
+            clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+            return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_nsec);
+        };
+        auto begin = now();
+        CHECK_FALSE(file.accepts(user, "wrong"));
+        return now() - begin;
+    };
+    Pbkdf2Hash slow{50'000, "salt", std::string(64, 'h')};
+    Argon2idHash large{8 << 10, 2, 1, "saltsalt", std::string(32, 'h')};
+    for (auto const& text : {to_text(slow), to_text(large)}) {
+        auto file = file_of("bob:" + text);
+        auto known = cost(file, "bob");
+        auto unknown = cost(file, "eve");
+        CHECK(unknown > known / 3);
+        CHECK(unknown < known * 3);
+    }
+}
+
+TEST_CASE("User table: a stand-in is some user's value, for one name always the same", "[auth]") {
+    UserTable<int> table;
+    CHECK(table.stand_in("eve") == nullptr);
+    for (auto value = 0; value < 4; ++value)
+        REQUIRE(table.add("user" + std::to_string(value), value));
+    CHECK_FALSE(table.add("user2", 7));
+    CHECK(table.size() == 4);
+    CHECK(*table.find("user2") == 2);
+    CHECK(table.find("eve") == nullptr);
+    std::set<int> taken;
+    for (auto i = 0; i < 200; ++i) {
+        auto name = "eve" + std::to_string(i);
+        auto const* value = table.stand_in(name);
+        CHECK(value == table.stand_in(name));
+        taken.insert(*value);
+    }
+    CHECK(taken.size() == 4);
 }
 
 TEST_CASE("Password file: a bad line rejects the file and is named", "[auth]") {
