@@ -24,6 +24,10 @@ std::string name_of(std::string const& address, std::uint16_t port) {
 Listener::Listener(ListenerSettings const& settings, std::uint8_t shards)
     : settings_(settings), name_(name_of(settings.address, settings.port)) {
     try {
+        if (settings_.tls.is_on()) {
+            settings_.tls.websocket = settings_.websocket.has_value();
+            tls_ = std::make_unique<TlsContext>(settings_.tls);
+        }
         if (settings_.address.starts_with(kUnix)) {
             auto opened = listen_unix(settings_.address.substr(kUnix.size()), settings_.socket,
                                       settings_.unix_socket);

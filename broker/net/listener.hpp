@@ -9,6 +9,7 @@
 
 #include "broker/net/listening_socket.hpp"
 #include "broker/net/settings.hpp"
+#include "broker/net/tls_context.hpp"
 
 namespace spoke::broker {
 
@@ -18,8 +19,8 @@ namespace spoke::broker {
 /// shares the connections out evenly, whether or not a shard has time. Outlives all shards.
 class Listener {
 public:
-    /// Binds and listens. Throws std::runtime_error with one line that names the address and says
-    /// what is wrong.
+    /// Reads the files of TLS, binds and listens. Throws std::runtime_error with one line that
+    /// names the address and says what is wrong.
     Listener(ListenerSettings const& settings, std::uint8_t shards);
     Listener(Listener const&) = delete;
     Listener& operator=(Listener const&) = delete;
@@ -32,6 +33,9 @@ public:
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }       // 0: a Unix socket
     [[nodiscard]] std::string const& name() const noexcept { return name_; }  // "127.0.0.1:1883"
     [[nodiscard]] ListenerSettings const& settings() const noexcept { return settings_; }
+
+    /// Null: its connections do not speak TLS.
+    [[nodiscard]] TlsContext* tls() const noexcept { return tls_.get(); }
 
     struct Accepted {
         int descriptor = -1;              // non-blocking, its options set; -1: none waits
@@ -48,6 +52,7 @@ public:
 
 private:
     ListenerSettings settings_;
+    std::unique_ptr<TlsContext> tls_{};
     std::unique_ptr<UnixFile> unix_file_{};
     std::vector<Socket> sockets_{};
     std::size_t addresses_ = 0;

@@ -1,7 +1,10 @@
 #include "broker/net/server.hpp"
 
+#include <spdlog/spdlog.h>
+
 #include <functional>
 #include <random>
+#include <stdexcept>
 #include <thread>
 
 #include "broker/core/reclaimer.hpp"
@@ -85,6 +88,38 @@ void Server::stop(std::chrono::milliseconds time) {
     }
     for (auto& thread : parts_->threads) thread.join();
     parts_->threads.clear();
+}
+
+void Server::reload_tls() {
+    for (auto const& listener : parts_->listeners) {
+        auto* tls = listener->tls();
+        if (tls == nullptr) continue;
+        try {
+            tls->reload();
+            spdlog::info("{}: TLS files read again", listener->name());
+        } catch (std::runtime_error const& error) {
+            spdlog::error("{}: {}; what was read before stays in use", listener->name(),
+                          error.what());
+        }
+    }
+    log_certificates();
+}
+
+std::vector<std::string> Server::tls_files() const {
+    std::vector<std::string> all;
+    for (auto const& listener : parts_->listeners) {
+        if (listener->tls() == nullptr) continue;
+        auto files = listener->tls()->files();
+        all.insert(all.end(), files.begin(), files.end());
+    }
+    return all;
+}
+
+void Server::log_certificates() const {
+    auto now = std::chrono::system_clock::now();
+    for (auto const& listener : parts_->listeners) {
+        if (listener->tls() != nullptr) log_days_to_expiry(*listener->tls(), listener->name(), now);
+    }
 }
 
 std::vector<std::string> Server::addresses() const {

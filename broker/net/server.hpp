@@ -31,6 +31,14 @@ public:
     /// then returns with all threads ended.
     void stop(std::chrono::milliseconds time);
 
+    /// Reads the TLS files of all listeners anew, those of each listener all or none, and logs what
+    /// came of it. Any thread.
+    void reload_tls();
+    /// What reload_tls() reads.
+    [[nodiscard]] std::vector<std::string> tls_files() const;
+    /// Logs how many days the listeners' certificates are good for. Any thread.
+    void log_certificates() const;
+
     /// "127.0.0.1:1883", in the order of the settings, with the port that was bound.
     [[nodiscard]] std::vector<std::string> addresses() const;
     [[nodiscard]] std::vector<std::uint16_t> ports() const;

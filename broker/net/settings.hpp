@@ -8,6 +8,7 @@
 
 #include "broker/core/settings.hpp"
 #include "broker/net/proxy_header.hpp"
+#include "broker/net/tls_settings.hpp"
 #include "broker/net/websocket_upgrade.hpp"
 
 namespace spoke::broker {
@@ -47,6 +48,7 @@ struct ListenerSettings {
     LinkSettings link{};  // what the core holds its connections to
     /// Handshakes at once, shared out among the shards; above: new connections wait in the kernel.
     std::uint32_t handshakes_max = 1'000;
+    TlsSettings tls{};
 };
 
 struct NetSettings {

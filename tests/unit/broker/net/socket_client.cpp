@@ -64,12 +64,14 @@ SocketClient::~SocketClient() {
 }
 
 SocketClient::SocketClient(SocketClient&& other) noexcept
-    : socket_(std::exchange(other.socket_, -1)),
+    : stream_(std::move(other.stream_)),
+      socket_(std::exchange(other.socket_, -1)),
       version_(other.version_),
       input_(std::move(other.input_)),
       done_(other.done_) {}
 
 SocketClient& SocketClient::operator=(SocketClient&& other) noexcept {
+    std::swap(stream_, other.stream_);
     std::swap(socket_, other.socket_);
     std::swap(version_, other.version_);
     std::swap(input_, other.input_);
@@ -79,6 +81,7 @@ SocketClient& SocketClient::operator=(SocketClient&& other) noexcept {
 }
 
 void SocketClient::close() noexcept {
+    stream_.reset();
     if (socket_ >= 0) ::close(std::exchange(socket_, -1));
 }
 
@@ -102,14 +105,14 @@ SocketClient& SocketClient::sends_bytes(Bytes bytes) {
 
 void SocketClient::write(Bytes bytes) {
     while (!bytes.empty()) {
-        auto size = ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+        auto size = send_some(bytes);
         if (size < 0) fail("send");
         bytes = bytes.subspan(static_cast<std::size_t>(size));
     }
 }
 
 std::size_t SocketClient::read(std::span<std::byte> into) {
-    auto size = ::recv(socket_, into.data(), into.size(), 0);
+    auto size = receive_some(into);
     if (size < 0) fail("recv");
     return static_cast<std::size_t>(size);
 }
@@ -122,6 +125,16 @@ SocketClient& SocketClient::sends_one_by_one(Bytes bytes) {
 SocketClient& SocketClient::shuts_down_write() {
     ::shutdown(socket_, SHUT_WR);
     return *this;
+}
+
+ssize_t SocketClient::send_some(Bytes bytes) {
+    if (stream_) return stream_->send(bytes);
+    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+ssize_t SocketClient::receive_some(std::span<std::byte> into) {
+    if (stream_) return stream_->receive(into);
+    return ::recv(socket_, into.data(), into.size(), 0);
 }
 
 std::optional<mqtt::Packet> SocketClient::next() {

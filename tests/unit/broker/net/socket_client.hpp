@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "protocol/base/bytes.hpp"
 #include "protocol/packet/packet.hpp"
 #include "tests/support/script_packets.hpp"
+#include "tests/unit/broker/net/byte_stream.hpp"
 
 namespace spoke::test {
 
@@ -28,6 +30,8 @@ public:
     template <class Address>
     SocketClient(Address const& address, Options options)
         : SocketClient(reinterpret_cast<sockaddr const&>(address), sizeof address, options) {}
+    /// Speaks through a stream that is open.
+    explicit SocketClient(std::unique_ptr<ByteStream> stream) : stream_(std::move(stream)) {}
     virtual ~SocketClient();
     SocketClient(SocketClient&& other) noexcept;
     SocketClient& operator=(SocketClient&& other) noexcept;
@@ -84,6 +88,10 @@ private:
     /// The next packet, or nothing at the end of the stream.
     [[nodiscard]] std::optional<mqtt::Packet> next();
 
+    [[nodiscard]] ssize_t send_some(Bytes bytes);
+    [[nodiscard]] ssize_t receive_some(std::span<std::byte> into);
+
+    std::unique_ptr<ByteStream> stream_;  // null: the socket as it is
     int socket_ = -1;
     mqtt::Version version_ = mqtt::Version::v5;
     Buffer input_;
