@@ -84,7 +84,7 @@ struct Script::ShardLoop final : broker::ShardPort {
             script.on_verdict(index, ticket, verdict);
         };
     }
-    [[nodiscard]] bool logs(LogLevel) const override { return true; }
+    [[nodiscard]] bool logs(LogLevel) const override { return script.options_.keeps_log; }
     void log(LogLevel, std::string const& line) override { script.log_.push_back(line); }
     [[nodiscard]] std::string peer_of(Link const& link) const override {
         auto* client = script.client_of(link);
@@ -97,12 +97,12 @@ struct Script::ShardLoop final : broker::ShardPort {
 };
 
 Script::Script(ScriptOptions options)
-    : options_(options),
+    : options_(std::move(options)),
       now_{SteadyTime{std::chrono::hours{1}},
            WallTime{std::chrono::milliseconds{1'700'000'000'123}}},
-      reclaimer_(options.shards),
+      reclaimer_(options_.shards),
       index_(reclaimer_),
-      retained_(reclaimer_, options.retained) {
+      retained_(reclaimer_, options_.retained) {
     for (std::uint8_t i = 0; i < options_.shards; ++i) {
         reclaimer_.online(i);
         loops_.push_back(std::make_unique<ShardLoop>(*this, i));
@@ -185,7 +185,7 @@ void Script::settle() {
     settling_ = true;
     std::size_t loops = 0;
     for (bool busy = true; busy;) {
-        if (++loops > kLoopsMax) FAIL("the loops never rest");
+        if (++loops > kLoopsMax) fail("the loops never rest");
         busy = false;
         for (auto const& loop : loops_) busy = turn(*loop) || busy;
         if (!batches_held_) exchange_batches();
@@ -257,6 +257,12 @@ void Script::flush(ScriptLink& client) {
     }
     if (!link.out.empty()) link.out.spill();
     client.on_received();
+}
+
+void Script::fail(std::string const& what) const {
+    if (options_.fail) options_.fail(what);
+    FAIL(what);
+    std::abort();  // both throw
 }
 
 ScriptLink* Script::client_of(Link const& link) {
@@ -458,13 +464,15 @@ void ScriptLink::on_received() {
     for (;;) {
         Bytes rest = Bytes{raw_}.subspan(done);
         auto header = mqtt::read_fixed_header(rest, mqtt::kVariableByteIntegerMax + 5);
-        if (!header) FAIL("the broker sends to '" << name_ << "' what is not MQTT");
+        if (!header) {
+            script_.fail(fmt::format("the broker sends to '{}' what is not MQTT", name_));
+        }
         if (!*header || (*header)->packet_size() > rest.size()) break;
         auto frame = rest.first((*header)->packet_size());
         auto packet = mqtt::decode(frame, link_->version, mqtt::Sender::server);
         if (!packet) {
-            FAIL("the broker sends to '" << name_ << "' a packet that breaks "
-                                         << packet.error().rule);
+            script_.fail(fmt::format("the broker sends to '{}' a packet that breaks {}", name_,
+                                     packet.error().rule));
         }
         received_.push_back({std::move(*packet), Buffer(frame.begin(), frame.end())});
         check(received_.back());
@@ -477,29 +485,32 @@ void ScriptLink::check(Received const& received) {
     bool connack = std::holds_alternative<mqtt::ConnAck>(received.packet);
     if (!got_connack_ && std::holds_alternative<mqtt::Auth>(received.packet)) return;
     if (connack == got_connack_) {
-        FAIL("'" << name_ << "' gets " << describe(received.packet)
-                 << (connack ? " a second time" : " before CONNACK"));
+        script_.fail(fmt::format("'{}' gets {}{}", name_, describe(received.packet),
+                                 connack ? " a second time" : " before CONNACK"));
     }
     got_connack_ = true;
     if (got_disconnect_) {
-        FAIL("'" << name_ << "' gets " << describe(received.packet) << " behind DISCONNECT");
+        script_.fail(
+            fmt::format("'{}' gets {} behind DISCONNECT", name_, describe(received.packet)));
     }
     got_disconnect_ = std::holds_alternative<mqtt::Disconnect>(received.packet);
     if (auto* publish = std::get_if<mqtt::Publish>(&received.packet)) check_open(*publish);
     if (received.frame.size() > packet_size_max_) {
-        FAIL("'" << name_ << "' gets " << received.frame.size() << " bytes, above its maximum of "
-                 << packet_size_max_ << ": " << describe(received.packet));
+        script_.fail(fmt::format("'{}' gets {} bytes, above its maximum of {}: {}", name_,
+                                 received.frame.size(), packet_size_max_,
+                                 describe(received.packet)));
     }
 }
 
 void ScriptLink::check_open(mqtt::Publish const& packet) {
     if (packet.qos == qos0) return;
     if (!open_ids_.insert(packet.id.value).second) {
-        FAIL("'" << name_
-                 << "' gets an id that is open a second time: " << describe(mqtt::Packet{packet}));
+        script_.fail(fmt::format("'{}' gets an id that is open a second time: {}", name_,
+                                 describe(mqtt::Packet{packet})));
     }
     if (open_ids_.size() > receive_maximum_) {
-        FAIL("'" << name_ << "' gets more than its receive maximum of " << receive_maximum_);
+        script_.fail(
+            fmt::format("'{}' gets more than its receive maximum of {}", name_, receive_maximum_));
     }
 }
 

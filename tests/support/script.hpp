@@ -97,6 +97,11 @@ public:
         return sends_bytes(encoded(builder.packet()));
     }
     ScriptLink& sends_bytes(Buffer bytes);
+    /// This packet will be among the bytes that are sent next.
+    ScriptLink& notes(mqtt::Packet const& packet) {
+        note_sent(packet);
+        return *this;
+    }
     /// All in one write.
     template <class... Builders>
     ScriptLink& sends_together(Builders const&... builders) {
@@ -204,6 +209,10 @@ struct ScriptOptions {
     broker::LinkSettings link{};
     std::uint8_t shards = 1;
     broker::RetainedMessages::Limits retained{1'000'000, 1U << 30};
+    /// Called when the broker breaks what holds for all packets; must not return. Without it, the
+    /// test case fails.
+    std::function<void(std::string const&)> fail{};
+    bool keeps_log = true;
 };
 
 /// One broker core per shard with everything around them played by the test: the clock is moved by
@@ -255,6 +264,7 @@ private:
     bool turn(ShardLoop& loop);
     void exchange_batches();
     void flush(ScriptLink& client);
+    [[noreturn]] void fail(std::string const& what) const;
     [[nodiscard]] ScriptLink* client_of(broker::Link const& link);
     void open(ScriptLink& client);
     void receive(ScriptLink& client, Buffer bytes);

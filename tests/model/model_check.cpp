@@ -1,0 +1,338 @@
+// Whether what the broker did is among what it may do.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "protocol/codec/encode.hpp"
+#include "tests/model/model.hpp"
+#include "tests/support/script_packets.hpp"
+
+namespace spoke::model {
+
+using mqtt::Qos;
+
+namespace {
+
+std::string text_of(Delivery const& delivery) {
+    std::string ids;
+    for (auto id : delivery.identifiers) ids += fmt::format(" sub id {}", id);
+    return fmt::format("'{}' '{}' QoS {}{}{}{}", delivery.message->topic,
+                       delivery.message->payload.substr(0, 20), static_cast<int>(delivery.qos),
+                       delivery.retain ? " RETAIN" : "", ids,
+                       delivery.is_replay ? " (retained)" : "");
+}
+
+std::string text_of(SeenDelivery const& seen) {
+    std::string ids;
+    for (auto id : seen.identifiers) ids += fmt::format(" sub id {}", id);
+    return fmt::format("'{}' '{}' QoS {}{}{}", seen.topic, seen.payload.substr(0, 20),
+                       static_cast<int>(seen.qos), seen.retain ? " RETAIN" : "", ids);
+}
+
+/// An acknowledgement in words, with what a client can tell from it.
+std::string text_of(mqtt::Packet const& packet) {
+    auto text = test::describe(packet);
+    if (auto const* connack = std::get_if<mqtt::ConnAck>(&packet)) {
+        if (auto expiry = connack->session_expiry_interval)
+            text += fmt::format(" expiry {}", *expiry);
+        if (auto seconds = connack->server_keep_alive)
+            text += fmt::format(" keep alive {}", *seconds);
+    }
+    return text;
+}
+
+std::string list_of(std::vector<std::string> const& texts) {
+    return texts.empty() ? "nothing" : fmt::format("{}", fmt::join(texts, "; "));
+}
+
+/// Seconds that are left, as they stand on the wire: those given less the whole ones waited.
+std::uint32_t seconds_left(Millis deadline, Millis now) {
+    return static_cast<std::uint32_t>((deadline - now + 999) / 1000);
+}
+
+bool same_stream(Delivery const& a, Delivery const& b) {
+    return !a.is_replay && !b.is_replay && a.message->publisher == b.message->publisher &&
+           a.message->topic == b.message->topic && a.message->qos == b.message->qos &&
+           a.qos == b.qos && a.share == b.share;
+}
+
+}  // namespace
+
+Finding Model::check(Seen const& seen) {
+    for (auto const& [link, packets] : seen.packets) {
+        if (auto finding = check_answers(link, packets)) return finding;
+        for (auto const& packet : packets) {
+            auto const* publish = std::get_if<mqtt::Publish>(&packet);
+            if (publish == nullptr) continue;
+            auto finding = take(link, *publish);
+            if (finding) {
+                return fmt::format("link {} gets {}: {}", link, test::describe(packet), *finding);
+            }
+        }
+    }
+    due_.clear();
+    for (auto& [client, session] : sessions_) {
+        if (!session.link) continue;
+        if (auto finding = check_rest(session, connections_.at(*session.link))) {
+            return fmt::format("'{}' {}", client, *finding);
+        }
+    }
+    if (auto finding = check_sessions(seen)) return finding;
+    return check_retained(seen);
+}
+
+/// All that is not PUBLISH comes in the order of what caused it.
+Finding Model::check_answers(LinkId link, std::vector<mqtt::Packet> const& packets) {
+    std::vector<std::string> expected;
+    std::vector<std::string> got;
+    for (auto const& packet : due_[link]) expected.push_back(text_of(packet));
+    for (auto const& packet : packets) {
+        if (!std::holds_alternative<mqtt::Publish>(packet)) got.push_back(text_of(packet));
+    }
+    if (got == expected) return std::nullopt;
+    return fmt::format("link {} gets {} instead of {}", link, list_of(got), list_of(expected));
+}
+
+Finding Model::take(LinkId link, mqtt::Publish packet) {
+    auto found = connections_.find(link);
+    if (found == connections_.end()) return "its connection has ended";
+    Connection& connection = found->second;
+    Session& session = sessions_.at(connection.client);
+    if (packet.topic_alias) {
+        if (*packet.topic_alias > connection.alias_maximum) return "the alias is above the maximum";
+        auto& topic = connection.ours[*packet.topic_alias];
+        if (!packet.topic.empty()) topic = packet.topic;
+        packet.topic = topic;
+    }
+    if (packet.topic.empty()) return "nobody knows its topic";
+    if (packet.qos != Qos::at_most_once) {
+        auto again = std::ranges::find(session.in_flight, packet.id.value, &InFlight::id);
+        if (again != session.in_flight.end()) {
+            return take_again(session, connection, again, packet);
+        }
+    }
+    return take_new(session, connection, packet);
+}
+
+/// One that was sent on an earlier connection: in the order of the first sending.
+Finding Model::take_again(Session& session, Connection const& connection,
+                          std::list<InFlight>::iterator again, mqtt::Publish const& packet) {
+    if (again->is_sent || again->stage == Stage::awaiting_pubcomp) return "its id is in use";
+    if (!packet.dup) return "it was sent before, but DUP is not set";
+    if (!shows(packet, again->delivery, connection)) {
+        return "under this id was sent " + text_of(again->delivery);
+    }
+    for (auto each = session.in_flight.begin(); each != again;) {
+        bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
+        if (is_due && fit(each->delivery, connection) == Fit::fits) {
+            return fmt::format("{} was sent before it", text_of(each->delivery));
+        }
+        each = is_due ? session.in_flight.erase(each) : std::next(each);
+    }
+    again->is_sent = true;
+    return std::nullopt;
+}
+
+Finding Model::take_new(Session& session, Connection const& connection,
+                        mqtt::Publish const& packet) {
+    if (packet.dup) return "it was not sent before, but DUP is set";
+    auto& waiting = session.waiting;
+    auto find = [&](bool is_optional) {
+        return std::ranges::find_if(waiting, [&](auto const& each) {
+            return each.is_optional == is_optional && shows(packet, each, connection);
+        });
+    };
+    auto found = find(false);
+    if (found == waiting.end()) found = find(true);
+    if (found == waiting.end()) {
+        std::vector<std::string> texts;
+        for (auto const& each : waiting) texts.push_back(text_of(each));
+        return "what may come is " + list_of(texts);
+    }
+    for (auto each = waiting.begin(); each != found; ++each) {
+        bool is_due = !each->is_optional && !has_expired(*each->message) &&
+                      fit(*each, connection) == Fit::fits;
+        if (is_due && same_stream(*each, *found)) {
+            return fmt::format("{} was published before it", text_of(*each));
+        }
+    }
+    if (packet.qos != Qos::at_most_once) {
+        for (auto each = session.in_flight.begin(); each != session.in_flight.end();) {
+            bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
+            if (is_due && fit(each->delivery, connection) == Fit::fits) {
+                return fmt::format("{} must be sent again first", text_of(each->delivery));
+            }
+            each = is_due ? session.in_flight.erase(each) : std::next(each);
+        }
+        auto stage =
+            packet.qos == Qos::at_least_once ? Stage::awaiting_puback : Stage::awaiting_pubrec;
+        session.in_flight.push_back({packet.id.value, stage, *found});
+        // What stood before it in the queue and cannot be sent had its turn. Retained messages
+        // come when the queue is empty.
+        auto end = found->is_replay ? waiting.end() : found;
+        for (auto each = waiting.begin(); each != end;) {
+            bool is_queued = each->qos != Qos::at_most_once && !each->is_replay;
+            bool is_over = has_expired(*each->message) || fit(*each, connection) != Fit::fits;
+            each = is_queued && is_over ? waiting.erase(each) : std::next(each);
+        }
+    }
+    waiting.erase(found);
+    return std::nullopt;
+}
+
+/// Whether `packet`, whose alias has been resolved, is what this client must get of the delivery.
+bool Model::shows(mqtt::Publish const& packet, Delivery const& delivery,
+                  Connection const& connection) const {
+    Message const& message = *delivery.message;
+    mqtt::MessageProperties properties;
+    std::vector<std::uint32_t> identifiers;
+    if (connection.is_v5()) {
+        properties = message.properties;
+        identifiers = delivery.identifiers;
+        if (message.deadline != kNever) {
+            // One that is sent again may be past its time: it does not expire any more.
+            properties.message_expiry_interval =
+                packet.dup && has_expired(message) ? 0 : seconds_left(message.deadline, now_);
+        }
+    }
+    if (has_expired(message) && !packet.dup) return false;
+    auto given = packet.subscription_identifiers;
+    std::ranges::sort(given);
+    return packet.topic == message.topic && as_text(packet.payload) == message.payload &&
+           packet.qos == delivery.qos && packet.retain == delivery.retain &&
+           packet.properties == properties && given == identifiers;
+}
+
+/// Deliveries on the way that take a place in the window of this connection.
+std::uint32_t Model::used_window(Session const& session) {
+    return static_cast<std::uint32_t>(std::ranges::count_if(
+        session.in_flight,
+        [](auto const& each) { return each.is_sent || each.stage == Stage::awaiting_pubcomp; }));
+}
+
+/// Whether the packet keeps within the client's maximum packet size, which may depend on the
+/// aliases the broker chooses to use.
+Model::Fit Model::fit(Delivery const& delivery, Connection const& connection) const {
+    if (connection.packet_size_max == std::numeric_limits<std::uint32_t>::max()) return Fit::fits;
+    mqtt::Publish packet;
+    packet.topic = delivery.message->topic;
+    auto payload = as_bytes(delivery.message->payload);
+    packet.payload.assign(payload.begin(), payload.end());
+    packet.qos = delivery.qos;
+    if (packet.qos != Qos::at_most_once) packet.id = mqtt::PacketId{1};
+    packet.properties = delivery.message->properties;
+    packet.subscription_identifiers = delivery.identifiers;
+    auto size = [&] {
+        Buffer bytes;
+        mqtt::encode(mqtt::Packet{packet}, connection.version, bytes);
+        return bytes.size();
+    };
+    auto smallest = size();
+    auto largest = smallest;
+    if (connection.alias_maximum > 0) {
+        packet.topic_alias = 1;
+        largest = size();
+        packet.topic.clear();
+        smallest = std::min(smallest, size());
+    }
+    if (largest <= connection.packet_size_max) return Fit::fits;
+    return smallest > connection.packet_size_max ? Fit::does_not_fit : Fit::may_fit;
+}
+
+/// Nothing is left that could have been sent.
+Finding Model::check_rest(Session& session, Connection const& connection) {
+    bool is_open = used_window(session) < connection.window;
+    for (auto each = session.in_flight.begin(); each != session.in_flight.end();) {
+        bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
+        if (is_due && is_open && fit(each->delivery, connection) == Fit::fits) {
+            return "was not sent again " + text_of(each->delivery);
+        }
+        each = is_due && is_open ? session.in_flight.erase(each) : std::next(each);
+    }
+    for (auto each = session.waiting.begin(); each != session.waiting.end();) {
+        bool is_due = !each->is_optional && !has_expired(*each->message) &&
+                      fit(*each, connection) == Fit::fits;
+        bool may_wait = !is_open && (each->qos != Qos::at_most_once || each->is_replay);
+        if (is_due && !may_wait) return "did not get " + text_of(*each);
+        each = may_wait ? std::next(each) : session.waiting.erase(each);
+    }
+    if (is_open) session.replays.clear();
+    return std::nullopt;
+}
+
+// --- What the broker holds ---
+
+Finding Model::check_session(Session const& session, SeenSession const& seen) const {
+    std::multiset<std::string> expected;
+    std::multiset<std::string> queued;
+    for (auto const& each : session.waiting) {
+        if (each.qos != Qos::at_most_once && !each.is_replay) expected.insert(text_of(each));
+    }
+    for (auto const& each : seen.queue) queued.insert(text_of(each));
+    if (queued != expected) {
+        return fmt::format("has queued {} instead of {}", list_of({queued.begin(), queued.end()}),
+                           list_of({expected.begin(), expected.end()}));
+    }
+    std::map<std::uint16_t, Stage> window;
+    for (auto const& each : session.in_flight) window[each.id] = each.stage;
+    if (window == seen.window) return std::nullopt;
+    auto list = [](auto const& stages) {
+        std::vector<std::string> texts;
+        for (auto [id, stage] : stages) {
+            texts.push_back(fmt::format("{} in stage {}", id, static_cast<int>(stage)));
+        }
+        return list_of(texts);
+    };
+    return fmt::format("has in flight {} instead of {}", list(seen.window), list(window));
+}
+
+Finding Model::check_sessions(Seen const& seen) const {
+    std::uint64_t subscriptions = 0;
+    for (auto const& [client, session] : sessions_) {
+        auto found = seen.sessions.find(client);
+        if (found == seen.sessions.end()) return fmt::format("there is no session of '{}'", client);
+        if (auto finding = check_session(session, found->second)) {
+            return fmt::format("'{}' {}", client, *finding);
+        }
+        subscriptions += session.subscriptions.size();
+    }
+    if (seen.sessions.size() != sessions_.size()) {
+        return fmt::format("there are {} sessions instead of {}", seen.sessions.size(),
+                           sessions_.size());
+    }
+    std::set<LinkId> open;
+    for (auto const& [link, each] : connections_) open.insert(link);
+    if (seen.open != open) {
+        return fmt::format("open are the links {} instead of {}", fmt::join(seen.open, ", "),
+                           fmt::join(open, ", "));
+    }
+    if (seen.wills != wills_) return fmt::format("{} wills went out, not {}", seen.wills, wills_);
+    if (seen.connections != connections_.size()) {
+        return fmt::format("{} connections are counted, not {}", seen.connections,
+                           connections_.size());
+    }
+    if (seen.subscriptions != subscriptions) {
+        return fmt::format("{} subscriptions are counted, not {}", seen.subscriptions,
+                           subscriptions);
+    }
+    return std::nullopt;
+}
+
+Finding Model::check_retained(Seen const& seen) const {
+    std::map<std::string, std::string> expected;
+    std::map<std::string, std::string> stored;
+    for (auto const& [topic, message] : retained_) {
+        if (has_expired(*message)) continue;
+        expected[topic] = text_of(Delivery{message, message->qos, true});
+    }
+    for (auto const& [topic, message] : seen.retained) stored[topic] = text_of(message);
+    if (stored == expected) return std::nullopt;
+    auto list = [](auto const& texts) {
+        std::vector<std::string> values;
+        for (auto const& [topic, text] : texts) values.push_back(text);
+        return list_of(values);
+    };
+    return fmt::format("retained are {} instead of {}", list(stored), list(expected));
+}
+
+}  // namespace spoke::model
