@@ -146,7 +146,8 @@ class Client:
     retain), keep_alive.
     """
 
-    def __init__(self, version, endpoint, options):
+    def __init__(self, kind, version, endpoint, options):
+        self.kind = kind
         self.version = version
         self.endpoint = endpoint
         self.options = {"id": fresh("client"), "keep": False, **options}
@@ -172,8 +173,7 @@ class Client:
 
 class DriverClient(Client):
     def __init__(self, kind, version, endpoint, options):
-        super().__init__(version, endpoint, options)
-        self._kind = kind
+        super().__init__(kind, version, endpoint, options)
         self._driver = kind.take()
         self.session_present = None
         self._is_open = False
@@ -200,7 +200,7 @@ class DriverClient(Client):
             raise Refused(event["reason"])
         self._is_open = True
         # None: the CONNACK of 3.1, or the library, does not say.
-        is_told = self.version not in (V31, *self._kind.hides_session_present)
+        is_told = self.version not in (V31, *self.kind.hides_session_present)
         self.session_present = event["session_present"] if is_told else None
         return self
 
@@ -240,7 +240,7 @@ class DriverClient(Client):
         self._is_open = False
 
     def reconnect(self):
-        if self._kind.reconnects:
+        if self.kind.reconnects:
             self._driver.event("reconnected")
             self._is_open = True
         else:
@@ -267,7 +267,7 @@ class DriverClient(Client):
         if self._driver.process.poll() is None and not self._driver.waiting("error"):
             self._driver.say("close")
             self._driver.event("closed")
-            self._kind.give_back(self._driver)
+            self.kind.give_back(self._driver)
         else:
             self._driver.kill()
         self._driver = None
@@ -404,8 +404,8 @@ class MosquittoClient(Client):
 
     VERSION_WORDS = {V31: "mqttv31", V311: "mqttv311", V5: "mqttv5"}
 
-    def __init__(self, version, endpoint, options):
-        super().__init__(version, endpoint, options)
+    def __init__(self, kind, version, endpoint, options):
+        super().__init__(kind, version, endpoint, options)
         self.session_present = None  # the programs do not tell
         self._subscriber = None
         self._connects = 0
@@ -511,10 +511,10 @@ class MosquittoKind:
     name = "mosquitto"
     versions = (V31, V311, V5)
     transports = ("tcp", "tls", "unix")
+    reconnects = False  # mosquitto_sub does; mosquitto_pub ends with its connection
 
-    @staticmethod
-    def client(version, endpoint, **options):
-        return MosquittoClient(version, endpoint, options)
+    def client(self, version, endpoint, **options):
+        return MosquittoClient(self, version, endpoint, options)
 
     def stop(self):
         """Nothing is kept."""

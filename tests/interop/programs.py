@@ -82,6 +82,10 @@ class Program:
     def thaw(self):
         self.signal(signal.SIGCONT)
 
+    def forget_memory_peak(self):
+        with open(f"/proc/{self.process.pid}/clear_refs", "w", encoding="ascii") as file:
+            file.write("5")
+
     def memory(self, what):
         """Bytes of VmRSS (now) or VmHWM (the most there was)."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii") as file:
@@ -124,11 +128,12 @@ class Broker(Program):
         {more}
     """
 
-    def __init__(self, port=0, listener="", more=""):
+    def __init__(self, port=0, listener="", more="", environment=None):
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
             file.write(self.CONFIG.format(port=port, listener=listener, more=more))
             file.flush()
-            super().__init__([binary("spoke-broker"), "-c", file.name])
+            super().__init__([binary("spoke-broker"), "-c", file.name],
+                             environment=environment)
             try:
                 self.port = int(self.await_line(r"listening on 127\.0\.0\.1:(\d+)")[1])
             except AssertionError:

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <mutex>
 #include <stdexcept>
 
@@ -90,7 +90,9 @@ T number_of(json::object const& object, std::string_view key, T otherwise) {
 std::string read_file(std::string const& path) {
     std::ifstream file{path, std::ios::binary};
     if (!file) throw std::runtime_error{"cannot read " + path};
-    return {std::istreambuf_iterator<char>{file}, {}};
+    std::string text(std::filesystem::file_size(path), '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    return text;
 }
 
 std::string payload_of(json::object const& command) {
