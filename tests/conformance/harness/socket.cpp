@@ -63,7 +63,7 @@ void Socket::close() noexcept {
 void Socket::await(short events) const {
     pollfd waiting{descriptor_, events, 0};
     auto const milliseconds =
-        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(kDeadline).count());
+        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(deadline()).count());
     int ready = ::poll(&waiting, 1, milliseconds);
     if (ready < 0) fail("poll");
     if (ready == 0) throw std::runtime_error("nothing happened until the deadline");
