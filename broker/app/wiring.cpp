@@ -8,6 +8,7 @@
 #include "broker/app/logging.hpp"
 #include "broker/app/process.hpp"
 #include "broker/cluster/single_node_bus.hpp"
+#include "broker/config/listener_options.hpp"
 #include "broker/config/load.hpp"
 #include "broker/net/server.hpp"
 #include "broker/storage/memory_store.hpp"
@@ -17,12 +18,48 @@ namespace {
 
 constexpr unsigned kShardsMax = 254;  // 255 stands for other nodes
 
+SocketSettings socket_settings(SocketConfig const& config) {
+    SocketSettings settings;
+    settings.backlog = config.backlog;
+    settings.reuse_port = config.reuse_port;
+    settings.ipv6_only = config.ipv6_only;
+    settings.send_buffer_bytes = config.send_buffer_bytes;
+    settings.receive_buffer_bytes = config.receive_buffer_bytes;
+    settings.tcp_nodelay = config.tcp_nodelay;
+    settings.tcp_user_timeout = config.tcp_user_timeout;
+    settings.tcp_keepalive = config.tcp_keepalive;
+    settings.tcp_keepalive_idle = config.tcp_keepalive_idle;
+    settings.tcp_keepalive_interval = config.tcp_keepalive_interval;
+    settings.tcp_keepalive_count = config.tcp_keepalive_count;
+    return settings;
+}
+
+ProxyProtocol proxy_protocol(ProxyConfig::Protocol protocol) {
+    switch (protocol) {
+        case ProxyConfig::Protocol::off:
+            return ProxyProtocol::off;
+        case ProxyConfig::Protocol::v1:
+            return ProxyProtocol::v1;
+        case ProxyConfig::Protocol::v2:
+            return ProxyProtocol::v2;
+        case ProxyConfig::Protocol::any:
+            return ProxyProtocol::any;
+    }
+    return ProxyProtocol::off;
+}
+
 ListenerSettings listener_settings(ListenerConfig const& config) {
     ListenerSettings settings;
     settings.address = config.address;
     settings.port = config.port;
-    settings.socket.backlog = config.backlog;
-    settings.socket.tcp_nodelay = config.tcp_nodelay;
+    settings.socket = socket_settings(config.socket);
+    settings.unix_socket = {file_mode(config.unix_socket.mode).value(), config.unix_socket.owner,
+                            config.unix_socket.group};
+    settings.proxy = {proxy_protocol(config.proxy.protocol), config.proxy.header_size_max,
+                      config.proxy.common_name};
+    if (auto const& websocket = config.websocket; websocket.enabled)
+        settings.websocket = {websocket.path, websocket.origins, websocket.request_size_max,
+                              websocket.headers_max};
     settings.connections_max = config.connections_max;
     return settings;
 }

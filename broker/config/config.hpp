@@ -40,14 +40,56 @@ struct ListenerLimitsConfig {
     Inheritable<std::string> response_information;
 };
 
+struct SocketConfig {
+    int backlog = 1024;
+    bool reuse_port = false;
+    bool ipv6_only = false;
+    std::uint32_t send_buffer_bytes = 0;  // 0: the system's
+    std::uint32_t receive_buffer_bytes = 0;
+    bool tcp_nodelay = true;
+    std::chrono::milliseconds tcp_user_timeout{0};  // 0: the system's
+    bool tcp_keepalive = false;
+    std::chrono::seconds tcp_keepalive_idle{60};
+    std::chrono::seconds tcp_keepalive_interval{10};
+    int tcp_keepalive_count = 6;
+    bool operator==(SocketConfig const&) const = default;
+};
+
+struct UnixConfig {
+    std::string mode = "0660";
+    std::string owner;
+    std::string group;
+    bool operator==(UnixConfig const&) const = default;
+};
+
+struct ProxyConfig {
+    enum class Protocol { off, v1, v2, any };
+
+    Protocol protocol = Protocol::off;
+    std::uint32_t header_size_max = 1024;
+    bool common_name = false;
+    bool operator==(ProxyConfig const&) const = default;
+};
+
+struct WebSocketConfig {
+    bool enabled = false;
+    std::string path = "/mqtt";
+    std::vector<std::string> origins;  // empty: all
+    std::uint32_t request_size_max = 8192;
+    std::uint32_t headers_max = 64;
+    bool operator==(WebSocketConfig const&) const = default;
+};
+
 struct ListenerConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 1883;
     std::chrono::milliseconds connect_timeout{10'000};
-    int backlog = 1024;
-    bool tcp_nodelay = true;
     std::uint32_t connections_max = 100'000;
     std::string mount_point;  // empty: none
+    SocketConfig socket;
+    UnixConfig unix_socket;
+    ProxyConfig proxy;
+    WebSocketConfig websocket;
     ListenerLimitsConfig limits;
 };
 

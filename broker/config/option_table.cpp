@@ -1,6 +1,10 @@
 #include "broker/config/option_table.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "broker/config/config.hpp"
+#include "broker/config/listener_options.hpp"
 
 namespace spoke::broker {
 namespace {
@@ -104,24 +108,27 @@ void offer_options(OptionTable& table, Offer& c) {
 
 void listener_options(OptionTable& table, ListenerConfig& c) {
     table
-        .text("address", c.address,
-              "Address to listen on: an IPv4 or IPv6 address of this machine. \"0.0.0.0\" and "
-              "\"::\" stand for all of them.")
+        .text(
+            "address", c.address,
+            "Address to listen on: an IPv4 or IPv6 address of this machine, or a name, which "
+            "stands for all the addresses it has here. \"0.0.0.0\" stands for all IPv4 addresses, "
+            "\"::\" for those and all of IPv6. \"unix:/run/mqtt.sock\" is a Unix socket: a file "
+            "left behind there is replaced.")
         .number("port", c.port, {0, 65535}, "TCP port",
-                "Port to listen on. 0 takes any free one; the log says which.")
+                "Port to listen on. 0 takes any free one; the log says which. Means nothing for a "
+                "Unix socket.")
         .duration("connect_timeout", c.connect_timeout, {100ms, 10min},
                   "A connection that has not sent a whole CONNECT by then is closed.")
-        .number("backlog", c.backlog, {1, 65535}, "connections",
-                "Connections the kernel keeps waiting until the broker accepts them; more are "
-                "refused or delayed by the kernel.")
-        .flag("tcp_nodelay", c.tcp_nodelay,
-              "Send small packets at once instead of waiting to fill a segment.")
         .number("connections_max", c.connections_max, {1, kCountMax}, "connections",
                 "Open connections of this listener. Above it a new one is closed at once.")
         .text("mount_point", c.mount_point,
               "Goes before every topic and filter of this listener's clients and is taken off "
               "again, so that they live in a part of the topic tree of their own: \"site-7/\". A "
               "session that comes back with another mount point begins anew. Empty: none.");
+    socket_options(table, c);
+    unix_options(table, c);
+    proxy_options(table, c);
+    websocket_options(table, c);
     packet_limits(table, c.limits);
     connection_limits(table, c.limits);
     offer_options(table, c.limits);
@@ -201,6 +208,19 @@ void check(ListenerConfig const& listener, LimitsConfig const& limits) {
             "mount_point must be at most 1024 bytes of a topic name, without + and #"};
 }
 
+/// With reuse_port the kernel would let two listeners have the same address, and give each of them
+/// half of the connections.
+void check_addresses(std::vector<ListenerConfig> const& listeners) {
+    for (auto one = listeners.begin(); one != listeners.end(); ++one) {
+        auto is_same = [&](ListenerConfig const& other) {
+            return other.port != 0 && other.port == one->port && other.address == one->address;
+        };
+        if (std::any_of(std::next(one), listeners.end(), is_same))
+            throw options::OptionError{"two [[listener]] with address = \"" + one->address +
+                                       "\" and the same port"};
+    }
+}
+
 }  // namespace
 
 OptionTable option_table(Config& config) {
@@ -223,7 +243,11 @@ OptionTable option_table(Config& config) {
 void check(Config const& config) {
     if (config.listeners.empty())
         throw options::OptionError{"no [[listener]]: there would be nowhere to connect"};
-    for (auto const& listener : config.listeners) check(listener, config.limits);
+    for (auto const& listener : config.listeners) {
+        check(listener, config.limits);
+        check_transport(listener);
+    }
+    check_addresses(config.listeners);
 }
 
 }  // namespace spoke::broker

@@ -19,6 +19,7 @@ struct ProxySettings {
     ProxyProtocol version = ProxyProtocol::any;
     std::uint32_t size_max = 1024;         // of a version 2 header
     bool common_name_is_identity = false;  // of a client certificate the proxy has verified
+    bool operator==(ProxySettings const&) const = default;
 };
 
 /// What the proxy said.

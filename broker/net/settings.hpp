@@ -26,6 +26,7 @@ struct SocketSettings {
     std::chrono::seconds tcp_keepalive_idle{60};
     std::chrono::seconds tcp_keepalive_interval{10};
     int tcp_keepalive_count = 6;
+    bool operator==(SocketSettings const&) const = default;
 };
 
 /// Who may connect to a Unix socket. Empty: as the process is.
@@ -33,6 +34,7 @@ struct UnixSettings {
     std::uint32_t mode = 0660;
     std::string owner{};  // name or number
     std::string group{};
+    bool operator==(UnixSettings const&) const = default;
 };
 
 /// One address the broker listens on.

@@ -17,6 +17,7 @@ struct WebSocketSettings {
     std::vector<std::string> origins{};  // those of the pages that may connect; empty: all
     std::uint32_t request_size_max = 8192;
     std::uint32_t headers_max = 64;
+    bool operator==(WebSocketSettings const&) const = default;
 };
 
 /// What the server says to it.

@@ -51,8 +51,10 @@ TEST_CASE("wiring: the defaults of the options are those of the parts", "[config
     ListenerSettings own_listener;
     CHECK(net.listeners[0].address == own_listener.address);
     CHECK(net.listeners[0].port == own_listener.port);
-    CHECK(net.listeners[0].socket.backlog == own_listener.socket.backlog);
-    CHECK(net.listeners[0].socket.tcp_nodelay == own_listener.socket.tcp_nodelay);
+    CHECK(net.listeners[0].socket == own_listener.socket);
+    CHECK(net.listeners[0].unix_socket == own_listener.unix_socket);
+    CHECK(net.listeners[0].proxy == own_listener.proxy);
+    CHECK_FALSE(net.listeners[0].websocket);
     CHECK(net.listeners[0].link.connect_timeout == own_listener.link.connect_timeout);
     CHECK(net.listeners[0].connections_max == own_listener.connections_max);
 }
@@ -99,6 +101,59 @@ TEST_CASE("wiring: every limit of the file reaches its part", "[config]") {
     CHECK(retained_limits(config).bytes_max == 1016);
     CHECK(net_settings(config).read_budget_bytes == 10017);
     CHECK(net_settings(config).linger == 1018ms);
+}
+
+TEST_CASE("wiring: what a listener speaks below MQTT reaches it", "[config]") {
+    auto config = config_of(R"(
+        [[listener]]
+        address = "::"
+        backlog = 1
+        reuse_port = true
+        ipv6_only = true
+        send_buffer_bytes = 4098
+        receive_buffer_bytes = 4099
+        tcp_nodelay = false
+        tcp_user_timeout = "4 s"
+        tcp_keepalive = true
+        tcp_keepalive_idle = "5 s"
+        tcp_keepalive_interval = "6 s"
+        tcp_keepalive_count = 7
+        proxy_protocol = "v2"
+        proxy_header_size_max = 800
+        proxy_common_name = true
+        websocket = true
+        websocket_path = "/nine"
+        websocket_origins = ["https://ten", "http://ten:10"]
+        websocket_request_size_max = 1100
+        websocket_headers_max = 12
+        [[listener]]
+        address = "unix:/run/mqtt"
+        unix_mode = "0641"
+        unix_owner = "mqtt"
+        unix_group = "13"
+        websocket = true
+    )");
+    CHECK_NOTHROW(check(config));
+    auto net = net_settings(config);
+    REQUIRE(net.listeners.size() == 2);
+    SocketSettings socket{.backlog = 1,
+                          .reuse_port = true,
+                          .ipv6_only = true,
+                          .send_buffer_bytes = 4098,
+                          .receive_buffer_bytes = 4099,
+                          .tcp_nodelay = false,
+                          .tcp_user_timeout = 4s,
+                          .tcp_keepalive = true,
+                          .tcp_keepalive_idle = 5s,
+                          .tcp_keepalive_interval = 6s,
+                          .tcp_keepalive_count = 7};
+    CHECK(net.listeners[0].socket == socket);
+    CHECK(net.listeners[0].proxy == ProxySettings{ProxyProtocol::v2, 800, true});
+    CHECK(net.listeners[0].websocket ==
+          WebSocketSettings{"/nine", {"https://ten", "http://ten:10"}, 1100, 12});
+    CHECK(net.listeners[1].address == "unix:/run/mqtt");
+    CHECK(net.listeners[1].unix_socket == UnixSettings{0641, "mqtt", "13"});
+    CHECK(net.listeners[1].websocket == WebSocketSettings{});
 }
 
 TEST_CASE("wiring: listeners, offers and threads of the file reach their parts", "[config]") {

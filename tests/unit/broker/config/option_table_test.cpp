@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "broker/config/config.hpp"
+#include "broker/config/listener_options.hpp"
 
 using namespace std::chrono_literals;
 using namespace spoke::broker;
@@ -75,4 +76,51 @@ TEST_CASE("broker config: options that do not go together are refused", "[config
     Config other;
     other.limits.out_queue_bytes_max = other.limits.packet_size_max - 1;
     CHECK_THROWS_WITH(check(other), Catch::Contains("packet_size_max"));
+}
+
+TEST_CASE("broker config: options of a listener that do not go together are refused in one line",
+          "[config]") {
+    auto [options, complaint] = GENERATE(table<std::string, std::string>({
+        {"websocket_path = '/x'", "websocket = true only"},
+        {"websocket_origins = ['https://x']", "websocket = true only"},
+        {"websocket_headers_max = 10", "websocket = true only"},
+        {"websocket = true\nwebsocket_path = 'mqtt'", "websocket_path must begin with /"},
+        {"websocket = true\nwebsocket_path = '/a?b'", "websocket_path must begin with /"},
+        {"websocket = true\nwebsocket_path = '/a b'", "websocket_path must begin with /"},
+        {"websocket = true\nwebsocket_origins = ['example.com']", "is no origin"},
+        {"websocket = true\nwebsocket_origins = ['https://example.com/']", "is no origin"},
+        {"websocket = true\nwebsocket_origins = ['://example.com']", "is no origin"},
+        {"websocket = true\nwebsocket_origins = ['https://']", "is no origin"},
+        {"proxy_header_size_max = 600", "proxy_protocol only"},
+        {"proxy_common_name = true", "proxy_protocol only"},
+        {"unix_mode = '0600'", "unix_mode, unix_owner and unix_group go with"},
+        {"unix_owner = 'root'", "unix_mode, unix_owner and unix_group go with"},
+        {"unix_group = 'root'", "unix_mode, unix_owner and unix_group go with"},
+        {"address = 'unix:'", "a path that begins with /"},
+        {"address = 'unix:run/mqtt'", "a path that begins with /"},
+        {"address = 'unix:/" + std::string(107, 'x') + "'", "107 bytes at most"},
+        {"address = 'unix:/x'\nunix_mode = '0888'", "must be octal"},
+        {"address = 'unix:/x'\nunix_mode = '1777'", "must be octal"},
+        {"address = 'unix:/x'\nunix_mode = ''", "must be octal"},
+        {"address = 'unix:/x'\nreuse_port = true", "mean nothing for a Unix socket"},
+        {"address = 'unix:/x'\ntcp_nodelay = false", "mean nothing for a Unix socket"},
+        {"address = 'unix:/x'\ntcp_keepalive = true", "mean nothing for a Unix socket"},
+        {"tcp_keepalive_count = 3", "tcp_keepalive = true only"},
+        {"tcp_keepalive_idle = '3 s'", "tcp_keepalive = true only"},
+        {"ipv6_only = true", "IPv6 address only"},
+        {"[[listener]]", "and the same port"},
+    }));
+    CAPTURE(options);
+    Config config;
+    option_table(config).load_text("[[listener]]\n" + options, "broker.toml");
+    CHECK_THROWS_WITH(check(config), Catch::Contains(complaint) && Catch::Contains("listener") &&
+                                         !Catch::Contains("\n"));
+}
+
+TEST_CASE("broker config: a mode is octal digits", "[config]") {
+    CHECK(file_mode("0660") == 0660U);
+    CHECK(file_mode("7") == 7U);
+    CHECK(file_mode("0777") == 0777U);
+    for (auto const* text : {"", "01000", "8", "-1", " 7", "7 ", "rw-"})
+        CHECK_FALSE(file_mode(text));
 }
