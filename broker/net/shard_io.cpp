@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "broker/net/large_packet.hpp"
 #include "broker/net/shard.hpp"
 #include "protocol/codec/framing.hpp"
 
@@ -65,9 +66,7 @@ void Shard::read(Connection& connection) {
 IoResult Shard::read_large(Connection& connection, std::size_t packet_size) {
     Buffer& partial = connection.partial;
     std::size_t held = partial.size();
-    // Grows with what has come, not with what the peer says will come.
-    partial.resize(held + std::min(packet_size - held, std::max(held, kReadSize)));
-    auto result = connection.transport->read_some(std::span{partial}.subspan(held));
+    auto result = connection.transport->read_some(make_room(partial, packet_size, kReadSize));
     partial.resize(held + result.size);
     if (partial.size() < packet_size) return result;
     Buffer packet = std::move(partial);
