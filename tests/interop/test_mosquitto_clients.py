@@ -1,12 +1,13 @@
 """mosquitto_pub, mosquitto_sub and mosquitto_rr against spoke-broker."""
 import functools
 import hashlib
+import itertools
 import tempfile
 import unittest
 
 from programs import Broker, Program, Subscriber, publish, run
 
-VERSIONS = ("mqttv311", "mqttv5")
+VERSIONS = ("mqttv31", "mqttv311", "mqttv5")
 
 
 def each_version(test):
@@ -42,7 +43,7 @@ class MosquittoClients(unittest.TestCase):
             self.assertEqual(subscriber.message(), f"low/{version} qos=1 retain=0 m")
 
     def test_versions_meet(self):
-        for publisher, reader in (VERSIONS, VERSIONS[::-1]):
+        for publisher, reader in itertools.permutations(VERSIONS, 2):
             with self.subTest(publisher), Subscriber(self.port, "mix", version=reader) as subscriber:
                 publish(self.port, "mix", "hello", version=publisher, qos=2)
                 self.assertEqual(subscriber.message(), "mix qos=2 retain=0 hello")
