@@ -229,6 +229,7 @@ TEST_CASE("SCRAM: a proof is of no use in another exchange, nor with anything ch
         CHECK(again.step(changed).verdict == Verdict::refused);
     }
     CHECK(server.step(final).verdict == Verdict::accepted);
+    CHECK(server.step(final).verdict == Verdict::refused);
 }
 
 TEST_CASE("SCRAM: random bytes never get through", "[scram]") {
