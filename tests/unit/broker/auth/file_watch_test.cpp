@@ -1,5 +1,9 @@
 #include "broker/auth/file_watch.hpp"
 
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <condition_variable>
@@ -221,6 +225,25 @@ TEST_CASE("FileWatch: ends at once, whatever it waits for", "[watch]") {
     }
     CHECK(told.calls() == 0);
     FileWatch without_files{{}, told.listener(), quick()};
+}
+
+TEST_CASE("FileWatch: says which folder it cannot watch", "[watch]") {
+    test::TempFolder folder;
+    fs::create_directory(folder / "closed");
+    auto path = folder.write("closed/f", "1");
+    REQUIRE(chmod(folder.path().c_str(), 0755) == 0);
+    REQUIRE(chmod((folder / "closed").c_str(), 0111) == 0);
+    std::vector<std::string> failures;
+    auto settings = quick();
+    settings.failed = [&failures](std::string const& what) { failures.push_back(what); };
+    Told told;
+    // To root nothing is closed.
+    if (geteuid() == 0) setfsuid(65'534);
+    { FileWatch watch{{path}, told.listener(), settings}; }
+    if (geteuid() == 0) setfsuid(0);
+    REQUIRE(chmod((folder / "closed").c_str(), 0755) == 0);
+    REQUIRE(failures.size() >= 1);
+    CHECK(failures.front() == "cannot watch " + (folder / "closed") + ": Permission denied");
 }
 
 TEST_CASE("Path trail: which names lead to a file", "[watch]") {
