@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <stdexcept>
@@ -27,6 +28,12 @@ bool is_gone(int error) {
 }
 
 }  // namespace
+
+std::chrono::seconds deadline() {
+    static auto const* given = std::getenv("SPOKE_CONFORMANCE_DEADLINE");
+    if (given != nullptr) return std::chrono::seconds{std::atoi(given)};
+    return std::chrono::seconds{is_own_broker() ? 30 : 5};
+}
 
 Socket::Socket(Endpoint const& endpoint) {
     addrinfo hints{};

@@ -11,10 +11,9 @@ namespace spoke::test {
 
 /// How long anything may take before a test gives up. Long for ours: sanitizers on a busy machine
 /// are slow, and no test passes sooner or later because of it. Another broker that keeps a
-/// connection where it has to end it costs this long for each.
-[[nodiscard]] inline std::chrono::seconds deadline() {
-    return std::chrono::seconds{is_own_broker() ? 30 : 5};
-}
+/// connection where it has to end it costs this long for each. SPOKE_CONFORMANCE_DEADLINE in the
+/// environment sets it, in seconds.
+[[nodiscard]] std::chrono::seconds deadline();
 
 /// A TCP connection. Errors are std::runtime_error; a deadline that passed is one of them.
 class Socket {
