@@ -7,11 +7,12 @@
 namespace spoke::broker {
 namespace {
 
-sigset_t stop_signals() {
+sigset_t awaited_signals() {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
     return set;
 }
 
@@ -24,21 +25,25 @@ void raise_open_files_limit() {
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-StopSignals::StopSignals() {
-    auto set = stop_signals();
+Signals::Signals() {
+    auto set = awaited_signals();
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
-std::string_view StopSignals::await_first() {
-    auto set = stop_signals();
-    int number = 0;
-    while (sigwait(&set, &number) != 0) {
+std::string_view Signals::await_stop(std::function<void()> const& on_hangup) {
+    auto set = awaited_signals();
+    for (int number = 0;;) {
+        if (sigwait(&set, &number) != 0) continue;
+        if (number == SIGHUP) {
+            on_hangup();
+            continue;
+        }
+        // Whoever starts us in the background may have had them ignored.
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+        return number == SIGINT ? "SIGINT" : "SIGTERM";
     }
-    // Whoever starts us in the background may have had them ignored.
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-    return number == SIGINT ? "SIGINT" : "SIGTERM";
 }
 
 }  // namespace spoke::broker

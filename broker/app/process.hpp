@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <string_view>
 
 namespace spoke::broker {
@@ -7,15 +8,16 @@ namespace spoke::broker {
 /// Lets the process open as many files as the system allows it: one per connection is needed.
 void raise_open_files_limit();
 
-/// SIGINT and SIGTERM for a program that is asked to stop once, and ended if asked twice.
+/// SIGHUP for a program that is to read its files again; SIGINT and SIGTERM for one that is asked
+/// to stop once, and ended if asked twice.
 /// Made before any thread is started, since threads inherit that the signals are blocked.
-class StopSignals {
+class Signals {
 public:
-    StopSignals();
+    Signals();
 
-    /// Waits for the first signal and returns its name. From then on a second one ends the process
-    /// at once, as signals do by default.
-    [[nodiscard]] std::string_view await_first();
+    /// Waits for the first signal to stop and returns its name; calls `on_hangup` for each SIGHUP
+    /// before that. From then on a second one ends the process at once, as signals do by default.
+    [[nodiscard]] std::string_view await_stop(std::function<void()> const& on_hangup);
 };
 
 }  // namespace spoke::broker

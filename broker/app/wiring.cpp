@@ -7,9 +7,12 @@
 
 #include "broker/app/logging.hpp"
 #include "broker/app/process.hpp"
+#include "broker/app/security.hpp"
+#include "broker/auth/reloads.hpp"
 #include "broker/cluster/single_node_bus.hpp"
 #include "broker/config/listener_options.hpp"
 #include "broker/config/load.hpp"
+#include "broker/net/log_line.hpp"
 #include "broker/net/server.hpp"
 #include "broker/storage/memory_store.hpp"
 
@@ -142,17 +145,26 @@ RetainedMessages::Limits retained_limits(Config const& config) {
 
 void run(Loaded const& loaded) {
     auto const& config = loaded.config;
-    StopSignals signals;
+    Signals signals;
     Logging logging{config.log};
     raise_open_files_limit();
     auto net = net_settings(config);
+    Security security{config};
+    for (std::size_t i = 0; i < net.listeners.size(); ++i)
+        security.put_into(net.listeners[i].link, config.listeners[i]);
     MemoryStore store;
     SingleNodeBus bus;
     Server server{net, core_settings(config), retained_limits(config), store, bus};
+    Reloads reloads{security.reload_items(), log_line};
     server.start();
     say_where(loaded, server, net);
-    spdlog::info("{}: stopping", signals.await_first());
+    auto why = signals.await_stop([&reloads] {
+        spdlog::info("SIGHUP: reading files again");
+        reloads.reload_all();
+    });
+    spdlog::info("{}: stopping", why);
     server.stop(config.limits.shutdown_timeout);
+    security.stop();
     spdlog::info("stopped");
 }
 

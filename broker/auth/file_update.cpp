@@ -83,7 +83,7 @@ private:
 /// Where the text really is.
 std::string target_of(std::string const& path) {
     std::error_code error;
-    auto target = fs::weakly_canonical(path, error);
+    auto target = fs::weakly_canonical(fs::absolute(path, error), error);
     return error ? path : target.string();
 }
 

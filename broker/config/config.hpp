@@ -80,6 +80,25 @@ struct WebSocketConfig {
     bool operator==(WebSocketConfig const&) const = default;
 };
 
+/// Who may connect.
+enum class Anonymous : std::uint8_t { no, local, yes };
+
+struct ListenerAuthConfig {
+    Inheritable<Anonymous> anonymous;
+    Inheritable<std::string> password_file;
+    Inheritable<std::string> scram_file;
+    Inheritable<std::string> acl_file;
+};
+
+struct AuthConfig {
+    Anonymous anonymous = Anonymous::local;
+    std::string password_file;
+    std::string scram_file;
+    std::string acl_file;
+    std::uint8_t threads = 1;
+    std::uint32_t pending_max = 1'000;
+};
+
 struct ListenerConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 1883;
@@ -90,6 +109,7 @@ struct ListenerConfig {
     UnixConfig unix_socket;
     ProxyConfig proxy;
     WebSocketConfig websocket;
+    ListenerAuthConfig auth;
     ListenerLimitsConfig limits;
 };
 
@@ -139,10 +159,14 @@ struct LogConfig {
 
 struct Config {
     std::vector<ListenerConfig> listeners{ListenerConfig{}};
+    AuthConfig auth;
     LimitsConfig limits;
     MqttConfig mqtt;
     PerformanceConfig performance;
     LogConfig log;
 };
+
+/// Whether clients without a user name may connect through this listener.
+[[nodiscard]] bool allows_anonymous(ListenerConfig const& listener, AuthConfig const& all);
 
 }  // namespace spoke::broker

@@ -106,6 +106,42 @@ void offer_options(OptionTable& table, Offer& c) {
     end_row(table, c.response_information);
 }
 
+template <class Auth>
+void who_may_connect(OptionTable& table, Auth& c) {
+    table.choice("anonymous", value_of(c.anonymous),
+                 {{"no", Anonymous::no}, {"local", Anonymous::local}, {"yes", Anonymous::yes}},
+                 "May clients connect without a user name. local: only where none but this machine "
+                 "can reach the listener, a loopback address or a Unix socket.");
+    end_row(table, c.anonymous);
+    table.text("password_file", value_of(c.password_file),
+               "Users and their passwords, as mosquitto_passwd or \"spoke-broker passwd\" write "
+               "them. Empty: none. Read again on SIGHUP and when it changes; a file with a bad "
+               "line is refused whole, and what was there before goes on.");
+    end_row(table, c.password_file);
+    table.text("scram_file", value_of(c.scram_file),
+               "Users of the MQTT 5 authentication method SCRAM-SHA-256, as \"spoke-broker passwd "
+               "--scram\" writes them. Empty: the method is not offered. Read again as the "
+               "password file is.");
+    end_row(table, c.scram_file);
+    table.text("acl_file", value_of(c.acl_file),
+               "What each client may publish and have, in mosquitto's format: user, topic "
+               "[read|write|readwrite|deny], pattern with %c and %u. An empty file denies "
+               "everything. Empty: everything is allowed. Read again as the password file is; a "
+               "right that is taken away stops what is queued too.");
+    end_row(table, c.acl_file);
+}
+
+void auth_options(OptionTable& table, AuthConfig& c) {
+    table.section("auth", "Who may connect and what clients may do; a listener can have its own.");
+    who_may_connect(table, c);
+    table
+        .number("threads", c.threads, {1, 64}, "threads",
+                "Threads that check passwords, apart from those that serve connections.")
+        .number("pending_max", c.pending_max, {1, kCountMax}, "clients",
+                "Clients whose password waits to be checked. Above it a client is told that the "
+                "server is busy, 0x89 (3.1.1: return code 3), and disconnected.");
+}
+
 void listener_options(OptionTable& table, ListenerConfig& c) {
     table
         .text(
@@ -129,6 +165,7 @@ void listener_options(OptionTable& table, ListenerConfig& c) {
     unix_options(table, c);
     proxy_options(table, c);
     websocket_options(table, c);
+    who_may_connect(table, c.auth);
     packet_limits(table, c.limits);
     connection_limits(table, c.limits);
     offer_options(table, c.limits);
@@ -228,6 +265,7 @@ OptionTable option_table(Config& config) {
     table.tables("listener", config.listeners, listener_options,
                  "One address and port where clients connect. Without any in the file the broker "
                  "listens on 127.0.0.1:1883 alone.");
+    auth_options(table, config.auth);
     table.section("limits", "What is held at most, and what happens above it.");
     packet_limits(table, config.limits);
     read_limits(table, config.limits);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "broker/core/shard_core.hpp"
+#include "protocol/base/escaped.hpp"
 
 namespace spoke::broker {
 
@@ -110,7 +111,7 @@ void ShardCore::enqueue(Session& session, Publication& publication, Delivery del
             port_.log(LogLevel::warning,
                       fmt::format(
                           "queue of '{}' is full ({} messages, {} bytes): new messages are dropped",
-                          session.client_id(), session.queue.size(), session.queue_bytes));
+                          escaped(session.client_id()), session.queue.size(), session.queue_bytes));
         }
         return;
     }

@@ -75,8 +75,8 @@ void ShardCore::on_closed(Link& link) {
 void ShardCore::log_end(Link const& link, std::string_view how) {
     if (!port_.logs(LogLevel::info)) return;
     if (link.session != nullptr) {
-        port_.log(LogLevel::info,
-                  fmt::format("{} '{}': {}", port_.peer_of(link), link.session->client_id(), how));
+        port_.log(LogLevel::info, fmt::format("{} '{}': {}", port_.peer_of(link),
+                                              escaped(link.session->client_id()), how));
     } else {
         port_.log(LogLevel::info, fmt::format("{}: {}", port_.peer_of(link), how));
     }
@@ -215,7 +215,8 @@ void ShardCore::on_session_timer(Session& session) {
     auto now = now_.wall.time_since_epoch().count();
     if (session.expires_at <= now) {
         if (port_.logs(LogLevel::info)) {
-            port_.log(LogLevel::info, fmt::format("session of '{}' expired", session.client_id()));
+            port_.log(LogLevel::info,
+                      fmt::format("session of '{}' expired", escaped(session.client_id())));
         }
         return end_session(session);
     }

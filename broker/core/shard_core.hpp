@@ -152,7 +152,7 @@ private:
     void accept(Link& link, Session& session, CheckedConnect const& connect, bool session_present);
     /// Session and link become one another's.
     void attach(Link& link, Session& session, CheckedConnect const& connect);
-    void log_connected(Link const& link, bool session_present);
+    void log_connected(Link const& link, CheckedConnect const& connect, bool session_present);
     void resume(Session& session);
 
     // handle/auth.cpp

@@ -12,6 +12,8 @@
 #include <system_error>
 #include <utility>
 
+#include "broker/net/log_line.hpp"
+
 #include "broker/net/make_transport.hpp"
 
 namespace spoke::broker {
@@ -28,22 +30,6 @@ constexpr std::chrono::milliseconds kPausedCheck{20};
 constexpr std::chrono::milliseconds kHandshakeTimePerTurn{2};
 /// Lines about failed handshakes in a second; what is more is counted.
 constexpr std::uint32_t kFailureLinesMax = 10;
-
-spdlog::level::level_enum level_of(LogLevel level) noexcept {
-    switch (level) {
-        case LogLevel::trace:
-            return spdlog::level::trace;
-        case LogLevel::debug:
-            return spdlog::level::debug;
-        case LogLevel::info:
-            return spdlog::level::info;
-        case LogLevel::warning:
-            return spdlog::level::warn;
-        case LogLevel::error:
-            return spdlog::level::err;
-    }
-    return spdlog::level::info;
-}
 
 }  // namespace
 
@@ -472,11 +458,11 @@ void Shard::log_failure(Connection const& connection, std::string const& why) {
 // --- what the core asks for ---
 
 bool Shard::logs(LogLevel level) const {
-    return spdlog::should_log(level_of(level));
+    return spdlog::should_log(spdlog_level(level));
 }
 
 void Shard::log(LogLevel level, std::string const& line) {
-    spdlog::log(level_of(level), line);
+    log_line(level, line);
 }
 
 std::string Shard::peer_of(Link const& link) const {

@@ -8,6 +8,7 @@
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
 #include "broker/core/topic_space.hpp"
+#include "protocol/base/escaped.hpp"
 
 namespace spoke::broker {
 
@@ -240,7 +241,7 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
     if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
 
     attach(link, session, connect);
-    log_connected(link, session_present);
+    log_connected(link, connect, session_present);
     if (send(link, std::move(connack))) return;
     // Not even a bare CONNACK fits: nothing may be said to this client, so it goes as it came.
     log_end(link, "CONNACK above maximum packet size");
@@ -278,17 +279,19 @@ void ShardCore::attach(Link& link, Session& session, CheckedConnect const& conne
     counters_.connections.add();
 }
 
-void ShardCore::log_connected(Link const& link, bool session_present) {
+void ShardCore::log_connected(Link const& link, CheckedConnect const& connect,
+                              bool session_present) {
     if (!port_.logs(LogLevel::info)) return;
     Session const& session = *link.session;
-    port_.log(
-        LogLevel::info,
-        fmt::format("{} connected as '{}' (MQTT {}, keep alive {} s, session {}, expiry {} s)",
-                    port_.peer_of(link), session.client_id(),
-                    link.is_v5()                          ? "5"
-                    : link.version == mqtt::Version::v3_1 ? "3.1"
-                                                          : "3.1.1",
-                    link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
+    port_.log(LogLevel::info,
+              fmt::format(
+                  "{} connected as '{}' ({}MQTT {}, keep alive {} s, session {}, expiry {} s)",
+                  port_.peer_of(link), escaped(session.client_id()),
+                  connect.user_name ? fmt::format("user '{}', ", escaped(*connect.user_name)) : "",
+                  link.is_v5()                          ? "5"
+                  : link.version == mqtt::Version::v3_1 ? "3.1"
+                                                        : "3.1.1",
+                  link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
 }
 
 void ShardCore::resume(Session& session) {

@@ -2,11 +2,14 @@
 
 #include <catch2/catch.hpp>
 
+#include "broker/app/security.hpp"
 #include "broker/config/config.hpp"
 #include "broker/config/option_table.hpp"
+#include "tests/support/temp_folder.hpp"
 
 using namespace std::chrono_literals;
 using namespace spoke::broker;
+using spoke::test::TempFolder;
 
 namespace {
 
@@ -225,4 +228,63 @@ TEST_CASE("wiring: a listener has the limits of all unless it has its own", "[co
     CHECK_FALSE(listeners[1].link.mqtt_3_1);
     CHECK(listeners[0].link.mount_point == "site-7/");
     CHECK(listeners[1].link.mount_point.empty());
+}
+
+TEST_CASE("wiring: anonymous clients, as the listener says or else all, and where it is",
+          "[config]") {
+    auto anonymous = [](std::string const& listener, std::string const& all) {
+        auto config = config_of("[[listener]]\n" + listener + "\n[auth]\n" + all);
+        return allows_anonymous(config.listeners[0], config.auth);
+    };
+    CHECK(anonymous("", ""));
+    CHECK(anonymous("address = \"::1\"", ""));
+    CHECK(anonymous("address = \"unix:/run/spoke\"", ""));
+    CHECK_FALSE(anonymous("address = \"0.0.0.0\"", ""));
+    CHECK(anonymous("address = \"0.0.0.0\"", "anonymous = \"yes\""));
+    CHECK_FALSE(anonymous("", "anonymous = \"no\""));
+    CHECK(anonymous("anonymous = \"yes\"", "anonymous = \"no\""));
+    CHECK_FALSE(anonymous("anonymous = \"no\"", "anonymous = \"yes\""));
+}
+
+TEST_CASE("wiring: listeners share what comes from the same file, and stand alone without",
+          "[config]") {
+    TempFolder folder;
+    auto rules = folder.write("rules", "user anna\ntopic a/#\n");
+    auto config = config_of(
+        "[[listener]]\n[[listener]]\nport = 1\n[[listener]]\nport = 2\nacl_file = \"\"\n"
+        "[auth]\nacl_file = \"" +
+        rules + "\"\n");
+    Security security{config};
+    auto net = net_settings(config);
+    for (std::size_t i = 0; i < 3; ++i)
+        security.put_into(net.listeners[i].link, config.listeners[i]);
+    CHECK(net.listeners[0].link.authorizer != nullptr);
+    CHECK(net.listeners[0].link.authorizer == net.listeners[1].link.authorizer);
+    // With rules a user name must be proved; without anything there is nothing to ask.
+    CHECK(net.listeners[0].link.authenticator != nullptr);
+    CHECK(net.listeners[2].link.authorizer == nullptr);
+    CHECK(net.listeners[2].link.authenticator == nullptr);
+    auto items = security.reload_items();
+    REQUIRE(items.size() == 1);
+    CHECK(items[0].paths == std::vector{rules});
+
+    auto const* authorizer = net.listeners[0].link.authorizer;
+    CHECK(authorizer->access_of("c", "anna")->may_publish("a/b"));
+    auto before = authorizer->generation();
+    folder.write("rules", "user anna\ntopik a/#\n");
+    CHECK(items[0].reload().value().find("rules:2") != std::string::npos);
+    CHECK(authorizer->generation() == before);
+    CHECK(authorizer->access_of("c", "anna")->may_publish("a/b"));
+    folder.write("rules", "user anna\ntopic b/#\n");
+    CHECK_FALSE(items[0].reload());
+    CHECK(authorizer->generation() != before);
+    CHECK_FALSE(authorizer->access_of("c", "anna")->may_publish("a/b"));
+}
+
+TEST_CASE("wiring: a file that cannot be used stops the start with its name", "[config]") {
+    auto config = config_of("[auth]\npassword_file = \"/nowhere/users\"\n");
+    Security security{config};
+    LinkSettings settings;
+    CHECK_THROWS_WITH(security.put_into(settings, config.listeners[0]),
+                      Catch::Contains("/nowhere/users"));
 }

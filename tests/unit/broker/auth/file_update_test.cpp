@@ -113,3 +113,13 @@ TEST_CASE("update_file: updates at once do not lose each other", "[passwd]") {
     for (auto& writer : writers) writer.join();
     CHECK(folder.read("f") == std::string(40, 'x'));
 }
+
+TEST_CASE("update_file: a bare name is a file of the folder one is in", "[passwd]") {
+    test::TempFolder folder;
+    auto before = fs::current_path();
+    fs::current_path(folder.path());
+    auto error = update_file("users", 1000, becomes("text"));
+    fs::current_path(before);
+    CHECK_FALSE(error);
+    CHECK(folder.read("users") == "text");
+}
