@@ -24,8 +24,11 @@ Bytes bytes_of(iovec const& piece) noexcept {
 }  // namespace
 
 WebSocketTransport::WebSocketTransport(std::unique_ptr<Transport> below,
-                                       WebSocketSettings const& settings)
-    : below_(std::move(below)), settings_(settings), opening_(std::make_unique<Opening>()) {
+                                       WebSocketSettings const& settings, UnitSize unit_size)
+    : below_(std::move(below)),
+      settings_(settings),
+      unit_size_(unit_size),
+      opening_(std::make_unique<Opening>()) {
     set_open(false);
     update_flags();
 }
@@ -99,56 +102,87 @@ IoResult WebSocketTransport::write_some(std::span<iovec const> pieces) noexcept 
     return result;
 }
 
+class WebSocketTransport::Batch {
+public:
+    [[nodiscard]] bool is_full() const noexcept { return count_ == kPartsMax; }
+    void add(Bytes payload, FrameHeader const& header, std::uint64_t frame_left) {
+        auto& part = parts_[count_++] = {header, payload, frame_left};
+        if (header.size > 0) add_bytes(Bytes{part.header.bytes}.first(header.size));
+        add_bytes(payload);
+    }
+    [[nodiscard]] std::span<Part const> parts() const noexcept { return {parts_.data(), count_}; }
+    [[nodiscard]] std::span<iovec const> bytes() const noexcept {
+        return {out_.data(), out_count_};
+    }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+private:
+    void add_bytes(Bytes bytes) {
+        out_[out_count_++] = piece_of(bytes);
+        size_ += bytes.size();
+    }
+
+    std::array<Part, kPartsMax> parts_;
+    std::array<iovec, 2 * kPartsMax> out_;
+    std::size_t count_ = 0;
+    std::size_t out_count_ = 0;
+    std::size_t size_ = 0;
+};
+
 IoResult WebSocketTransport::write_frames(std::span<iovec const> pieces) {
     if (!flush_own()) return {Status::would_block};
-    std::array<Frame, kFramesMax + 1> frames;
-    std::array<iovec, 2 * kFramesMax + 1> out;
-    std::size_t count = 0;
-    std::size_t out_count = 0;
-    auto owed = frame_left_;
-    auto add = [&](Bytes payload, FrameHeader const& header) {
-        if (payload.empty()) return;
-        auto& frame = frames[count++] = {header, payload};
-        if (header.size > 0)
-            out[out_count++] = piece_of(Bytes{frame.header.bytes}.first(header.size));
-        out[out_count++] = piece_of(payload);
-    };
-    for (auto const& piece : pieces.first(std::min(pieces.size(), kFramesMax))) {
-        auto payload = bytes_of(piece);
-        auto rest = payload.first(std::min<std::size_t>(payload.size(), owed));
-        owed -= rest.size();
-        add(rest, {});
-        auto behind = payload.subspan(rest.size());
-        add(behind, frame_header(Opcode::binary, behind.size()));
+    std::size_t moved = 0;
+    std::size_t skipped = 0;  // of the first piece
+    while (!pieces.empty()) {
+        Batch batch;
+        for (auto left = frame_left_; !pieces.empty() && !batch.is_full();) {
+            auto payload = bytes_of(pieces.front()).subspan(skipped);
+            FrameHeader header{};
+            if (left == 0 && !payload.empty()) {
+                left = unit_size_(payload);
+                header = frame_header(Opcode::binary, left);
+            }
+            auto part = payload.first(std::min<std::uint64_t>(payload.size(), left));
+            if (!part.empty()) batch.add(part, header, left);
+            left -= part.size();
+            skipped += part.size();
+            if (part.size() < payload.size()) continue;
+            pieces = pieces.subspan(1);
+            skipped = 0;
+        }
+        auto result = below_->write_some(batch.bytes());
+        if (result.status != Status::done)
+            return moved > 0 ? IoResult{Status::done, moved} : result;
+        moved += account(batch.parts(), result.size);
+        if (result.size < batch.size()) break;
     }
-    auto result = below_->write_some({out.data(), out_count});
-    if (result.status == Status::done) result.size = account({frames.data(), count}, result.size);
-    return result;
+    return {Status::done, moved};
 }
 
-/// Gives how much of the payload is done with, when `written` bytes of the frames are written.
-std::size_t WebSocketTransport::account(std::span<Frame const> frames, std::size_t written) {
+/// Gives how much of the payload is done with, when `written` bytes of the parts are written.
+std::size_t WebSocketTransport::account(std::span<Part const> parts, std::size_t written) {
     std::size_t moved = 0;
-    for (auto const& [header, payload] : frames) {
+    for (auto const& part : parts) {
         if (written == 0) break;
-        if (header.size > 0 && written <= header.size) {
-            keep_start(Bytes{header.bytes}.first(header.size).subspan(written), payload);
+        std::size_t header = part.header.size;
+        if (header > 0 && written <= header) {
+            keep_start(Bytes{part.header.bytes}.first(header).subspan(written), part);
             return moved + 1;
         }
-        auto part = std::min(written - header.size, payload.size());
-        frame_left_ = (header.size > 0 ? payload.size() : frame_left_) - part;
-        moved += part;
-        written -= header.size + part;
+        auto payload = std::min(written - header, part.payload.size());
+        frame_left_ = part.frame_left - payload;
+        moved += payload;
+        written -= header + payload;
     }
     return moved;
 }
 
 /// A frame has begun, but none of its payload is written. Its first byte is taken along with the
-/// rest of the header: so its owner knows that it has begun, and will not drop the piece.
-void WebSocketTransport::keep_start(Bytes header_rest, Bytes payload) {
+/// rest of the header: so its owner knows that it has begun, and will not drop the packet.
+void WebSocketTransport::keep_start(Bytes header_rest, Part const& part) {
     own_.assign(header_rest.begin(), header_rest.end());
-    own_.push_back(payload[0]);
-    frame_left_ = payload.size() - 1;
+    own_.push_back(part.payload[0]);
+    frame_left_ = part.frame_left - 1;
 }
 
 bool WebSocketTransport::flush_own() {

@@ -55,9 +55,20 @@ public:
     bool is_shut_down = false;
 };
 
+/// Each piece is a packet.
+std::uint64_t whole(Bytes bytes) {
+    return bytes.size();
+}
+
+/// The first byte of a packet is its size.
+std::uint64_t first_byte(Bytes bytes) {
+    return static_cast<std::uint64_t>(bytes[0]);
+}
+
 /// The layer over a FakeStream, its handshake made.
 struct Layered {
-    Layered() {
+    explicit Layered(WebSocketTransport::UnitSize unit_size = whole)
+        : transport{std::unique_ptr<Transport>{stream}, settings, unit_size} {
         stream->gives(as_bytes(upgrade_request()));
         REQUIRE(read() == "");
         REQUIRE(transport.is_open());
@@ -77,7 +88,7 @@ struct Layered {
 
     WebSocketSettings settings{};
     FakeStream* stream = new FakeStream;  // owned by `transport`
-    WebSocketTransport transport{std::unique_ptr<Transport>{stream}, settings};
+    WebSocketTransport transport;
     Status status{};
 };
 
@@ -111,7 +122,7 @@ Parsed parse(Bytes bytes) {
 TEST_CASE("WebSocket transport: a request in single bytes, and frames right behind it") {
     WebSocketSettings settings;
     auto* stream = new FakeStream;
-    WebSocketTransport transport{std::unique_ptr<Transport>{stream}, settings};
+    WebSocketTransport transport{std::unique_ptr<Transport>{stream}, settings, whole};
     CHECK_FALSE(transport.is_open());
     auto request = upgrade_request();
     Buffer into(1000);
@@ -131,7 +142,7 @@ TEST_CASE("WebSocket transport: a request in single bytes, and frames right behi
 TEST_CASE("WebSocket transport: a refused request is answered, then the stream ends") {
     WebSocketSettings settings;
     auto* stream = new FakeStream;
-    WebSocketTransport transport{std::unique_ptr<Transport>{stream}, settings};
+    WebSocketTransport transport{std::unique_ptr<Transport>{stream}, settings, whole};
     stream->gives(as_bytes(upgrade_request("/other")));
     stream->room = 10;  // not all of the answer at once
     Buffer into(1000);
@@ -278,4 +289,46 @@ TEST_CASE("WebSocket transport: pieces go out whole and in order however much is
         REQUIRE(parsed.payload == expected);
         REQUIRE(parsed.left == 0);
     }
+}
+
+TEST_CASE("WebSocket transport: a frame per packet, however the packets lie in the pieces") {
+    auto seed = seed_or(12);
+    INFO("SPOKE_SEED=" << seed);
+    std::mt19937_64 random{seed};
+    for (int round = 0; round < 300; ++round) {
+        Layered layered{first_byte};
+        std::string stream;
+        std::string frames;  // as they must go out
+        for (auto left = 1 + random() % 200; left > 0; --left) {
+            std::string packet(1 + random() % 120, static_cast<char>('a' + random() % 26));
+            packet[0] = static_cast<char>(packet.size());
+            auto header = frame_header(Opcode::binary, packet.size());
+            frames += as_text(Bytes{header.bytes}.first(header.size));
+            frames += packet;
+            stream += packet;
+        }
+        std::size_t done = 0;
+        auto most = 1 + random() % 1000;  // bytes that go out at a time
+        while (done < stream.size()) {
+            layered.stream->room = 1 + random() % most;
+            if (layered.transport.wants_write()) layered.transport.on_writable();
+            std::vector<iovec> pieces;
+            for (auto at = done; at < stream.size();) {
+                auto size = std::min<std::size_t>(1 + random() % 300, stream.size() - at);
+                pieces.push_back({stream.data() + at, size});
+                at += size;
+            }
+            done += layered.transport.write_some(pieces).size;
+        }
+        layered.stream->room = 1000;
+        layered.transport.on_writable();
+        REQUIRE(as_text(layered.stream->output) == frames);
+    }
+}
+
+TEST_CASE("WebSocket transport: as many packets as the layer below takes, in one call") {
+    Layered layered{first_byte};
+    std::string packets(1000, '\1');
+    CHECK(layered.write(packets).size == 1000);
+    CHECK(layered.stream->output.size() == 3000);
 }
