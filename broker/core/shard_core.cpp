@@ -74,6 +74,11 @@ void ShardCore::on_packet(Link& link, std::span<std::byte> frame) {
                                                      std::to_integer<unsigned>(frame[3]))};
         if (id.value != 0) return handle_puback(link, {.id = id});
     }
+    // Whatever stands in it: what may be wrong with a CONNECT has reasons that are for CONNACK
+    // alone.
+    if (type == mqtt::PacketType::connect) {
+        return close_link(link, mqtt::ReasonCode::protocol_error, "MQTT-3.1.0-2");
+    }
     auto decoded = mqtt::decode(frame, link.version, mqtt::Sender::client);
     if (!decoded) return on_bad_bytes(link, decoded.error());
     std::visit(
@@ -96,8 +101,6 @@ void ShardCore::on_packet(Link& link, std::span<std::byte> frame) {
                 handle_disconnect(link, packet);
             } else if constexpr (std::is_same_v<Packet, mqtt::Auth>) {
                 handle_auth(link, packet);
-            } else if constexpr (std::is_same_v<Packet, mqtt::Connect>) {
-                close_link(link, mqtt::ReasonCode::protocol_error, "MQTT-3.1.0-2");
             } else {
                 // What goes from server to client only.
                 close_link(link, mqtt::ReasonCode::protocol_error, "packet out of place");

@@ -392,3 +392,15 @@ TEST_CASE("connect: MQTT 3.1 is served unless it is switched off") {
     }
     s.link("newer").sends(connect(Version::v3_1_1)).gets(connack());
 }
+
+TEST_CASE("connect: a second CONNECT that is bad besides is a protocol error all the same",
+          "[v5.0][MQTT-3.1.0-2]") {
+    Script s;
+    s.link("a").sends(connect(Version::v5)).gets(connack());
+    auto bytes = GENERATE("10 ( 0004 4D515454 02 02 0000 0006 62696B652D37 )",  // level 2
+                          "10 ( 0004 4D515454 09 02 0000 00 0001 61 )",         // level 9
+                          "10 ( 0004 4D515454 05 03 0000 00 0001 61 )");        // reserved flag
+    s.link("a").sends_bytes(bytes_of(bytes));
+    CHECK(s.link("a").takes<mqtt::Disconnect>().reason == ReasonCode::protocol_error);
+    s.link("a").closes();
+}
