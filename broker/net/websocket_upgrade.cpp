@@ -180,14 +180,14 @@ UpgradeReader::Step UpgradeReader::read(Bytes bytes, WebSocketSettings const& se
     auto taken = bytes.first(std::min<std::size_t>(room, bytes.size()));
     head_.insert(head_.end(), taken.begin(), taken.end());
     auto text = as_text(head_);
+    if (!text.empty() && (text[0] < 'A' || text[0] > 'Z'))
+        return {taken.size(), refusal(400, "this is not a request of HTTP")};
     // The end may have begun in what was there before.
     auto end = text.find(kHeadEnd, held < kHeadEnd.size() ? 0 : held - kHeadEnd.size() + 1);
     if (end != std::string_view::npos) {
         auto size = end + kHeadEnd.size();
         return {size - held, answer_upgrade(text.substr(0, size), settings)};
     }
-    if (!text.empty() && (text[0] < 'A' || text[0] > 'Z'))
-        return {taken.size(), refusal(400, "this is not a request of HTTP")};
     if (head_.size() == settings.request_size_max)
         return {taken.size(),
                 refusal(431, fmt::format("more than {} bytes", settings.request_size_max))};

@@ -268,3 +268,13 @@ TEST_CASE("WebSocket upgrade: what is no HTTP is refused with its first byte") {
     UpgradeReader reader;
     CHECK_FALSE(reader.read({}, {}).answer);
 }
+
+TEST_CASE("WebSocket upgrade: what is no HTTP is told so however its bytes are cut") {
+    std::string request = "1GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (auto piece : {std::size_t{1}, std::size_t{4}, request.size()}) {
+        UpgradeReader reader;
+        auto step = reader.read(as_bytes(std::string_view{request}.substr(0, piece)), {});
+        REQUIRE(step.answer);
+        CHECK(step.answer->status == 400);
+    }
+}
