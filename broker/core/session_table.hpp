@@ -29,8 +29,8 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return by_client_id_.size(); }
 
     template <class Visit>
-    void each(Visit&& visit) {
-        for (Slot& slot : slots_) {
+    void each(Visit&& visit) const {
+        for (Slot const& slot : slots_) {
             if (slot.session) visit(*slot.session);
         }
     }

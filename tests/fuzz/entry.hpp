@@ -30,4 +30,38 @@ using Finding = std::optional<std::string>;
 /// and asks the slow reference as well.
 [[nodiscard]] Finding check_topic_filter(Bytes input);
 
+// --- broker ---
+
+/// The first byte of each of these gives the size of the pieces in which the rest is fed: they are
+/// understood as the whole is.
+[[nodiscard]] Finding check_websocket_frames(Bytes input);
+[[nodiscard]] Finding check_websocket_upgrade(Bytes input);
+
+/// The first byte chooses what is allowed. A header is understood exactly when its last byte has
+/// come, and what is none stays none.
+[[nodiscard]] Finding check_proxy_header(Bytes input);
+
+/// Files: an error has a reason of one line; what is taken is as large as the file allows and says
+/// the same when it is written again.
+[[nodiscard]] Finding check_password_file(Bytes input);
+[[nodiscard]] Finding check_scram_file(Bytes input);
+[[nodiscard]] Finding check_acl_file(Bytes input);
+
+/// The messages of a client, one a line: nobody without the password is accepted, and nothing is
+/// said behind a refusal.
+[[nodiscard]] Finding check_scram_messages(Bytes input);
+
+/// A configuration is refused in one line, or written again as something that loads and says the
+/// same.
+[[nodiscard]] Finding check_configuration(Bytes input);
+
+/// What two clients do to a whole core: the first byte chooses settings, then come steps of a byte
+/// that says what happens to whom and a byte that says how much of it, with bytes that are sent
+/// behind it:
+///   client (1 bit) · 0 send, 1 send and more follows in the same write, 2 a second or more goes by,
+///   3 the connection is cut, 4 its socket takes so much more, 5 its socket takes all
+/// What the core sends can be decoded and comes in a legal order, and its counters agree with its
+/// state.
+[[nodiscard]] Finding check_stream(Bytes input);
+
 }  // namespace spoke::fuzz

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "tests/fuzz/entry.hpp"
+#include "tests/fuzz/samples.hpp"
 #include "tests/support/bad_utf8.hpp"
 #include "tests/support/packet_table.hpp"
 #include "tests/support/random_packet.hpp"
@@ -22,9 +23,12 @@ constexpr unsigned char kTelling[] = {0x00, 0x01, 0x02, 0x04, 0x10, 0x20, 0x23, 
 
 class Mutator {
 public:
+    /// Of the rows of the packet table, or of samples.
     explicit Mutator(std::mt19937_64& random) : random_(random) {
         for (auto const& row : test::packet_table()) rows_.push_back(row.bytes());
     }
+    Mutator(std::mt19937_64& random, std::vector<Buffer> samples)
+        : random_(random), rows_(std::move(samples)) {}
 
     /// A row with one to four changes.
     Buffer next() {
@@ -138,11 +142,50 @@ TEST_CASE("Fuzz replay: random filters and names") {
     }
 }
 
+namespace {
+
+struct Check {
+    std::string_view name;
+    Finding (*function)(Bytes);
+    int rounds;
+};
+
+constexpr Check kChecks[] = {{"topic_filter", check_topic_filter, 20'000},
+                             {"websocket_frames", check_websocket_frames, 20'000},
+                             {"websocket_upgrade", check_websocket_upgrade, 10'000},
+                             {"proxy_header", check_proxy_header, 10'000},
+                             {"password_file", check_password_file, 10'000},
+                             {"scram_file", check_scram_file, 10'000},
+                             {"acl_file", check_acl_file, 10'000},
+                             {"scram_messages", check_scram_messages, 10'000},
+                             {"configuration", check_configuration, 1'000},
+                             {"stream", check_stream, 2'000}};
+
+}  // namespace
+
+TEST_CASE("Fuzz replay: samples, as they are and with random changes") {
+    auto seed = test::seed_or(9);
+    INFO("SPOKE_SEED=" << seed);
+    std::mt19937_64 random{seed};
+    for (auto const& check : kChecks) {
+        CAPTURE(check.name);
+        auto samples = samples_for(check.name);
+        auto run = [&](Buffer const& input) {
+            auto finding = check.function(input);
+            if (finding) FAIL(*finding << ": " << test::hex_of(as_text(input)));
+        };
+        for (auto const& sample : samples) run(sample);
+        Mutator mutator{random, std::move(samples)};
+        for (auto round = 0; round < check.rounds; ++round) run(mutator.next());
+    }
+}
+
 TEST_CASE("Fuzz entry: no input at all is fine too") {
     CHECK_FALSE(check_decode({}, Version::v5, Sender::client));
     CHECK_FALSE(check_decode_body({}, Version::v5, Sender::client));
     CHECK_FALSE(check_framing({}));
     CHECK_FALSE(check_topic_filter({}));
+    for (auto const& check : kChecks) CHECK_FALSE(check.function({}));
 }
 
 }  // namespace spoke::fuzz

@@ -1,9 +1,11 @@
-// write_fuzz_seeds FOLDER...: one file per row of the packet table, to start libFuzzer from.
+// write_fuzz_seeds FOLDER...: what libFuzzer starts from, for the target that the folder is named
+// after: one file per sample, or per row of the packet table for a target that takes packets.
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "tests/fuzz/samples.hpp"
 #include "tests/support/packet_table.hpp"
 
 namespace {
@@ -33,11 +35,26 @@ bool write_table(std::filesystem::path const& folder) {
     return true;
 }
 
+bool write_samples(std::filesystem::path const& folder, std::string const& check) {
+    std::filesystem::create_directories(folder);
+    auto number = 0;
+    for (auto const& sample : spoke::fuzz::samples_for(check)) {
+        if (!write(folder / ("sample-" + std::to_string(number++)), sample)) return false;
+    }
+    return true;
+}
+
+bool write_seeds(std::filesystem::path const& folder) {
+    auto check = folder.filename().string().substr(std::string{"fuzz_"}.size());
+    bool takes_packets = check.starts_with("decode_") || check == "framing";
+    return takes_packets ? write_table(folder) : write_samples(folder, check);
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
     for (auto at = 1; at < count; ++at) {
-        if (write_table(arguments[at])) continue;
+        if (write_seeds(arguments[at])) continue;
         std::fprintf(stderr, "cannot write to %s\n", arguments[at]);
         return 1;
     }

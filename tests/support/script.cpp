@@ -364,11 +364,7 @@ Buffer ScriptLink::prepare(ConnectBuilder const& connect) {
     if (!is_open()) opens();
     mqtt::Connect packet = connect.packet();
     if (!connect.id_given()) packet.client_id = name_;
-    version_ = packet.version;
-    if (!got_connack_) {
-        packet_size_max_ = packet.maximum_packet_size.value_or(packet_size_max_);
-        receive_maximum_ = packet.receive_maximum.value_or(65'535);
-    }
+    note_sent(packet);
     Buffer bytes;
     mqtt::encode(packet, bytes);
     return bytes;
@@ -379,6 +375,12 @@ ScriptLink& ScriptLink::sends(ConnectBuilder const& connect) {
 }
 
 void ScriptLink::note_sent(mqtt::Packet const& packet) {
+    auto* connect = std::get_if<mqtt::Connect>(&packet);
+    if (connect != nullptr) version_ = connect->version;
+    if (connect != nullptr && !got_connack_) {
+        packet_size_max_ = connect->maximum_packet_size.value_or(packet_size_max_);
+        receive_maximum_ = connect->receive_maximum.value_or(65'535);
+    }
     if (auto* puback = std::get_if<mqtt::PubAck>(&packet)) open_ids_.erase(puback->id.value);
     if (auto* pubcomp = std::get_if<mqtt::PubComp>(&packet)) open_ids_.erase(pubcomp->id.value);
     auto* pubrec = std::get_if<mqtt::PubRec>(&packet);
@@ -503,7 +505,7 @@ void ScriptLink::check(Received const& received) {
 }
 
 void ScriptLink::check_open(mqtt::Publish const& packet) {
-    if (packet.qos == qos0) return;
+    if (packet.qos == qos0 || !script_.options_.checks_window) return;
     if (!open_ids_.insert(packet.id.value).second) {
         script_.fail(fmt::format("'{}' gets an id that is open a second time: {}", name_,
                                  describe(mqtt::Packet{packet})));

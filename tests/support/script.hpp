@@ -213,6 +213,9 @@ struct ScriptOptions {
     /// test case fails.
     std::function<void(std::string const&)> fail{};
     bool keeps_log = true;
+    /// Whether the receive maximum and the use of packet ids are checked, for which the script must
+    /// know every packet that is sent.
+    bool checks_window = true;
 };
 
 /// One broker core per shard with everything around them played by the test: the clock is moved by
