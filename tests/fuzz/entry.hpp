@@ -58,8 +58,8 @@ using Finding = std::optional<std::string>;
 /// What two clients do to a whole core: the first byte chooses settings, then come steps of a byte
 /// that says what happens to whom and a byte that says how much of it, with bytes that are sent
 /// behind it:
-///   client (1 bit) · 0 send, 1 send and more follows in the same write, 2 a second or more goes by,
-///   3 the connection is cut, 4 its socket takes so much more, 5 its socket takes all
+///   client (1 bit) · 0 send, 1 send and more follows in the same write, 2 a second or more goes
+///   by, 3 the connection is cut, 4 its socket takes so much more, 5 its socket takes all
 /// What the core sends can be decoded and comes in a legal order, and its counters agree with its
 /// state.
 [[nodiscard]] Finding check_stream(Bytes input);
