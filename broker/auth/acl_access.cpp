@@ -3,14 +3,13 @@
 #include "broker/auth/acl_file.hpp"
 #include "broker/auth/filter_sets.hpp"
 #include "protocol/base/assert.hpp"
-#include "protocol/topic/topic.hpp"
 
 namespace spoke::broker {
 namespace {
 
-bool any_matches(std::vector<std::string> const& filters, std::string_view topic) noexcept {
+bool any_matches(std::vector<AclFilter> const& filters, std::string_view topic) noexcept {
     return std::any_of(filters.begin(), filters.end(),
-                       [topic](auto const& filter) { return mqtt::matches(filter, topic); });
+                       [topic](auto const& filter) { return filter.matches(topic); });
 }
 
 }  // namespace
@@ -36,7 +35,7 @@ bool AclAccess::may_receive(std::string_view topic) const noexcept {
 bool AclAccess::may_subscribe(std::string_view filter) const {
     for (auto const* rules : parts()) {
         for (auto const& granted : rules->readable) {
-            auto readable = intersection(filter, granted);
+            auto readable = intersection(filter, granted.text());
             if (readable && !is_covered_by_denial(*readable)) return true;
         }
     }
@@ -52,7 +51,7 @@ bool AclAccess::is_denied(std::string_view topic) const noexcept {
 bool AclAccess::is_covered_by_denial(std::string_view filter) const noexcept {
     for (auto const* rules : parts()) {
         for (auto const& denied : rules->denied) {
-            if (covers(denied, filter)) return true;
+            if (covers(denied.text(), filter)) return true;
         }
     }
     return false;

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "tests/support/reference_matcher.hpp"
 #include "tests/support/seed.hpp"
@@ -297,6 +298,29 @@ TEST_CASE("ACL: topics of 65 535 bytes and 32 000 levels cost linear time and no
     CHECK_FALSE(access->may_subscribe(deep + "c"));
     CHECK(access->may_publish(std::string(65'535, 'x')));
     CHECK(access->may_publish(std::string(65'535, '/')));
+}
+
+TEST_CASE("ACL filter: matches as the slow reference, every small filter and topic", "[acl]") {
+    std::vector<std::string> texts{""};
+    constexpr std::string_view kCharacters = "a$/+#";
+    for (std::size_t done = 0; texts[done].size() < 5; ++done) {
+        for (char character : kCharacters) texts.push_back(texts[done] + character);
+    }
+    std::vector<std::string> topics;
+    for (auto const& text : texts) {
+        if (!text.empty() && text.find_first_of("+#") == std::string::npos) topics.push_back(text);
+    }
+    auto matched = 0;
+    for (auto const& text : texts) {
+        if (!test::is_slowly_valid_filter(text)) continue;
+        AclFilter filter{text};
+        for (auto const& topic : topics) {
+            auto expected = test::slowly_matches(text, topic);
+            matched += expected;
+            if (filter.matches(topic) != expected) FAIL(text << " on " << topic);
+        }
+    }
+    CHECK(matched > 1000);
 }
 
 TEST_CASE("ACL: agrees with a slow reading of random rules", "[acl]") {
