@@ -52,6 +52,15 @@ struct PacketWriter::Layout {
             // A packet that may still be dropped must not be the one that sets an alias.
             if (!alias.is_set && publication.deadline != kNever) alias = {};
         }
+        measure(ids);
+        // Nor is one dropped for the alias that it would have set.
+        if (packet_size > link.maximum_packet_size && alias.alias != 0 && !alias.is_set) {
+            alias = {};
+            measure(ids);
+        }
+        body_apart = parts.payload.size() >= kSharedBodyMin;
+    }
+    void measure(SubscriptionIds const& ids) {
         if (v5) {
             properties_size = (has_expiry ? 5U : 0U) + (alias.alias != 0 ? 3U : 0U) +
                               static_cast<std::uint32_t>(parts.properties.size());
@@ -68,7 +77,6 @@ struct PacketWriter::Layout {
         packet_size = remaining > mqtt::kVariableByteIntegerMax
                           ? SIZE_MAX
                           : 1 + mqtt::variable_byte_integer_size(remaining_length) + remaining;
-        body_apart = parts.payload.size() >= kSharedBodyMin;
     }
     [[nodiscard]] std::size_t head_size() const noexcept {
         return packet_size - (body_apart ? parts.payload.size() : 0);

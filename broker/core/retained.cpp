@@ -351,7 +351,10 @@ private:
 void RetainedMessages::match(std::string_view filter, WallTime now, std::size_t count_max,
                              std::string& cursor, std::vector<MessagePtr>& out) {
     MQ_ASSERT(count_max > 0);
-    auto const visits_max = 1024 + 16 * count_max;
+    // As many as led to where the last slice ended, too: so a topic of many levels is walked in
+    // time linear to its depth, however many slices that takes.
+    auto const visits_max =
+        1024 + 16 * count_max + static_cast<std::size_t>(std::ranges::count(cursor, '/'));
     auto const end = out.size() + count_max;
     std::vector<MessagePtr> expired;
 

@@ -16,9 +16,36 @@ template <class Packet>
     return std::is_same_v<Packet, mqtt::PubAck> || std::is_same_v<Packet, mqtt::PubComp>;
 }
 
-/// Queues a packet that is not PUBLISH. Where the client's maximum packet size or its request for
-/// no problem information forbids it, the reason string is left out [MQTT-3.1.2-29] [MQTT-3.4.2-2];
-/// a packet that is too large even so closes the link. With a ticket it waits until that is
+/// Encodes the packet into `out`; where it is larger than `size_max`, without its reason string
+/// [MQTT-3.4.2-2], then without its user properties [MQTT-3.4.2-3], then without response
+/// information. False if it is too large even so.
+template <class Packet>
+[[nodiscard]] bool encode_fitting(Packet& packet, mqtt::Version version, std::uint32_t size_max,
+                                  Buffer& out) {
+    auto fits = [&] {
+        out.clear();
+        mqtt::encode(packet, version, out);
+        return out.size() <= size_max;
+    };
+    if (fits()) return true;
+    if constexpr (requires { packet.reason_string; }) {
+        packet.reason_string.reset();
+        if (fits()) return true;
+    }
+    if constexpr (requires { packet.user_properties; }) {
+        packet.user_properties.clear();
+        if (fits()) return true;
+    }
+    if constexpr (requires { packet.response_information; }) {
+        packet.response_information.reset();
+        if (fits()) return true;
+    }
+    return false;
+}
+
+/// Queues a packet that is not PUBLISH. What explains it is left out where the client wants no
+/// problem information [MQTT-3.1.2-29] or its maximum packet size has no room for it; a packet that
+/// is too large even so closes the link. With a ticket it waits until that is
 /// durable, and whatever follows waits behind it, so that acknowledgements keep their order.
 template <class Packet>
 bool ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
@@ -28,18 +55,12 @@ bool ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
     constexpr bool kTellsAlways =
         std::is_same_v<Packet, mqtt::Disconnect> || std::is_same_v<Packet, mqtt::ConnAck>;
     if constexpr (kHasReasonString && !kTellsAlways) {
-        if (!link.request_problem_information) packet.reason_string.reset();
-    }
-    packet_.clear();
-    mqtt::encode(packet, link.version, packet_);
-    if constexpr (kHasReasonString) {
-        if (packet_.size() > link.maximum_packet_size && packet.reason_string) {
+        if (!link.request_problem_information) {
             packet.reason_string.reset();
-            packet_.clear();
-            mqtt::encode(packet, link.version, packet_);
+            packet.user_properties.clear();
         }
     }
-    if (packet_.size() > link.maximum_packet_size) {
+    if (!encode_fitting(packet, link.version, link.maximum_packet_size, packet_)) {
         if constexpr (!kTellsAlways) {
             close_link(link, mqtt::ReasonCode::packet_too_large,
                        "answer above maximum packet size");

@@ -149,7 +149,8 @@ private:
     void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
     [[nodiscard]] std::string new_client_id();
     void take_over(Session& session, mqtt::Connect const& connect, std::string_view mount_point);
-    void accept(Link& link, Session& session, CheckedConnect const& connect, bool session_present);
+    void accept(Link& link, Session& session, CheckedConnect const& connect,
+                mqtt::ConnAck const& connack);
     /// Session and link become one another's.
     void attach(Link& link, Session& session, CheckedConnect const& connect);
     void log_connected(Link const& link, CheckedConnect const& connect, bool session_present);

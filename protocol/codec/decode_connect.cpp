@@ -78,10 +78,14 @@ std::uint8_t read_flags(Reader& reader) {
         if (bad) reader.fail(ReasonCode::malformed_packet, rule, field);
     };
     auto has_will = (flags & kWill) != 0;
-    refuse_if((flags & kReserved) != 0, rule::kConnectFlagReserved);
-    refuse_if(!has_will && will_qos(flags) != 0, rule::kNoWillQos);
-    refuse_if(!has_will && (flags & kWillRetain) != 0, rule::kNoWillRetain);
-    refuse_if(will_qos(flags) == 3, rule::kWillQos);
+    // MQTT 3.1 reserves bit 0 without a value, and disregards QoS and RETAIN of a will that is not
+    // there (3.1, section 3.1).
+    if (reader.version() != Version::v3_1) {
+        refuse_if((flags & kReserved) != 0, rule::kConnectFlagReserved);
+        refuse_if(!has_will && will_qos(flags) != 0, rule::kNoWillQos);
+        refuse_if(!has_will && (flags & kWillRetain) != 0, rule::kNoWillRetain);
+    }
+    refuse_if(has_will && will_qos(flags) == 3, rule::kWillQos);
     refuse_if(reader.version() != Version::v5 && (flags & (kUserName | kPassword)) == kPassword,
               rule::kPasswordNeedsUserName);
     return flags;

@@ -47,6 +47,16 @@ std::string fill_in(std::string text, std::string_view client_id) {
     return text;
 }
 
+/// What the client asked for; 3.1.1 has the extremes alone.
+std::uint32_t wanted_expiry(mqtt::Connect const& packet, LinkSettings const& limits) noexcept {
+    if (packet.version == mqtt::Version::v5) return packet.session_expiry_interval.value_or(0);
+    return packet.clean_start ? 0 : limits.session_expiry_max;
+}
+
+bool is_limited(std::uint16_t keep_alive, LinkSettings const& limits) noexcept {
+    return limits.keep_alive_max != 0 && (keep_alive == 0 || keep_alive > limits.keep_alive_max);
+}
+
 /// What CONNACK says of the listener's limits; absent means all that MQTT 5 knows (3.2.2.3).
 mqtt::ConnAck offer(LinkSettings const& limits, CheckedConnect const& connect) {
     mqtt::Connect const& packet = connect.packet;
@@ -70,6 +80,10 @@ mqtt::ConnAck offer(LinkSettings const& limits, CheckedConnect const& connect) {
         !limits.response_information.empty()) {
         connack.response_information = fill_in(limits.response_information, packet.client_id);
     }
+    if (wanted_expiry(packet, limits) > limits.session_expiry_max)
+        connack.session_expiry_interval = limits.session_expiry_max;
+    if (is_limited(packet.keep_alive, limits))
+        connack.server_keep_alive = limits.keep_alive_max;  // [MQTT-3.2.2-21]
     return connack;
 }
 
@@ -135,6 +149,9 @@ std::optional<ShardCore::Refusal> ShardCore::judge_connect(LinkSettings const& s
         return Refusal{ReasonCode::client_identifier_not_valid, "client id is longer than allowed"};
     }
     if (!connect.client_id.empty()) return std::nullopt;
+    if (connect.version == mqtt::Version::v3_1) {
+        return Refusal{ReasonCode::client_identifier_not_valid, "MQTT 3.1 needs a client id"};
+    }
     if (!v5 && !connect.clean_start) {
         return Refusal{ReasonCode::client_identifier_not_valid, "MQTT-3.1.3-8"};
     }
@@ -157,7 +174,7 @@ void ShardCore::refuse(Link& link, mqtt::Version version, Refusal const& refusal
     link.version = version;
     if (port_.logs(LogLevel::info)) {
         port_.log(LogLevel::info, fmt::format("{} refused: {} ({})", port_.peer_of(link),
-                                              name_of(refusal.reason), refusal.text));
+                                              name_of(refusal.reason), escaped(refusal.text)));
     }
     link.state = LinkState::closing;
     forget(link);
@@ -175,6 +192,15 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     link.request_problem_information = packet.request_problem_information.value_or(true);
     link.maximum_packet_size = packet.maximum_packet_size.value_or(link.maximum_packet_size);
 
+    mqtt::ConnAck connack = offer(*link.settings, connect);
+    if (!encode_fitting(connack, link.version, link.maximum_packet_size, packet_)) {
+        // Nothing may be said to this client, so it goes before anything of its session is touched.
+        log_end(link, "CONNACK above maximum packet size");
+        counters_.connects_refused.add();
+        link.state = LinkState::closing;
+        forget(link);
+        return touch(link);
+    }
     Session* session = sessions_.find(packet.client_id);
     if (session == nullptr && sessions_.size() * shard_count_ >= settings_.sessions_max) {
         return refuse(link, packet.version,
@@ -184,6 +210,9 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         take_over(*session, packet, link.settings->mount_point);
         session = sessions_.find(packet.client_id);
     }
+    bool will_is_due = session != nullptr && session->will &&
+                       session->will_at <= now_.wall.time_since_epoch().count();
+    if (will_is_due) publish_will(*session);  // although its timer did not run yet
     // A session belongs to its part of the topic tree: under another mount point it begins anew.
     bool ends =
         session != nullptr && (packet.clean_start || session->has_expired(now_.wall) ||
@@ -192,13 +221,13 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         end_session(*session);  // [MQTT-3.1.2-4]
         session = nullptr;
     }
-    bool session_present = session != nullptr;
+    connack.session_present = session != nullptr;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
     if (session == nullptr) {
         session = &sessions_.add(packet.client_id);
         counters_.sessions.add();
     }
-    accept(link, *session, connect, session_present);
-    if (session_present && link.session != nullptr) resume(*link.session);
+    accept(link, *session, connect, connack);
+    if (connack.session_present) resume(*session);
 }
 
 void ShardCore::take_over(Session& session, mqtt::Connect const& connect,
@@ -216,38 +245,21 @@ void ShardCore::take_over(Session& session, mqtt::Connect const& connect,
 }
 
 void ShardCore::accept(Link& link, Session& session, CheckedConnect const& connect,
-                       bool session_present) {
+                       mqtt::ConnAck const& connack) {
     mqtt::Connect const& packet = connect.packet;
-    mqtt::ConnAck connack = offer(*link.settings, connect);
-    connack.session_present = session_present;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
     LinkSettings const& limits = *link.settings;
-
-    std::uint32_t expiry = link.is_v5()         ? packet.session_expiry_interval.value_or(0)
-                           : packet.clean_start ? 0
-                                                : limits.session_expiry_max;
-    session.expiry_interval = std::min(expiry, limits.session_expiry_max);
-    if (session.expiry_interval != expiry)
-        connack.session_expiry_interval = session.expiry_interval;
-
-    link.keep_alive = packet.keep_alive;
-    if (limits.keep_alive_max != 0 &&
-        (link.keep_alive == 0 || link.keep_alive > limits.keep_alive_max)) {
-        link.keep_alive = limits.keep_alive_max;
-        connack.server_keep_alive = link.keep_alive;  // [MQTT-3.2.2-21]
-    }
+    session.expiry_interval =
+        connack.session_expiry_interval.value_or(wanted_expiry(packet, limits));
+    link.keep_alive = connack.server_keep_alive.value_or(packet.keep_alive);
     link.receive_maximum = std::min(packet.receive_maximum.value_or(65'535), limits.inflight_max);
     std::uint16_t aliases =
         std::min(packet.topic_alias_maximum.value_or(0), limits.topic_alias_out_max);
     if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
 
     attach(link, session, connect);
-    log_connected(link, connect, session_present);
-    if (send(link, std::move(connack))) return;
-    // Not even a bare CONNACK fits: nothing may be said to this client, so it goes as it came.
-    log_end(link, "CONNACK above maximum packet size");
-    detach(link, Will::discard);
-    link.state = LinkState::closing;
-    touch(link);
+    log_connected(link, connect, connack.session_present);
+    bool sent = send(link, connack);
+    MQ_ASSERT(sent);  // on_connect() has made it fit
 }
 
 void ShardCore::attach(Link& link, Session& session, CheckedConnect const& connect) {
@@ -283,15 +295,14 @@ void ShardCore::log_connected(Link const& link, CheckedConnect const& connect,
                               bool session_present) {
     if (!port_.logs(LogLevel::info)) return;
     Session const& session = *link.session;
-    port_.log(LogLevel::info,
-              fmt::format(
-                  "{} connected as '{}' ({}MQTT {}, keep alive {} s, session {}, expiry {} s)",
-                  port_.peer_of(link), escaped(session.client_id()),
-                  connect.user_name ? fmt::format("user '{}', ", escaped(*connect.user_name)) : "",
-                  link.is_v5()                          ? "5"
-                  : link.version == mqtt::Version::v3_1 ? "3.1"
-                                                        : "3.1.1",
-                  link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
+    port_.log(
+        LogLevel::info,
+        fmt::format("{} connected as '{}' (MQTT {}, keep alive {} s, session {}, expiry {} s)",
+                    port_.peer_of(link), escaped(session.client_id()),
+                    link.is_v5()                          ? "5"
+                    : link.version == mqtt::Version::v3_1 ? "3.1"
+                                                          : "3.1.1",
+                    link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
 }
 
 void ShardCore::resume(Session& session) {

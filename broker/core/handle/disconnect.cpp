@@ -8,7 +8,8 @@ namespace spoke::broker {
 void ShardCore::handle_disconnect(Link& link, mqtt::Disconnect const& packet) {
     Session& session = *link.session;
     if (packet.session_expiry_interval) {
-        if (session.expiry_interval == 0 && *packet.session_expiry_interval != 0) {
+        bool was_0 = session.expiry_interval == 0 && link.settings->session_expiry_max > 0;
+        if (was_0 && *packet.session_expiry_interval != 0) {
             return close_link(link, mqtt::ReasonCode::protocol_error,
                               "session expiry interval raised from 0 by DISCONNECT");
         }

@@ -1,5 +1,5 @@
-// SUBSCRIBE (3.8). The codec has refused the packet whole if any part of it is malformed; from here
-// on each filter is judged by itself.
+// SUBSCRIBE (3.8). The packet is refused whole if any part of it is malformed or asks for what is
+// not offered; from there on each filter is judged by itself.
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
 #include "broker/core/topic_space.hpp"
@@ -15,6 +15,26 @@ bool has_wildcard(std::string_view filter) noexcept {
     return filter.find_first_of("+#") != std::string_view::npos;
 }
 
+/// Whether the listener offers what the filter asks for.
+ReasonCode judge_offer(LinkSettings const& settings, std::string_view filter) noexcept {
+    if (auto shared = mqtt::parse_shared(filter)) {
+        if (!settings.shared_subscription_available) {
+            return ReasonCode::shared_subscriptions_not_supported;
+        }
+        filter = shared->filter;
+    }
+    if (!settings.wildcard_subscription_available && has_wildcard(filter)) {
+        return ReasonCode::wildcard_subscriptions_not_supported;
+    }
+    return ReasonCode::success;
+}
+
+/// [MQTT-4.7.1-1] [MQTT-4.7.1-2] [MQTT-4.7.3-1] [MQTT-4.8.2-1] [MQTT-4.8.2-2]
+bool is_well_formed(std::string_view filter) noexcept {
+    return mqtt::is_shared(filter) ? mqtt::parse_shared(filter).has_value()
+                                   : mqtt::is_valid_topic_filter(filter);
+}
+
 }  // namespace
 
 void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
@@ -23,11 +43,15 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
                           "subscription identifiers are switched off");
     }
     for (auto const& wanted : packet.subscriptions) {
-        if (!link.is_v5() && wanted.filter.empty()) {
-            return close_link(link, ReasonCode::malformed_packet, "MQTT-4.7.3-1");
+        if (!is_well_formed(wanted.filter)) {
+            return close_link(link, ReasonCode::malformed_packet, "topic filter is malformed");
         }
         if (wanted.options.no_local && mqtt::is_shared(wanted.filter)) {
             return close_link(link, ReasonCode::protocol_error, "MQTT-3.8.3-4");
+        }
+        auto reason = judge_offer(*link.settings, wanted.filter);
+        if (link.is_v5() && mqtt::is_error(reason)) {
+            return close_link(link, reason, "CONNACK said that this is not offered");
         }
     }
     Session& session = *link.session;
@@ -50,19 +74,9 @@ ReasonCode ShardCore::judge_filter(Session& session, std::string_view filter) co
     if (filter.size() + settings.mount_point.size() > kTopicSizeMax) {
         return ReasonCode::topic_filter_invalid;
     }
-    if (mqtt::is_shared(filter)) {
-        auto shared = mqtt::parse_shared(filter);  // [MQTT-4.8.2-1] [MQTT-4.8.2-2]
-        if (!shared) return ReasonCode::topic_filter_invalid;
-        if (!settings.shared_subscription_available) {
-            return ReasonCode::shared_subscriptions_not_supported;
-        }
-        filter = shared->filter;
-    } else if (!mqtt::is_valid_topic_filter(filter)) {
-        return ReasonCode::topic_filter_invalid;
-    }
-    if (!settings.wildcard_subscription_available && has_wildcard(filter)) {
-        return ReasonCode::wildcard_subscriptions_not_supported;
-    }
+    auto offered = judge_offer(settings, filter);
+    if (mqtt::is_error(offered)) return offered;
+    if (auto shared = mqtt::parse_shared(filter)) filter = shared->filter;
     if (session.rights) {
         bool may = settings.mount_point.empty()
                        ? session.may_subscribe(filter)

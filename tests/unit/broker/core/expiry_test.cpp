@@ -270,6 +270,16 @@ TEST_CASE("session expiry: DISCONNECT changes it, within limits",
         s.link("a").sends(disconnect(ReasonCode::normal_disconnection, 500)).closes();
         return_after(101s, false);
     }
+    SECTION("from what the limit made 0 it stays 0") {
+        Script none{{.link = {.session_expiry_max = 0}}};
+        none.link("w").sends(connect(Version::v5)).gets(connack());
+        none.link("w").sends(subscribe(1, "w")).gets(suback(1));
+        none.link("a").sends(connect(Version::v5).expiry(60).will(will("w", "gone")));
+        CHECK(none.link("a").takes<mqtt::ConnAck>().session_expiry_interval == 0U);
+        none.link("a").sends(disconnect(ReasonCode::normal_disconnection, 60)).closes();
+        none.link("w").gets_nothing();
+        CHECK(none.core().sessions().size() == 1);
+    }
     SECTION("0 where it was 0 is fine") {
         s.link("a").sends(connect(Version::v5)).gets(connack());
         s.link("a").sends(disconnect(ReasonCode::normal_disconnection, 0)).closes();

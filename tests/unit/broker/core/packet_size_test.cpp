@@ -67,6 +67,26 @@ TEST_CASE("maximum packet size: a message of just that size arrives, one byte mo
     sub.gets_nothing();
 }
 
+TEST_CASE("maximum packet size: no message is too large for an alias it could do without",
+          "[v5.0][MQTT-3.1.2-24][gotcha-39][gotcha-41]") {
+    auto const fits = publish("topic", std::string(100, 'x'));
+    Script s;
+    auto& sub = s.link("sub");
+    sub.sends(connect(Version::v5).topic_alias_maximum(1).maximum_packet_size(size_of(fits)));
+    sub.gets(connack()).sends(subscribe(1, "#")).gets(suback(1));
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    s.link("pub").sends(publish("topic", std::string(101, 'x')));  // too large, sets no alias
+    s.link("pub").sends(fits);                                     // has no room for one
+    sub.gets(fits);
+    s.link("pub").sends(publish("topic", std::string(97, 'x')));  // just has
+    sub.gets(publish("topic", std::string(97, 'x')).alias(1));
+    s.link("pub").sends(publish("topic", std::string(102, 'x')));  // the alias saves as much
+    sub.gets(publish("", std::string(102, 'x')).alias(1));
+    s.link("pub").sends(publish("topic", std::string(103, 'x')));
+    sub.gets_nothing();
+    CHECK(s.dropped().packet_too_large.read() == 2);
+}
+
 TEST_CASE("maximum packet size: QoS 0 too") {
     auto const fits = publish("t", std::string(100, 'x'));
     Script s;
@@ -158,7 +178,8 @@ TEST_CASE("problem information: not wanted, reason strings come with CONNACK and
     CHECK(a.takes<mqtt::PubRec>().reason_string.has_value() == wanted);
     a.sends(pubrel(7));
     CHECK_FALSE((a.takes<mqtt::PubComp>().reason_string && !wanted));
-    a.sends(subscribe(1, "a#"));
+    a.sends(publish("x", "", qos2, 1)).gets(pubrec(1));
+    a.sends(subscribe(1, "id in use"));
     CHECK_FALSE((a.takes<mqtt::SubAck>().reason_string && !wanted));
     a.sends(unsubscribe(1, {"none"}));
     CHECK_FALSE((a.takes<mqtt::UnsubAck>().reason_string && !wanted));

@@ -196,6 +196,29 @@ TEST_CASE("retained: the limit of bytes is kept to the byte, and nothing changes
     CHECK(f.retained.bytes() == 0);
 }
 
+TEST_CASE("retained: a topic of many levels is read in time linear to its depth", "[gotcha-56]") {
+    // Counted in slices and in what it takes to find the place where each goes on.
+    auto cost = [](std::size_t depth) {
+        Fixture f;
+        f.set(repeated("a/", depth) + "a", "x");
+        std::size_t slices = 0;
+        std::size_t walked = 0;
+        std::string cursor;
+        std::vector<MessagePtr> found;
+        do {
+            walked += cursor.size();
+            f.retained.match("#", WallTime{}, 16, cursor, found);
+            ++slices;
+        } while (!cursor.empty());
+        CHECK(found.size() == 1);
+        return std::pair{slices, walked};
+    };
+    auto [slices, walked] = cost(16'000);
+    auto [slices_of_twice, walked_of_twice] = cost(32'000);
+    CHECK(slices_of_twice <= slices + 2);
+    CHECK(walked_of_twice <= 3 * walked);
+}
+
 TEST_CASE("retained: topics as long and as deep as can be",
           "[v3.1.1][MQTT-4.7.3-3][v5.0][MQTT-4.7.3-3]") {
     Fixture f;

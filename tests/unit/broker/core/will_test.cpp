@@ -155,6 +155,18 @@ TEST_CASE("will: coming back within the delay calls it off", "[v5.0][MQTT-3.1.3-
     s.watch().gets_nothing();
 }
 
+TEST_CASE("will: coming back when the delay is over does not call it off", "[gotcha-6]") {
+    bool clean = GENERATE(false, true);
+    Watched s;
+    s.link("a").sends(connect(Version::v5).expiry(60).will(delayed(5))).gets(connack()).drops();
+    s.jump(5s);  // the timer need not have run
+    s.link("a").sends(connect(Version::v5).clean(clean).expiry(60).will(will("w", "second")));
+    s.link("a").gets(connack().session_present(!clean));
+    s.watch().gets(publish("w", "gone")).gets_nothing();
+    s.link("a").drops();
+    s.watch().gets(publish("w", "second")).gets_nothing();
+}
+
 TEST_CASE("will: coming back with clean start ends the old session, so it goes out now",
           "[v5.0][MQTT-3.1.2-8][MQTT-3.1.2-4]") {
     Watched s;

@@ -23,8 +23,10 @@ struct Flags {
           user_name((byte & 0x80) != 0) {}
 
     bool are_good_in(Version version) const {
-        if (reserved || will_qos == 3) return false;
-        if (!will && (will_qos != 0 || will_retain)) return false;
+        bool is_strict = version != Version::v3_1;  // which does not look at what it has no use for
+        if (is_strict && reserved) return false;
+        if (is_strict && !will && (will_qos != 0 || will_retain)) return false;
+        if (will && will_qos == 3) return false;
         return version == Version::v5 || user_name || !password;
     }
 
