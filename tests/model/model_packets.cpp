@@ -134,9 +134,8 @@ void Model::on(LinkId link, mqtt::PubComp const& packet) {
 // --- Subscriptions ---
 
 void Model::on(LinkId link, mqtt::Subscribe const& packet) {
-    Connection const& connection = connections_.at(link);
     for (auto const& wanted : packet.subscriptions) {
-        if (!connection.is_v5() && wanted.filter.empty()) {
+        if (!is_valid_filter(wanted.filter)) {
             return close(link, ReasonCode::malformed_packet);
         }
         if (wanted.options.no_local && is_shared(wanted.filter)) {
@@ -160,7 +159,6 @@ ReasonCode Model::subscribe(LinkId link, mqtt::Subscribe const& packet,
         return version == mqtt::Version::v5 ? reason : ReasonCode::unspecified_error;
     };
     if (v5 && session.held.contains(packet.id.value)) return ReasonCode::packet_identifier_in_use;
-    if (!is_valid_filter(wanted.filter)) return refused(ReasonCode::topic_filter_invalid);
     bool is_new = !session.subscriptions.contains(wanted.filter);
     if (is_new && session.subscriptions.size() >= rules_.subscriptions_per_session_max) {
         return refused(ReasonCode::quota_exceeded);
