@@ -295,14 +295,15 @@ void ShardCore::log_connected(Link const& link, CheckedConnect const& connect,
                               bool session_present) {
     if (!port_.logs(LogLevel::info)) return;
     Session const& session = *link.session;
-    port_.log(
-        LogLevel::info,
-        fmt::format("{} connected as '{}' (MQTT {}, keep alive {} s, session {}, expiry {} s)",
-                    port_.peer_of(link), escaped(session.client_id()),
-                    link.is_v5()                          ? "5"
-                    : link.version == mqtt::Version::v3_1 ? "3.1"
-                                                          : "3.1.1",
-                    link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
+    port_.log(LogLevel::info,
+              fmt::format(
+                  "{} connected as '{}' ({}MQTT {}, keep alive {} s, session {}, expiry {} s)",
+                  port_.peer_of(link), escaped(session.client_id()),
+                  connect.user_name ? fmt::format("user '{}', ", escaped(*connect.user_name)) : "",
+                  link.is_v5()                          ? "5"
+                  : link.version == mqtt::Version::v3_1 ? "3.1"
+                                                        : "3.1.1",
+                  link.keep_alive, session_present ? "resumed" : "new", session.expiry_interval));
 }
 
 void ShardCore::resume(Session& session) {
