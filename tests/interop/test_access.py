@@ -6,7 +6,7 @@ import tempfile
 import unittest
 
 import scram
-from programs import DEADLINE_SECONDS, Broker, Subscriber, binary, run
+from programs import DEADLINE_SECONDS, Broker, Program, Subscriber, binary, free_port, run
 from raw import Raw
 
 # What CONNACK 3.1.1 says, as mosquitto_pub prints it.
@@ -162,6 +162,86 @@ class Rules(AccessTest):
         os.rename(self.path("..tmp"), self.path("..data"))
         broker.await_line(r"acl read again$")
         self.assertNotIn("Not authorized", self.publish(broker, "in/1").stderr)
+
+
+class AsMosquitto(AccessTest):
+    """The same files mean the same to both brokers."""
+
+    RULES = """# for clients without a name
+topic read free/#
+topic write box
+
+user root
+topic #
+user bob
+topic readwrite a/+
+topic deny a/secret
+topic read b/#
+topic write two words
+topic write c
+pattern write u/%u
+pattern readwrite c/%c/x
+topic read end
+
+user amy
+topic deny b/2
+topic read b/#
+topic readwrite +/x/#
+topic read end
+"""
+    TOPICS = ("a/1", "a/secret", "a/1/2", "b", "b/2", "b/2/3", "c", "two words", "u/bob", "u/amy",
+              "c/bobs/x", "c/amys/x", "free/1", "box", "q/x", "q/x/y")
+
+    def mosquitto(self):
+        port = free_port()
+        self.write("mosquitto.conf", f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n"
+                                     f"password_file {self.users}\nacl_file {self.rules}\n")
+        broker = Program(["mosquitto", "-c", self.path("mosquitto.conf")])
+        self.addCleanup(broker.kill)
+        broker.await_line(r"mosquitto version \S+ running")
+        return port
+
+    @staticmethod
+    def who(user):
+        return ["-u", user, "-P", "open", "-i", f"{user}s"] if user else ["-i", "nobody"]
+
+    def written(self, port, user):
+        """What reaches root of what the user publishes."""
+        with Subscriber(port, "#", *self.who("root"), output="MSG %t") as root:
+            for topic in self.TOPICS:
+                run(["mosquitto_pub", "-p", port, *self.who(user), "-t", topic, "-m", "m"])
+            return self.up_to_end(port, root)
+
+    def had(self, port, user):
+        """What reaches the user of what root publishes."""
+        with Subscriber(port, ["#", "end"], *self.who(user), output="MSG %t") as subscriber:
+            for topic in self.TOPICS:
+                run(["mosquitto_pub", "-p", port, *self.who("root")[:4], "-t", topic, "-m", "m"])
+            return self.up_to_end(port, subscriber)
+
+    def up_to_end(self, port, subscriber):
+        run(["mosquitto_pub", "-p", port, *self.who("root")[:4], "-t", "end", "-m", "m"])
+        subscriber.await_line("^MSG end$")
+        topics = {line[4:] for line in subscriber.lines() if line.startswith("MSG ")}
+        return sorted(topics - {"end"})
+
+    def test_the_same_messages_pass(self):
+        for user in "root", "bob", "amy":
+            self.passwd(user, "--iterations", "4096")
+        self.write("acl", self.RULES)
+        theirs = self.mosquitto()
+        ours = Broker(more=f'[auth]\nanonymous = "yes"\npassword_file = "{self.users}"\n'
+                           f'acl_file = "{self.rules}"\n')
+        self.addCleanup(ours.kill)
+        for user in "bob", "amy", None:
+            with self.subTest(user=user):
+                written = self.written(ours.port, user)
+                self.assertEqual(written, self.written(theirs, user))
+                self.assertNotEqual(written, [])
+                if user:
+                    had = self.had(ours.port, user)
+                    self.assertEqual(had, self.had(theirs, user))
+                    self.assertNotEqual(had, [])
 
 
 class Scram(AccessTest):
