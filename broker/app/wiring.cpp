@@ -8,6 +8,7 @@
 #include "broker/app/logging.hpp"
 #include "broker/app/process.hpp"
 #include "broker/app/security.hpp"
+#include "broker/app/tls_upkeep.hpp"
 #include "broker/auth/reloads.hpp"
 #include "broker/cluster/single_node_bus.hpp"
 #include "broker/config/listener_options.hpp"
@@ -51,6 +52,63 @@ ProxyProtocol proxy_protocol(ProxyConfig::Protocol protocol) {
     return ProxyProtocol::off;
 }
 
+TlsSettings::Version version_of(TlsConfig::Version version) {
+    return version == TlsConfig::Version::v1_2 ? TlsSettings::Version::v1_2
+                                               : TlsSettings::Version::v1_3;
+}
+
+TlsSettings::ClientCertificate client_certificate(TlsConfig::ClientCertificate how) {
+    switch (how) {
+        case TlsConfig::ClientCertificate::none:
+            return TlsSettings::ClientCertificate::none;
+        case TlsConfig::ClientCertificate::optional:
+            return TlsSettings::ClientCertificate::optional;
+        case TlsConfig::ClientCertificate::required:
+            return TlsSettings::ClientCertificate::required;
+    }
+    return TlsSettings::ClientCertificate::required;
+}
+
+TlsSettings::Identity identity_kind(TlsConfig::Identity kind) {
+    switch (kind) {
+        case TlsConfig::Identity::none:
+            return TlsSettings::Identity::none;
+        case TlsConfig::Identity::common_name:
+            return TlsSettings::Identity::common_name;
+        case TlsConfig::Identity::san_dns:
+            return TlsSettings::Identity::san_dns;
+        case TlsConfig::Identity::san_email:
+            return TlsSettings::Identity::san_email;
+        case TlsConfig::Identity::san_uri:
+            return TlsSettings::Identity::san_uri;
+    }
+    return TlsSettings::Identity::none;
+}
+
+TlsSettings tls_settings(TlsConfig const& config) {
+    TlsSettings settings;
+    if (!config.certificate.empty())
+        settings.certificates.push_back({config.certificate, config.key});
+    for (std::size_t i = 0; i < config.more_certificates.size(); ++i) {
+        auto key = config.more_keys.empty() ? std::string{} : config.more_keys[i];
+        settings.certificates.push_back({config.more_certificates[i], key});
+    }
+    settings.ca_file = config.ca;
+    settings.crl_file = config.crl;
+    settings.psk_file = config.psk_file;
+    settings.psk_hint = config.psk_hint;
+    settings.version_min = version_of(config.version_min);
+    settings.version_max = version_of(config.version_max);
+    settings.ciphers = config.ciphers;
+    settings.ciphersuites = config.ciphersuites;
+    settings.curves = config.curves;
+    settings.client_certificate = client_certificate(config.client_certificate);
+    settings.identity = identity_kind(config.identity);
+    settings.tickets = config.tickets;
+    settings.ticket_lifetime = config.ticket_lifetime;
+    return settings;
+}
+
 ListenerSettings listener_settings(ListenerConfig const& config) {
     ListenerSettings settings;
     settings.address = config.address;
@@ -64,6 +122,8 @@ ListenerSettings listener_settings(ListenerConfig const& config) {
         settings.websocket = {websocket.path, websocket.origins, websocket.request_size_max,
                               websocket.headers_max};
     settings.connections_max = config.connections_max;
+    settings.handshakes_max = config.tls.handshakes_max;
+    settings.tls = tls_settings(config.tls);
     return settings;
 }
 
@@ -158,9 +218,11 @@ void run(Loaded const& loaded) {
     Reloads reloads{security.reload_items(), log_line};
     server.start();
     say_where(loaded, server, net);
-    auto why = signals.await_stop([&reloads] {
+    TlsUpkeep upkeep{server};
+    auto why = signals.await_stop([&reloads, &server] {
         spdlog::info("SIGHUP: reading files again");
         reloads.reload_all();
+        server.reload_tls();
     });
     spdlog::info("{}: stopping", why);
     server.stop(config.limits.shutdown_timeout);

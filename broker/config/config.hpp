@@ -99,6 +99,31 @@ struct AuthConfig {
     std::uint32_t pending_max = 1'000;
 };
 
+struct TlsConfig {
+    enum class Version { v1_2, v1_3 };
+    enum class ClientCertificate { none, optional, required };
+    enum class Identity { none, common_name, san_dns, san_email, san_uri };
+
+    std::string certificate;
+    std::string key;
+    std::vector<std::string> more_certificates;
+    std::vector<std::string> more_keys;
+    Version version_min = Version::v1_2;
+    Version version_max = Version::v1_3;
+    std::string ciphers;
+    std::string ciphersuites;
+    std::string curves;
+    std::uint8_t tickets = 1;
+    std::chrono::seconds ticket_lifetime{7'200};
+    std::uint32_t handshakes_max = 1'000;
+    ClientCertificate client_certificate = ClientCertificate::none;
+    std::string ca;
+    std::string crl;
+    Identity identity = Identity::none;
+    std::string psk_file;
+    std::string psk_hint;
+};
+
 struct ListenerConfig {
     std::string address = "127.0.0.1";
     std::uint16_t port = 1883;
@@ -110,6 +135,7 @@ struct ListenerConfig {
     ProxyConfig proxy;
     WebSocketConfig websocket;
     ListenerAuthConfig auth;
+    TlsConfig tls;
     ListenerLimitsConfig limits;
 };
 

@@ -5,6 +5,7 @@
 
 #include "broker/config/config.hpp"
 #include "broker/config/listener_options.hpp"
+#include "broker/config/tls_options.hpp"
 
 namespace spoke::broker {
 namespace {
@@ -166,6 +167,7 @@ void listener_options(OptionTable& table, ListenerConfig& c) {
     proxy_options(table, c);
     websocket_options(table, c);
     who_may_connect(table, c.auth);
+    tls_options(table, c);
     packet_limits(table, c.limits);
     connection_limits(table, c.limits);
     offer_options(table, c.limits);
@@ -284,6 +286,7 @@ void check(Config const& config) {
     for (auto const& listener : config.listeners) {
         check(listener, config.limits);
         check_transport(listener);
+        check_tls(listener);
     }
     check_addresses(config.listeners);
 }

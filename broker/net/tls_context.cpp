@@ -210,7 +210,7 @@ void set_resumption(SSL_CTX* context, TlsSettings const& settings) {
 void use_authorities(SSL_CTX* context, TlsSettings const& settings) {
     if (settings.client_certificate == TlsSettings::ClientCertificate::none) return;
     if (settings.ca_file.empty()) {
-        throw std::runtime_error("client certificates need a tls_ca_file");
+        throw std::runtime_error("client certificates need a tls_ca");
     }
     bool required = settings.client_certificate == TlsSettings::ClientCertificate::required;
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),

@@ -124,3 +124,33 @@ TEST_CASE("broker config: a mode is octal digits", "[config]") {
     for (auto const* text : {"", "01000", "8", "-1", " 7", "7 ", "rw-"})
         CHECK_FALSE(file_mode(text));
 }
+
+TEST_CASE("broker config: TLS options that do not fit together are told", "[config]") {
+    auto problem = [](std::string const& options) -> std::string {
+        Config config;
+        option_table(config).load_text("[[listener]]\n" + options, "broker.toml");
+        try {
+            check(config);
+            return "";
+        } catch (OptionError const& error) {
+            return error.what();
+        }
+    };
+    std::string const pair = "tls_certificate = \"a\"\ntls_key = \"b\"\n";
+    CHECK(problem(pair) == "");
+    CHECK(problem("tls_psk_file = \"p\"") == "");
+    CHECK(problem(pair + "tls_client_certificate = \"optional\"\ntls_ca = \"c\"\n"
+                         "tls_crl = \"d\"\ntls_identity = \"san_uri\"") == "");
+    using Catch::Contains;
+    CHECK_THAT(problem("tls_key = \"b\""), Contains("needs a tls_certificate"));
+    CHECK_THAT(problem("tls_ca = \"b\""), Contains("needs a tls_certificate"));
+    CHECK_THAT(problem("tls_psk_file = \"p\"\ntls_more_certificates = [\"a\"]"),
+               Contains("need a tls_certificate"));
+    CHECK_THAT(problem(pair + "tls_more_certificates = [\"a\", \"b\"]\ntls_more_keys = [\"a\"]"),
+               Contains("as many as"));
+    CHECK_THAT(problem(pair + "tls_version_min = \"1.3\"\ntls_version_max = \"1.2\""),
+               Contains("above tls_version_max"));
+    CHECK_THAT(problem(pair + "tls_client_certificate = \"required\""), Contains("needs a tls_ca"));
+    CHECK_THAT(problem(pair + "tls_identity = \"cn\""), Contains("needs a tls_client_certificate"));
+    CHECK_THAT(problem(pair + "tls_crl = \"d\""), Contains("needs a tls_client_certificate"));
+}

@@ -441,7 +441,7 @@ TEST_CASE("tls: what is wrong with a file is told with its name") {
     CHECK_THAT(problem(), contains("other.key") && contains("mismatch"));
     tls = good;
     tls.client_certificate = ClientCertificate::required;
-    CHECK_THAT(problem(), contains("tls_ca_file"));
+    CHECK_THAT(problem(), contains("tls_ca"));
     tls.ca_file = stage.path("empty");
     CHECK_THAT(problem(), contains("CA file") && contains("empty"));
     tls.ca_file = stage.path("ca.pem");
