@@ -51,6 +51,7 @@ int Client::open(Route const& route, mqtt::Connect const& connect) {
         close_socket();
         return error;
     }
+    if (route.tls != nullptr) tls_.emplace(*route.tls, socket_);
     version_ = connect.version;
     state_ = State::opening;
     mqtt::encode(connect, outbound_);
@@ -72,7 +73,7 @@ void Client::leave() {
         mqtt::encode(mqtt::Disconnect{}, version_, outbound_);
         auto left = Bytes{outbound_}.subspan(written_);
         // A peer that does not read gets no farewell.
-        std::ignore = ::send(socket_, left.data(), left.size(), MSG_NOSIGNAL);
+        std::ignore = send_some(left);
     }
     close_socket();
 }
@@ -101,8 +102,7 @@ void Client::flush() {
     touched_ = false;
     if (is_closed()) return;
     while (written_ < outbound_.size()) {
-        auto count =
-            ::send(socket_, outbound_.data() + written_, outbound_.size() - written_, MSG_NOSIGNAL);
+        auto count = send_some(Bytes{outbound_}.subspan(written_));
         if (count < 0 && errno == EINTR) continue;
         if (count < 0 && errno == EAGAIN) break;
         if (count < 0) return fail(std::strerror(errno));
@@ -114,24 +114,41 @@ void Client::flush() {
         outbound_.clear();
         written_ = 0;
     }
-    if (watching_writable_ == is_done) {
-        watching_writable_ = !is_done;
+    auto waits_for_room = !is_done && !(tls_ && tls_->awaits_input());
+    if (watching_writable_ != waits_for_room) {
+        watching_writable_ = waits_for_room;
         reactor_.change(socket_, *this, watching_writable_);
     }
 }
 
+ssize_t Client::send_some(Bytes bytes) {
+    if (tls_) return tls_->send(bytes);
+    return ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+ssize_t Client::receive_some(std::span<std::byte> into) {
+    if (tls_) return tls_->receive(into);
+    return ::recv(socket_, into.data(), into.size(), 0);
+}
+
 void Client::on_readable() {
+    if (tls_ && written_ < outbound_.size()) touch();  // the handshake may have gone on
     auto& inbound = reactor_.inbound();
-    auto held = partial_.size();
-    if (held > inbound.size() / 2) inbound.resize(inbound.size() * 2);
-    if (held != 0) std::memcpy(inbound.data(), partial_.data(), held);
-    auto count = ::recv(socket_, inbound.data() + held, inbound.size() - held, 0);
-    if (count == 0) return fail("the broker closed the connection");
-    if (count < 0) {
-        if (errno != EAGAIN && errno != EINTR) fail(std::strerror(errno));
-        return;
+    for (bool is_full = true; is_full && !is_closed();) {
+        auto held = partial_.size();
+        if (held > inbound.size() / 2) inbound.resize(inbound.size() * 2);
+        if (held != 0) std::memcpy(inbound.data(), partial_.data(), held);
+        auto room = inbound.size() - held;
+        auto count = receive_some(std::span{inbound}.subspan(held));
+        if (count == 0) return fail("the broker closed the connection");
+        if (count < 0) {
+            if (errno != EAGAIN && errno != EINTR) fail(std::strerror(errno));
+            return;
+        }
+        // A full buffer may leave something inside the TLS layer, for which no event comes.
+        is_full = tls_ && static_cast<std::size_t>(count) == room;
+        take_packets(Bytes{inbound}.first(held + static_cast<std::size_t>(count)));
     }
-    take_packets(Bytes{inbound}.first(held + static_cast<std::size_t>(count)));
 }
 
 void Client::take_packets(Bytes input) {
@@ -224,6 +241,7 @@ void Client::fail(std::string_view why) {
 }
 
 void Client::close_socket() noexcept {
+    tls_.reset();
     if (socket_ >= 0) ::close(socket_);
     socket_ = -1;
     state_ = State::closed;

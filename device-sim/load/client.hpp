@@ -3,9 +3,11 @@
 #include <netinet/in.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "device-sim/load/client_tls.hpp"
 #include "device-sim/load/inbound.hpp"
 #include "protocol/base/bytes.hpp"
 #include "protocol/base/time.hpp"
@@ -38,7 +40,8 @@ protected:
 struct Route {
     sockaddr_storage target{};
     socklen_t target_size = 0;
-    std::uint32_t source = 0;  // 127.0.0.(1 + source); 0: as the kernel likes
+    std::uint32_t source = 0;        // 127.0.0.(1 + source); 0: as the kernel likes
+    ClientTls const* tls = nullptr;  // null: in the clear
 };
 
 /// One MQTT connection of the load generator: opening -> greeting -> up -> closed. Acknowledges by
@@ -80,6 +83,8 @@ public:
 private:
     void on_connected();
     void on_readable();
+    [[nodiscard]] ssize_t send_some(Bytes bytes);
+    [[nodiscard]] ssize_t receive_some(std::span<std::byte> into);
     void take_packets(Bytes input);
     bool take(Frame const& frame);
     bool take_delivery(Frame const& frame);
@@ -93,6 +98,7 @@ private:
     Reactor& reactor_;
     ClientEvents& events_;
     int socket_ = -1;
+    std::optional<ClientTlsStream> tls_;
     std::uint32_t tag_;
     mqtt::Version version_ = mqtt::Version::v3_1_1;
     State state_ = State::closed;

@@ -90,6 +90,11 @@ void add_connection_options(CLI::App& mode, Settings& settings) {
         ->transform(CLI::Transformer(versions).description(""));
     mode.add_option("-u,--user", settings.user_name, "User name");
     mode.add_option("-P,--password", settings.password, "Password");
+    auto* tls =
+        mode.add_flag("--tls", settings.tls, "Over TLS; the broker's certificate is not looked at");
+    mode.add_flag("--tls-resume", settings.tls_resume,
+                  "Connections resume the session of the first one that got a ticket")
+        ->needs(tls);
     mode.add_option("--keep-alive", settings.keep_alive, "Seconds; 0 is off")
         ->capture_default_str();
     mode.add_option("--handshakes", settings.handshakes_max, "Connects under way at a time")

@@ -35,6 +35,8 @@ struct Settings {
     std::string topic_prefix = "bench";
     std::string user_name;
     std::string password;
+    bool tls = false;
+    bool tls_resume = false;
     int broker_pid = 0;  // 0: not sampled
     int cpu = -1;        // -1: not pinned
 };

@@ -55,6 +55,8 @@ std::string_view text_of(mqtt::Version version) {
 
 Workload::Workload(Settings const& settings)
     : settings_{settings}, route_{resolve(settings)}, keep_alive_{settings.keep_alive} {
+    if (settings.tls) tls_ = std::make_unique<ClientTls>(settings.tls_resume);
+    route_.tls = tls_.get();
     run_id_ = fmt::format("{}-{:x}", ::getpid(), reactor_.now().time_since_epoch().count());
 }
 

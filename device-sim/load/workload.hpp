@@ -104,6 +104,7 @@ private:
     void ping_the_silent();
     void throw_if_cut_off(std::string_view what) const;
 
+    std::unique_ptr<ClientTls> tls_;
     Route route_;
     std::string run_id_;
     std::vector<std::unique_ptr<Client>> clients_;

@@ -152,28 +152,35 @@ def conditions(sides, cores, options):
     return "\n".join(lines)
 
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_options(parser, works):
     parser.add_argument("--build", default=os.path.join(brokers.ROOT, "build", "release"),
                         help="build directory with our programs")
     parser.add_argument("--spoke-broker", metavar="PATH", help="another build of our broker")
     parser.add_argument("--mosquitto-only", action="store_true", help="without ours")
     parser.add_argument("--only", metavar="NAME", action="append",
-                        choices=[work.name for work in WORKS],
+                        choices=[work.name for work in works],
                         help="this work alone, may be repeated: "
-                        + ", ".join(work.name for work in WORKS))
+                        + ", ".join(work.name for work in works))
     parser.add_argument("--mqtt", choices=("3.1.1", "5"), default="3.1.1")
     parser.add_argument("--quick", action="store_true", help="one short run of each: a rough idea")
     parser.add_argument("--runs", type=int, help="runs to take the median of (3)")
     parser.add_argument("--seconds", type=float, help="length of each measurement (5)")
     parser.add_argument("--json", metavar="FILE", help="write all reports there")
     parser.add_argument("--strict", action="store_true", help="a mark that is not met is a failure")
-    options = parser.parse_args(arguments)
+
+
+def completed(options):
     options.runs = options.runs or (1 if options.quick else 3)
     options.seconds = options.seconds or (2 if options.quick else 5)
     options.warmup = 0.5 if options.quick else 1
     return options
+
+
+def parse(arguments):
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser, WORKS)
+    return completed(parser.parse_args(arguments))
 
 
 def sides_of(options):
@@ -183,14 +190,13 @@ def sides_of(options):
     return [brokers.Ours(path), brokers.Mosquitto()]
 
 
-def compare(options):
+def compare(options, works, sides):
     generator = brokers.program("spoke-sim", options.build)
-    sides = sides_of(options)
     brokers.raise_open_files()
     cores = brokers.cores()
     print(conditions(sides, cores, options) + "\n", flush=True)
     results = []
-    for work in WORKS:
+    for work in works:
         if not options.only or work.name in options.only:
             results.append(result_of(work, measure_work(work, sides, generator, cores, options)))
     print(table(results))
@@ -210,7 +216,7 @@ def main():
     options = parse(sys.argv[1:])
     brokers.stop_on_signals()
     try:
-        return compare(options)
+        return compare(options, WORKS, sides_of(options))
     except (brokers.BenchError, OSError) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
