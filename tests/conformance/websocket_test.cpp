@@ -91,7 +91,7 @@ public:
             auto frame = takes_frame();
             REQUIRE(frame);
             bool is_data = frame->opcode == Opcode::binary || frame->opcode == Opcode::more;
-            if (!is_data) FAIL("a frame that is no binary one came"); 
+            if (!is_data) FAIL("a frame that is no binary one came");
             packets_.insert(packets_.end(), frame->payload.begin(), frame->payload.end());
         }
     }
