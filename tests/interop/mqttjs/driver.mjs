@@ -72,10 +72,9 @@ let leaving = false;
 /** Hands the outcome to `done`, or tells of the failure. */
 const or = (done) => (error, ...rest) => (error ? tell("error", { what: String(error) }) : done(...rest));
 
-/** PUBCOMP with 0x92 when the one before got lost: the broker has done its part. */
 function tellPublished(error) {
-  if (error && error.code !== 0x92) tell("error", { what: String(error) });
-  else tell("published");
+  if (error && !(error.code >= 0x80)) tell("error", { what: String(error) });
+  else tell("published", { reason: error?.code ?? 0 });
 }
 
 function tlsOptions({ ca, certificate, key }) {
@@ -124,11 +123,15 @@ const actions = {
 
   subscribe({ filters, qos }) {
     // The library's own answer leaves out what it did not ask the broker for.
+    let told = false;
     client.once("packetreceive", function suback(packet) {
-      if (packet.cmd === "suback") tell("subscribed", { codes: [...packet.granted] });
-      else client.once("packetreceive", suback);
+      if (packet.cmd !== "suback") return client.once("packetreceive", suback);
+      told = true;
+      tell("subscribed", { codes: [...packet.granted] });
     });
-    client.subscribe(filters, { qos }, or(() => {}));
+    client.subscribe(filters, { qos }, (error) => {
+      if (error && !told) tell("error", { what: String(error) });
+    });
   },
 
   unsubscribe({ filters }) {

@@ -111,6 +111,25 @@ test("5.0: properties, subscription identifier and topic alias", DEADLINE, async
   assert.deepEqual([second.topic, second.payload], [topic, "second"]);
 });
 
+test("5.0: the broker uses topic aliases towards a client that allows them", DEADLINE, async (t) => {
+  const topics = [freshTopic("alias-a"), freshTopic("alias-b"), freshTopic("alias-c")];
+  const subscriber = await connect(t, 5, { properties: { topicAliasMaximum: 2 } });
+  await subscriber.subscribeAsync(topics, { qos: 1 });
+  const aliases = [];
+  subscriber.on("packetreceive", (packet) => {
+    if (packet.cmd === "publish") aliases.push(packet.properties?.topicAlias);
+  });
+  const publisher = await connect(t, 5);
+  const sent = [...topics, ...topics, ...topics].map((topic, i) => [topic, String(i)]);
+  for (const [topic, payload] of sent) await publisher.publishAsync(topic, payload, { qos: 1 });
+  for (const expected of sent) {
+    const { topic, payload } = await subscriber.messages.next();
+    assert.deepEqual([topic, payload], expected);
+  }
+  assert.ok(aliases.every((alias) => alias === undefined || alias === 1 || alias === 2));
+  assert.deepEqual([...new Set(aliases)].filter(Boolean).sort(), [1, 2]);
+});
+
 test("5.0: the publisher learns that nobody subscribes", DEADLINE, async (t) => {
   const publisher = await connect(t, 5);
   const puback = once(publisher, "packetreceive");

@@ -67,10 +67,10 @@ void unsubscribed5(void*, MQTTAsync_successData5*) {
     tell({{"event", "unsubscribed"}});
 }
 void published(void*, MQTTAsync_successData*) {
-    tell({{"event", "published"}});
+    tell_published(0);
 }
 void published5(void*, MQTTAsync_successData5*) {
-    tell({{"event", "published"}});
+    tell_published(0);
 }
 void disconnected(void*, MQTTAsync_successData*) {
     tell({{"event", "disconnected"}});
@@ -82,10 +82,12 @@ void failed(void*, MQTTAsync_failureData* data) {
     tell_failure("request", data->code, data->message);
 }
 void failed5(void*, MQTTAsync_failureData5* data) {
-    // PUBCOMP, when the one before got lost: the broker has done its part.
-    if (data->reasonCode == MQTTREASONCODE_PACKET_IDENTIFIER_NOT_FOUND)
-        return tell({{"event", "published"}});
     tell_failure("request", data->code != 0 ? data->code : data->reasonCode, data->message);
+}
+
+void not_published5(void* context, MQTTAsync_failureData5* data) {
+    if (data->reasonCode < 0x80) return failed5(context, data);
+    tell_published(data->reasonCode);
 }
 
 void lost(void*, char*) {
@@ -180,6 +182,7 @@ public:
         message.retained = request.retain;
         if (is_v5_) message.properties = *properties.get();
         auto response = response_to(published, published5);
+        if (is_v5_) response.onFailure5 = not_published5;
         check(MQTTAsync_sendMessage(client_, request.topic.c_str(), &message, &response),
               "publish");
     }

@@ -112,7 +112,7 @@ public:
                   "publish");
         }
         // The callback is for QoS 1 and 2 alone.
-        if (request.qos == 0) tell({{"event", "published"}});
+        if (request.qos == 0) tell_published(0);
     }
 
     void disconnect() override {
@@ -156,7 +156,7 @@ private:
     }
 
     static void on_lost(void*, char*) { tell({{"event", "lost"}}); }
-    static void on_published(void*, MQTTClient_deliveryToken) { tell({{"event", "published"}}); }
+    static void on_published(void*, MQTTClient_deliveryToken) { tell_published(0); }
     static int on_message(void*, char* topic, int size, MQTTClient_message* message) {
         // The size is 0 unless the topic holds a null character.
         tell_message(size > 0 ? std::string{topic, static_cast<std::size_t>(size)} : topic,

@@ -30,9 +30,6 @@ public:
 
 private:
     static void tell_failure(mqtt::token const& token) {
-        // PUBCOMP, when the one before got lost: the broker has done its part.
-        if (token.get_reason_code() == mqtt::PACKET_IDENTIFIER_NOT_FOUND)
-            return tell({{"event", "published"}});
         tell_error("request: " + std::to_string(token.get_return_code()));
     }
 
@@ -66,8 +63,8 @@ void on_connected(mqtt::token const& token) {
 }
 
 void on_refused(mqtt::token const& token) {
-    int reason = token.get_reason_code();
-    tell_refused(reason != 0 ? reason : token.get_return_code());
+    int code = token.get_return_code();  // of 3.1.1; of 5.0 -1
+    tell_refused(code > 0 ? code : token.get_reason_code());
 }
 
 void on_unsubscribed(mqtt::token const&) {
@@ -75,7 +72,13 @@ void on_unsubscribed(mqtt::token const&) {
 }
 
 void on_published(mqtt::token const&) {
-    tell({{"event", "published"}});
+    tell_published(0);
+}
+
+void on_not_published(mqtt::token const& token) {
+    int reason = token.get_reason_code();
+    if (reason >= 0x80) return tell_published(reason);
+    tell_error("publish: " + std::to_string(token.get_return_code()));
 }
 
 void on_disconnected(mqtt::token const&) {
@@ -160,7 +163,7 @@ private:
     [[nodiscard]] mqtt::ssl_options tls() {
         auto& tls = *request_.tls;
         mqtt::ssl_options options;
-        options.set_verify(true);
+        options.set_verify(tls.psk.empty());
         if (!tls.ca.empty()) options.set_trust_store(tls.ca);
         if (!tls.certificate.empty()) options.set_key_store(tls.certificate);
         if (!tls.key.empty()) options.set_private_key(tls.key);
@@ -199,7 +202,7 @@ private:
     Listener connect_listener_{on_connected, on_refused};
     SubscribeListener subscribe_listener_;
     Listener unsubscribe_listener_{on_unsubscribed};
-    Listener publish_listener_{on_published};
+    Listener publish_listener_{on_published, on_not_published};
     Listener disconnect_listener_{on_disconnected};
     ConnectRequest request_;
     std::unique_ptr<mqtt::async_client> client_;

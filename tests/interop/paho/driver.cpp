@@ -235,6 +235,10 @@ void tell_subscribed(std::vector<int> const& codes) {
     tell({{"event", "subscribed"}, {"codes", json::value_from(codes)}});
 }
 
+void tell_published(int reason) {
+    tell({{"event", "published"}, {"reason", reason}});
+}
+
 void tell_error(std::string const& what) {
     tell({{"event", "error"}, {"what", what}});
 }

@@ -95,6 +95,8 @@ void tell(json::object const& event);
 void tell_connected(bool session_present);
 void tell_refused(int reason);
 void tell_subscribed(std::vector<int> const& codes);
+/// `reason`: 0 where the library does not tell.
+void tell_published(int reason);
 void tell_error(std::string const& what);
 void tell_message(std::string_view topic, MQTTClient_message const& message);
 
@@ -121,7 +123,7 @@ void fill_tls(Options& options, TlsRequest const& tls) {
     if (!tls.ca.empty()) options.trustStore = tls.ca.c_str();
     if (!tls.certificate.empty()) options.keyStore = tls.certificate.c_str();
     if (!tls.key.empty()) options.privateKey = tls.key.c_str();
-    options.verify = 1;
+    options.verify = tls.psk.empty();  // the name in the certificate, if there is one
     options.disableDefaultTrustStore = 1;
     if (tls.psk.empty()) return;
     options.enableServerCertAuth = 0;

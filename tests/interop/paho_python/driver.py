@@ -107,7 +107,7 @@ class Driver:
         client.on_connect = self.on_connect
         client.on_disconnect = self.on_disconnect
         client.on_message = self.on_message
-        client.on_publish = lambda *_: tell("published")
+        client.on_publish = lambda *_: tell("published", reason=0)
         client.on_subscribe = self.on_subscribe
         client.on_unsubscribe = lambda *_: tell("unsubscribed")
 
