@@ -112,7 +112,8 @@ TEST_CASE("keep alive: silence of 1.5 times of it ends the connection, a packet 
         names.push_back(name);
         auto& a = s.client(name);
         a.sends(connect(version).keep_alive(seconds).will(will(s.topic("w/" + name), "gone")));
-        CHECK_FALSE(a.takes<mqtt::ConnAck>().server_keep_alive);
+        auto told = a.takes<mqtt::ConnAck>().server_keep_alive;
+        if (is_own_broker()) CHECK_FALSE(told);
         return a;
     };
     auto const begin = Clock::now();

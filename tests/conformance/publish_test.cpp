@@ -126,6 +126,8 @@ TEST_CASE("publish: retained messages are kept for later subscribers, the last o
     CHECK(came["two"].retain);
     CHECK(came["two"].qos == qos2);
     c.gets_nothing();
+    auto& d = s.connected("d", version).sends(subscribe(1, s.topic("a/1"), qos0)).gets(suback(1));
+    d.receives(publish(s.topic("a/1"), "one", qos0).retain()).gets_nothing();
 }
 
 TEST_CASE("publish: a retained message comes with its properties",

@@ -110,7 +110,7 @@ TEST_CASE("qos: no two open deliveries have one packet id",
     auto& b = subscriber(s, version);
     auto& a = s.connected("a", version);
     std::map<std::uint16_t, mqtt::Publish> open;
-    for (int i = 0; i < 20; ++i) {  // as many as any broker leaves open
+    for (int i = 0; i < 16; ++i) {  // fewer than any usual broker leaves open
         auto qos = i % 2 == 0 ? qos1 : qos2;
         auto message = publish(s.topic("t"), std::to_string(i), qos);
         publish_whole(a, s.topic("t"), std::to_string(i), qos);
@@ -147,7 +147,7 @@ TEST_CASE("qos: the id of a delivery that is open is passed over when the ids be
     publish_whole(a, s.topic("t"), "open", qos2);
     auto const open = b.holds(publish(s.topic("t"), "open", qos2));
     constexpr int kMessages = 66'000;  // more than there are ids
-    constexpr int kAtOnce = 100;
+    constexpr int kAtOnce = 15;        // fewer than any usual broker leaves open
     for (int sent = 0; sent < kMessages; sent += kAtOnce) {
         Buffer bytes;
         for (std::uint16_t i = 1; i <= kAtOnce; ++i) {
@@ -267,7 +267,8 @@ TEST_CASE("qos: the receiver of QoS 2 takes an id once until PUBREL, then anew",
     a.sends(publish(s.topic("t"), "1", qos2, 5)).gets(pubrec(5));
     if (cuts) comes_back(a, version);
     a.sends(publish(s.topic("t"), "1", qos2, 5).dup()).gets(pubrec(5));
-    a.sends(publish(s.topic("t"), "1", qos2, 5)).gets(pubrec(5));  // by the id, not by DUP
+    // It is the id that counts, not DUP; a broker may also take this for a violation.
+    if (is_own_broker()) a.sends(publish(s.topic("t"), "1", qos2, 5)).gets(pubrec(5));
     a.sends(pubrel(5)).gets(pubcomp(5));
     a.sends(publish(s.topic("t"), "2", qos2, 5)).gets(pubrec(5));
     a.sends(pubrel(5)).gets(pubcomp(5));

@@ -32,7 +32,7 @@ bool is_gone(int error) {
 std::chrono::seconds deadline() {
     static auto const* given = std::getenv("SPOKE_CONFORMANCE_DEADLINE");
     if (given != nullptr) return std::chrono::seconds{std::atoi(given)};
-    return std::chrono::seconds{is_own_broker() ? 30 : 5};
+    return std::chrono::seconds{is_own_broker() ? 30 : 10};
 }
 
 Socket::Socket(Endpoint const& endpoint) {
