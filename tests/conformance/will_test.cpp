@@ -212,7 +212,7 @@ TEST_CASE("will: delay and session expiry, side by side",
     };
     auto const begin = Clock::now();
     // These come back in time, or leave for good: their wills must never come.
-    leaves_with_will("back", 1, 60);
+    leaves_with_will("back", 3, 60);
     s.client("back").sends(connect(Version::v5).resume()).gets(connack().session_present());
     s.client("gone").sends(
         connect(Version::v5).resume().will(delayed(will(s.topic("gone"), "gone"), 1)));
