@@ -39,7 +39,8 @@ public:
 
 private:
     struct NameHash {
-        using is_transparent = void;
+        using is_transparent =
+            void;  // NOLINT(readability-identifier-naming): the standard names it
         std::size_t operator()(std::string_view name) const noexcept {
             return std::hash<std::string_view>{}(name);
         }
