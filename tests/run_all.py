@@ -93,6 +93,7 @@ def script_jobs():
     yield "conformance tags", [sys.executable,
                                os.path.join(HERE, "conformance", "conformance.py"),
                                "--missing"], {}
+    yield "gotchas", [sys.executable, os.path.join(HERE, "conformance", "gotchas.py")], {}
 
 
 def conformance_jobs(options):

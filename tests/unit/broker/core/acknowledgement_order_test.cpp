@@ -58,7 +58,7 @@ TEST_CASE("store: what changes nothing in it waits for nothing") {
     s.link("now").sends(subscribe(2, "more")).gets(suback(2));
 }
 
-TEST_CASE("store: acknowledgements leave in the order of the publishes") {
+TEST_CASE("store: acknowledgements leave in the order of the publishes", "[gotcha-33]") {
     auto version = GENERATE(values(kBoth));
     Slow s{version};
     s.pub().sends(publish("kept", "1", qos1, 1));

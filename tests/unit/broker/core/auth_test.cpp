@@ -60,7 +60,7 @@ struct Guarded {
 }  // namespace
 
 TEST_CASE("AUTH: an exchange leads to CONNACK, which names method and last data",
-          "[v5.0][MQTT-4.12.0-2][MQTT-4.12.0-3][MQTT-4.12.0-5]") {
+          "[v5.0][MQTT-4.12.0-2][MQTT-4.12.0-3][MQTT-4.12.0-5][gotcha-58]") {
     std::uint8_t shards = GENERATE(std::uint8_t{1}, std::uint8_t{2});
     bool data_at_once = GENERATE(false, true);
     Guarded g{shards};
@@ -80,7 +80,7 @@ TEST_CASE("AUTH: an exchange leads to CONNACK, which names method and last data"
     a.sends(pingreq()).gets(pingresp());
 }
 
-TEST_CASE("AUTH: a method that is not offered is refused", "[v5.0][MQTT-4.12.0-1]") {
+TEST_CASE("AUTH: a method that is not offered is refused", "[v5.0][MQTT-4.12.0-1][gotcha-58]") {
     Guarded g;
     g.s.link("a").sends(connect_with("other", "x"));
     g.s.link("a").gets(connack(ReasonCode::bad_authentication_method)).closes();
@@ -89,7 +89,7 @@ TEST_CASE("AUTH: a method that is not offered is refused", "[v5.0][MQTT-4.12.0-1
     open.link("a").gets(connack(ReasonCode::bad_authentication_method)).closes();
 }
 
-TEST_CASE("AUTH: a failed exchange is refused in CONNACK", "[v5.0][MQTT-4.12.0-4]") {
+TEST_CASE("AUTH: a failed exchange is refused in CONNACK", "[v5.0][MQTT-4.12.0-4][gotcha-58]") {
     Guarded g;
     auto& a = g.s.link("a");
     a.sends(connect_with("echo", "anna")).gets(go_on("again:anna"));
@@ -97,7 +97,8 @@ TEST_CASE("AUTH: a failed exchange is refused in CONNACK", "[v5.0][MQTT-4.12.0-4
     CHECK(g.s.core().sessions().size() == 0);
 }
 
-TEST_CASE("AUTH: until CONNACK nothing but AUTH and DISCONNECT is legal", "[v5.0][MQTT-3.1.2-30]") {
+TEST_CASE("AUTH: until CONNACK nothing but AUTH and DISCONNECT is legal",
+          "[v5.0][MQTT-3.1.2-30][gotcha-16][gotcha-58]") {
     Guarded g;
     auto& a = g.s.link("a");
     a.sends(connect_with("echo", "anna")).gets(go_on("again:anna"));
@@ -139,7 +140,7 @@ TEST_CASE("AUTH: an exchange that takes too long ends") {
 }
 
 TEST_CASE("AUTH: without a method in CONNECT there is none either way",
-          "[v5.0][MQTT-4.12.0-6][MQTT-4.12.0-7]") {
+          "[v5.0][MQTT-4.12.0-6][MQTT-4.12.0-7][gotcha-58]") {
     Guarded g;
     auto& a = g.s.link("a");
     a.sends(connect(Version::v5));
@@ -150,7 +151,7 @@ TEST_CASE("AUTH: without a method in CONNECT there is none either way",
 }
 
 TEST_CASE("AUTH: a client may show again who it is, and goes on meanwhile",
-          "[v5.0][MQTT-4.12.1-1]") {
+          "[v5.0][MQTT-4.12.1-1][gotcha-58]") {
     Guarded g;
     auto& a = g.anna();
     for (int i = 0; i < 2; ++i) {
@@ -162,7 +163,7 @@ TEST_CASE("AUTH: a client may show again who it is, and goes on meanwhile",
     a.sends(go_on("quick:anna")).gets(done());
 }
 
-TEST_CASE("AUTH: who fails to show it again is disconnected", "[v5.0][MQTT-4.12.1-2]") {
+TEST_CASE("AUTH: who fails to show it again is disconnected", "[v5.0][MQTT-4.12.1-2][gotcha-58]") {
     Guarded g;
     auto& a = g.anna();
     SECTION("with wrong data") {
@@ -179,7 +180,7 @@ TEST_CASE("AUTH: who fails to show it again is disconnected", "[v5.0][MQTT-4.12.
 }
 
 TEST_CASE("AUTH: out of turn on a connected link is a protocol error",
-          "[v5.0][MQTT-4.12.1-1][MQTT-4.12.0-3]") {
+          "[v5.0][MQTT-4.12.1-1][MQTT-4.12.0-3][gotcha-58]") {
     Guarded g;
     auto& a = g.anna();
     SECTION("goes on with nothing") {

@@ -83,7 +83,7 @@ TEST_CASE("authentication: MQTT 5 takes a password without a user name to the do
 }
 
 TEST_CASE("authentication: what is sent behind CONNECT waits, and is dropped with a refusal",
-          "[v3.1.1][MQTT-3.1.4-5][v5.0][MQTT-3.1.4-6]") {
+          "[v3.1.1][MQTT-3.1.4-5][v5.0][MQTT-3.1.4-6][gotcha-15]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     std::uint8_t shards = GENERATE(std::uint8_t{1}, std::uint8_t{2});
     bool good = GENERATE(false, true);
@@ -110,7 +110,7 @@ TEST_CASE("authentication: what is sent behind CONNECT waits, and is dropped wit
 }
 
 TEST_CASE("authentication: a refused CONNECT leaves the connection and session of that id alone",
-          "[v3.1.1][MQTT-3.1.4-2][v5.0][MQTT-3.1.4-2]") {
+          "[v3.1.1][MQTT-3.1.4-2][v5.0][MQTT-3.1.4-2][gotcha-1][gotcha-3][gotcha-14]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Guarded g;
     auto& old = g.s.link("old");

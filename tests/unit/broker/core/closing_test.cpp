@@ -16,7 +16,8 @@ constexpr auto kBoth = {Version::v3_1_1, Version::v5};
 
 }  // namespace
 
-TEST_CASE("closing: what stands behind a DISCONNECT is not processed", "[v5.0][MQTT-3.14.4-1]") {
+TEST_CASE("closing: what stands behind a DISCONNECT is not processed",
+          "[v5.0][MQTT-3.14.4-1][gotcha-59]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.link("watch").sends(connect(version)).gets(connack());
@@ -29,7 +30,7 @@ TEST_CASE("closing: what stands behind a DISCONNECT is not processed", "[v5.0][M
 }
 
 TEST_CASE("closing: what stands behind an error is not processed, and it is told once",
-          "[v3.1.1][MQTT-4.8.0-1][v5.0][MQTT-4.13.1-1][MQTT-4.13.2-1][MQTT-3.14.4-2]") {
+          "[v3.1.1][MQTT-4.8.0-1][v5.0][MQTT-4.13.1-1][MQTT-4.13.2-1][MQTT-3.14.4-2][gotcha-59]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.link("watch").sends(connect(version)).gets(connack());
@@ -44,7 +45,7 @@ TEST_CASE("closing: what stands behind an error is not processed, and it is told
 }
 
 TEST_CASE("closing: a DISCONNECT of the broker never carries a session expiry",
-          "[v5.0][MQTT-3.14.2-2][MQTT-3.14.2-1]") {
+          "[v5.0][MQTT-3.14.2-2][MQTT-3.14.2-1][gotcha-10]") {
     Script s;
     s.link("a").sends(connect(Version::v5).expiry(60)).gets(connack());
     s.link("a").sends_bytes(bytes_of("C1 00"));

@@ -14,7 +14,7 @@ using mqtt::Version;
 TEST_CASE("connect: session present tells whether a session was there",
           "[v3.1.1][MQTT-3.2.2-1][MQTT-3.2.2-2][MQTT-3.2.2-3][MQTT-3.1.2-6][MQTT-3.1.4-3]"
           "[MQTT-3.1.4-4][v5.0][MQTT-3.2.2-2][MQTT-3.2.2-3][MQTT-3.1.2-4][MQTT-3.1.2-5]"
-          "[MQTT-3.1.2-6][MQTT-3.1.4-4][MQTT-3.1.4-5]") {
+          "[MQTT-3.1.2-6][MQTT-3.1.4-4][MQTT-3.1.4-5][gotcha-1]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Script s;
     auto& a = s.link("a");
@@ -32,7 +32,7 @@ TEST_CASE("connect: session present tells whether a session was there",
 }
 
 TEST_CASE("connect: in MQTT 5 the expiry interval decides how long a session lives",
-          "[v5.0][MQTT-3.1.2-23][MQTT-4.1.0-2]") {
+          "[v5.0][MQTT-3.1.2-23][MQTT-4.1.0-2][gotcha-2]") {
     bool clean = GENERATE(false, true);
     auto expiry = GENERATE(std::optional<std::uint32_t>{}, 0U, 60U);
     Script s;
@@ -74,7 +74,7 @@ TEST_CASE("connect: ids of 1 to 23 letters and digits are taken",
 }
 
 TEST_CASE("connect: an empty client id gets a unique one",
-          "[v5.0][MQTT-3.1.3-6][MQTT-3.1.3-7][MQTT-3.2.2-16]") {
+          "[v5.0][MQTT-3.1.3-6][MQTT-3.1.3-7][MQTT-3.2.2-16][gotcha-11]") {
     Script s{{.shards = 2}};
     bool clean = GENERATE(false, true);
     std::set<std::string> ids;
@@ -91,14 +91,14 @@ TEST_CASE("connect: an empty client id gets a unique one",
     }
 }
 
-TEST_CASE("connect: an id that was given is not told again") {
+TEST_CASE("connect: an id that was given is not told again", "[gotcha-11]") {
     Script s;
     s.link("a").sends(connect(Version::v5));
     CHECK_FALSE(s.link("a").takes<mqtt::ConnAck>().assigned_client_identifier);
 }
 
 TEST_CASE("connect: an empty client id in 3.1.1 needs clean session",
-          "[v3.1.1][MQTT-3.1.3-6][MQTT-3.1.3-8][MQTT-3.2.2-5]") {
+          "[v3.1.1][MQTT-3.1.3-6][MQTT-3.1.3-8][MQTT-3.2.2-5][gotcha-11]") {
     Script s;
     s.link("one").sends(connect(Version::v3_1_1).id("")).gets(connack());
     s.link("two").sends(connect(Version::v3_1_1).id("")).gets(connack()).gets_nothing();
@@ -137,7 +137,7 @@ TEST_CASE("connect: a refused CONNECT touches nothing of the session of that id"
 }
 
 TEST_CASE("connect: what comes behind a refused CONNECT is not processed",
-          "[v3.1.1][MQTT-3.1.4-5][v5.0][MQTT-3.1.4-6]") {
+          "[v3.1.1][MQTT-3.1.4-5][v5.0][MQTT-3.1.4-6][gotcha-15]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Script s{{.link = {.client_id_size_max = 5}}};
     s.link("b").sends(connect(version)).gets(connack());
@@ -150,7 +150,7 @@ TEST_CASE("connect: what comes behind a refused CONNECT is not processed",
 }
 
 TEST_CASE("connect: what comes behind CONNECT is processed after CONNACK",
-          "[v3.1.1][MQTT-3.2.0-1][v5.0][MQTT-3.2.0-1]") {
+          "[v3.1.1][MQTT-3.2.0-1][v5.0][MQTT-3.2.0-1][gotcha-15]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto shards = GENERATE(std::uint8_t{1}, std::uint8_t{3});
     Script s{{.shards = shards}};
@@ -211,7 +211,7 @@ TEST_CASE("connect: a malformed CONNECT of MQTT 5 is told why and closed",
 }
 
 TEST_CASE("connect: the first packet must be CONNECT, else the end without a packet",
-          "[v3.1.1][MQTT-3.1.0-1][v5.0][MQTT-3.1.0-1][MQTT-3.14.0-1]") {
+          "[v3.1.1][MQTT-3.1.0-1][v5.0][MQTT-3.1.0-1][MQTT-3.14.0-1][gotcha-16]") {
     auto first = GENERATE(as<std::string>{}, "C0 00", "82 ( 0001 s'a' 00 )", "30 ( s'a' 'x' )",
                           "E0 00", "F0 00", "20 02 00 00", "00 00", "F0 02 18 00");
     Script s;
@@ -219,7 +219,7 @@ TEST_CASE("connect: the first packet must be CONNECT, else the end without a pac
 }
 
 TEST_CASE("connect: a second CONNECT ends the connection and the will goes out",
-          "[v3.1.1][MQTT-3.1.0-2][MQTT-3.1.2-8][v5.0][MQTT-3.1.0-2][MQTT-3.2.0-2]") {
+          "[v3.1.1][MQTT-3.1.0-2][MQTT-3.1.2-8][v5.0][MQTT-3.1.0-2][MQTT-3.2.0-2][gotcha-16]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     std::string second_id = GENERATE("a", "b");
     Script s;
@@ -232,7 +232,7 @@ TEST_CASE("connect: a second CONNECT ends the connection and the will goes out",
     s.link("watch").gets(publish("w", "gone"));
 }
 
-TEST_CASE("connect: no CONNECT in time ends the connection without a packet") {
+TEST_CASE("connect: no CONNECT in time ends the connection without a packet", "[gotcha-16]") {
     Script s{{.link = {.connect_timeout = 5s}}};
     s.link("silent").opens();
     s.link("half").opens().sends_bytes(bytes_of("10 10 00 04 'MQ'"));
@@ -256,7 +256,7 @@ TEST_CASE("connect: a connection that moves to its home shard is not timed out b
 }
 
 TEST_CASE("connect: CONNACK announces what differs from the defaults of MQTT 5",
-          "[v5.0][MQTT-3.2.2-9][MQTT-3.1.2-28][MQTT-4.12.0-6]") {
+          "[v5.0][MQTT-3.2.2-9][MQTT-3.1.2-28][MQTT-4.12.0-6][gotcha-18]") {
     SECTION("everything is offered") {
         Script s{{.link = {.packet_size_max = 5000, .receive_maximum = 7, .topic_alias_max = 3}}};
         s.link("a").sends(connect(Version::v5).expiry(60));
@@ -292,7 +292,7 @@ TEST_CASE("connect: CONNACK announces what differs from the defaults of MQTT 5",
     }
 }
 
-TEST_CASE("connect: response information only for who asks", "[v5.0][MQTT-3.1.2-28]") {
+TEST_CASE("connect: response information only for who asks", "[v5.0][MQTT-3.1.2-28][gotcha-43]") {
     auto asked = GENERATE(std::optional<bool>{}, false, true);
     Script s{{.link = {.response_information = "re/%c/x/%c"}}};
     s.link("a").sends(connect(Version::v5).id("b%c").with([&](mqtt::Connect& packet) {
@@ -341,7 +341,7 @@ TEST_CASE("connect: CONNACK keeps the client's maximum packet size",
 }
 
 TEST_CASE("connect: a will that is not supported refuses the connection",
-          "[v5.0][MQTT-3.2.2-12][MQTT-3.2.2-13]") {
+          "[v5.0][MQTT-3.2.2-12][MQTT-3.2.2-13][gotcha-8]") {
     Script s{{.link = {.maximum_qos = qos1, .retain_available = false}}};
     s.link("a").sends(connect(Version::v5).will(will("w", "x", qos2)));
     s.link("a").gets(connack(ReasonCode::qos_not_supported)).closes();
@@ -353,7 +353,7 @@ TEST_CASE("connect: a will that is not supported refuses the connection",
 }
 
 TEST_CASE("connect: a will topic with a wildcard or below $SYS is refused",
-          "[v3.1.1][MQTT-4.7.1-1][v5.0][MQTT-4.7.0-1]") {
+          "[v3.1.1][MQTT-4.7.1-1][v5.0][MQTT-4.7.0-1][gotcha-8]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     std::string topic = GENERATE("a/#", "+", "$SYS", "$SYS/x");
     Script s;
@@ -394,7 +394,7 @@ TEST_CASE("connect: MQTT 3.1 is served unless it is switched off") {
 }
 
 TEST_CASE("connect: a second CONNECT that is bad besides is a protocol error all the same",
-          "[v5.0][MQTT-3.1.0-2]") {
+          "[v5.0][MQTT-3.1.0-2][gotcha-16]") {
     Script s;
     s.link("a").sends(connect(Version::v5)).gets(connack());
     auto bytes = GENERATE("10 ( 0004 4D515454 02 02 0000 0006 62696B652D37 )",  // level 2

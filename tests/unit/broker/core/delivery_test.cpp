@@ -43,7 +43,7 @@ std::string payload_of(mqtt::Publish const& packet) {
 
 TEST_CASE("QoS 1: an unanswered PUBLISH is sent again with DUP after resume",
           "[v3.1.1][MQTT-4.4.0-1][MQTT-3.3.1-1][MQTT-2.3.1-4][MQTT-4.3.2-1][v5.0][MQTT-4.4.0-1]"
-          "[MQTT-3.3.1-1][MQTT-4.3.2-3]") {
+          "[MQTT-3.3.1-1][MQTT-4.3.2-3][gotcha-31]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.link("bike-7").sends(connect(version).resume()).gets(connack());
@@ -60,7 +60,7 @@ TEST_CASE("QoS 1: an unanswered PUBLISH is sent again with DUP after resume",
 }
 
 TEST_CASE("QoS 1 and 2: nothing is sent again on the same connection",
-          "[v5.0][MQTT-4.4.0-1][v3.1.1][MQTT-4.4.0-1]") {
+          "[v5.0][MQTT-4.4.0-1][v3.1.1][MQTT-4.4.0-1][gotcha-31]") {
     auto version = GENERATE(values(kBoth));
     Pair s{version};
     s.publishes("one", qos1);
@@ -73,7 +73,7 @@ TEST_CASE("QoS 1 and 2: nothing is sent again on the same connection",
 
 TEST_CASE("QoS 2: PUBREC, PUBREL, PUBCOMP, and what comes again at each step",
           "[v3.1.1][MQTT-4.3.3-1][MQTT-2.3.1-6][v5.0][MQTT-4.3.3-3][MQTT-4.3.3-4][MQTT-4.3.3-5]"
-          "[MQTT-4.3.3-6][MQTT-2.2.1-5]") {
+          "[MQTT-4.3.3-6][MQTT-2.2.1-5][gotcha-31]") {
     auto version = GENERATE(values(kBoth));
     Pair s{version};
     s.publishes("x", qos2);
@@ -94,7 +94,7 @@ TEST_CASE("QoS 2: PUBREC, PUBREL, PUBCOMP, and what comes again at each step",
 }
 
 TEST_CASE("QoS 2: PUBREC 0x10 goes on, PUBREC from 0x80 ends the delivery",
-          "[v5.0][MQTT-4.3.3-4][MQTT-4.4.0-2][MQTT-3.3.4-9]") {
+          "[v5.0][MQTT-4.3.3-4][MQTT-4.4.0-2][MQTT-3.3.4-9][gotcha-30]") {
     Script s;
     s.link("sub").sends(connect(Version::v5).resume().receive_maximum(1)).gets(connack());
     s.link("sub").sends(subscribe(1, "t", qos2)).gets(suback(1));
@@ -112,7 +112,7 @@ TEST_CASE("QoS 2: PUBREC 0x10 goes on, PUBREC from 0x80 ends the delivery",
     s.link("sub").gets(publish("t", "2", qos2, 3).dup()).gets_nothing();
 }
 
-TEST_CASE("QoS 1: PUBACK from 0x80 ends the delivery", "[v5.0][MQTT-4.4.0-2]") {
+TEST_CASE("QoS 1: PUBACK from 0x80 ends the delivery", "[v5.0][MQTT-4.4.0-2][gotcha-30]") {
     Pair s{Version::v5};
     s.publishes("x", qos1);
     s.sub().gets(publish("t", "x", qos1, 1));
@@ -122,7 +122,7 @@ TEST_CASE("QoS 1: PUBACK from 0x80 ends the delivery", "[v5.0][MQTT-4.4.0-2]") {
 }
 
 TEST_CASE("acknowledgements of unknown ids: PUBREC gets PUBREL, the others are ignored",
-          "[v5.0][MQTT-3.6.2-1]") {
+          "[v5.0][MQTT-3.6.2-1][gotcha-29]") {
     auto version = GENERATE(values(kBoth));
     Pair s{version};
     bool v5 = version == Version::v5;
@@ -133,7 +133,7 @@ TEST_CASE("acknowledgements of unknown ids: PUBREC gets PUBREL, the others are i
 }
 
 TEST_CASE("acknowledgements of the wrong exchange end the connection",
-          "[v5.0][MQTT-4.13.1-1][v3.1.1][MQTT-4.8.0-1]") {
+          "[v5.0][MQTT-4.13.1-1][v3.1.1][MQTT-4.8.0-1][gotcha-29]") {
     auto version = GENERATE(values(kBoth));
     auto qos = GENERATE(qos1, qos2);
     auto answer = GENERATE(4, 5, 7);
@@ -149,7 +149,7 @@ TEST_CASE("acknowledgements of the wrong exchange end the connection",
 }
 
 TEST_CASE("receive maximum: no more QoS 1 and 2 are open than the client takes",
-          "[v5.0][MQTT-3.3.4-9][MQTT-4.9.0-1][MQTT-4.9.0-2]") {
+          "[v5.0][MQTT-3.3.4-9][MQTT-4.9.0-1][MQTT-4.9.0-2][gotcha-35]") {
     Script s;
     s.link("sub").sends(connect(Version::v5).resume().receive_maximum(2)).gets(connack());
     s.link("sub").sends(subscribe(1, "t", qos2)).gets(suback(1));
@@ -183,7 +183,8 @@ TEST_CASE("receive maximum: no more QoS 1 and 2 are open than the client takes",
     sub.gets(publish("t", "d", qos2, 4).dup()).gets(publish("t", "e", qos1, 5)).gets_nothing();
 }
 
-TEST_CASE("receive maximum: for 3.1.1 and absent ones the broker's own limit holds") {
+TEST_CASE("receive maximum: for 3.1.1 and absent ones the broker's own limit holds",
+          "[gotcha-35]") {
     auto version = GENERATE(values(kBoth));
     Pair s{version, {.link = {.inflight_max = 3}}};
     for (int i = 0; i < 5; ++i) s.publishes("x", qos1);
@@ -193,7 +194,7 @@ TEST_CASE("receive maximum: for 3.1.1 and absent ones the broker's own limit hol
 }
 
 TEST_CASE("receive maximum: a full window blocks nothing but PUBLISH",
-          "[v5.0][MQTT-3.3.4-10][MQTT-4.9.0-3]") {
+          "[v5.0][MQTT-3.3.4-10][MQTT-4.9.0-3][gotcha-37]") {
     Script s;
     s.link("pub").sends(connect(Version::v5)).gets(connack());
     s.link("pub").sends(publish("r", "kept", qos1, 1).retain()).gets(puback(1));
@@ -213,7 +214,7 @@ TEST_CASE("receive maximum: a full window blocks nothing but PUBLISH",
 
 TEST_CASE("resume: all that was open in the order of the first sends, before what was queued",
           "[v3.1.1][MQTT-4.6.0-1][MQTT-4.6.0-6][MQTT-4.1.0-1][v5.0][MQTT-4.6.0-1][MQTT-4.6.0-5]"
-          "[MQTT-4.9.0-1]") {
+          "[MQTT-4.9.0-1][gotcha-32]") {
     auto version = GENERATE(values(kBoth));
     Pair s{version};
     for (int i = 1; i <= 10; ++i) s.publishes(std::to_string(i), i % 2 == 1 ? qos1 : qos2);
@@ -234,7 +235,7 @@ TEST_CASE("resume: all that was open in the order of the first sends, before wha
 }
 
 TEST_CASE("resume: PUBRELs come in the order of the PUBRECs",
-          "[v3.1.1][MQTT-4.6.0-4][v5.0][MQTT-4.6.0-4]") {
+          "[v3.1.1][MQTT-4.6.0-4][v5.0][MQTT-4.6.0-4][gotcha-32]") {
     auto version = GENERATE(values(kBoth));
     Pair s{version};
     for (int i = 1; i <= 4; ++i) s.publishes(std::to_string(i), qos2);
@@ -246,7 +247,7 @@ TEST_CASE("resume: PUBRELs come in the order of the PUBRECs",
     s.sub().gets(publish("t", "2", qos2, 2).dup()).gets_nothing();
 }
 
-TEST_CASE("resume: by another version of the protocol", "[v5.0][MQTT-4.4.0-1]") {
+TEST_CASE("resume: by another version of the protocol", "[v5.0][MQTT-4.4.0-1][gotcha-31]") {
     auto before = GENERATE(values(kBoth));
     auto after = before == Version::v5 ? Version::v3_1_1 : Version::v5;
     Pair s{before};
@@ -262,7 +263,7 @@ TEST_CASE("resume: by another version of the protocol", "[v5.0][MQTT-4.4.0-1]") 
 
 TEST_CASE("delivery: with the lower of published and granted QoS, live, queued and retained",
           "[v3.1.1][MQTT-3.8.4-6][MQTT-3.1.2-5][MQTT-4.3.1-1][v5.0][MQTT-3.8.4-8][MQTT-4.3.1-1]"
-          "[MQTT-4.3.2-2][MQTT-4.3.3-2]") {
+          "[MQTT-4.3.2-2][MQTT-4.3.3-2][gotcha-34]") {
     auto version = GENERATE(values(kBoth));
     auto published = GENERATE(qos0, qos1, qos2);
     auto granted = GENERATE(qos0, qos1, qos2);
@@ -325,7 +326,7 @@ TEST_CASE("delivery: to every session with a matching subscription",
 }
 
 TEST_CASE("order: each QoS of a publisher stays in order, over a reconnect of the receiver",
-          "[v3.1.1][MQTT-4.6.0-5][MQTT-4.6.0-6][v5.0][MQTT-4.6.0-5][MQTT-4.6.0-6]") {
+          "[v3.1.1][MQTT-4.6.0-5][MQTT-4.6.0-6][v5.0][MQTT-4.6.0-5][MQTT-4.6.0-6][gotcha-33]") {
     auto version = GENERATE(values(kBoth));
     auto shards = GENERATE(std::uint8_t{1}, std::uint8_t{2});
     Pair s{version, {.link = {.inflight_max = 4}, .shards = shards}};
@@ -357,7 +358,8 @@ TEST_CASE("order: each QoS of a publisher stays in order, over a reconnect of th
     CHECK(next[2] == 300);
 }
 
-TEST_CASE("packet ids: of the server and of the client do not get in each other's way") {
+TEST_CASE("packet ids: of the server and of the client do not get in each other's way",
+          "[gotcha-26]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.link("a").sends(connect(version)).gets(connack());
@@ -369,7 +371,7 @@ TEST_CASE("packet ids: of the server and of the client do not get in each other'
 }
 
 TEST_CASE("packet ids: one that is held is not given to 70000 others",
-          "[v3.1.1][MQTT-2.3.1-4][v5.0][MQTT-2.2.1-4]") {
+          "[v3.1.1][MQTT-2.3.1-4][v5.0][MQTT-2.2.1-4][gotcha-26]") {
     Pair s{Version::v5};
     for (int i = 0; i < 3; ++i) s.publishes("held", qos2);
     std::set<std::uint16_t> held;

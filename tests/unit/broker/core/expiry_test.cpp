@@ -30,7 +30,7 @@ struct Pair : Script {
 }  // namespace
 
 TEST_CASE("message expiry: counts down in the queue and ends there",
-          "[v5.0][MQTT-3.3.2-5][MQTT-3.3.2-6]") {
+          "[v5.0][MQTT-3.3.2-5][MQTT-3.3.2-6][gotcha-40]") {
     auto version = GENERATE(values(kBoth));
     auto waited = GENERATE(0ms, 2'999ms, 3'000ms, 9'999ms, 10'000ms, 1min);
     Pair s{version};
@@ -51,7 +51,7 @@ TEST_CASE("message expiry: counts down in the queue and ends there",
 }
 
 TEST_CASE("message expiry: counts down in the retained store and ends there",
-          "[v5.0][MQTT-3.3.2-5][MQTT-3.3.2-6]") {
+          "[v5.0][MQTT-3.3.2-5][MQTT-3.3.2-6][gotcha-40]") {
     auto version = GENERATE(values(kBoth));
     auto waited = GENERATE(0s, 3s, 9s, 10s, 3600s);
     std::string filter = GENERATE("r", "#");
@@ -71,7 +71,7 @@ TEST_CASE("message expiry: counts down in the retained store and ends there",
     s.link("late").gets_nothing();
 }
 
-TEST_CASE("message expiry: an interval of 0 is over when it comes") {
+TEST_CASE("message expiry: an interval of 0 is over when it comes", "[gotcha-40]") {
     Pair s;
     auto qos = GENERATE(qos0, qos1);
     s.pub().sends(publish("t", "x", qos, 1).expiry(0));
@@ -81,7 +81,8 @@ TEST_CASE("message expiry: an interval of 0 is over when it comes") {
     s.sub().sends(subscribe(2, "r")).gets(suback(2)).gets_nothing();
 }
 
-TEST_CASE("message expiry: the largest interval does not overflow", "[v5.0][MQTT-3.3.2-6]") {
+TEST_CASE("message expiry: the largest interval does not overflow",
+          "[v5.0][MQTT-3.3.2-6][gotcha-40]") {
     Pair s;
     s.sub().drops();
     s.pub().sends(publish("t", "x", qos1, 1).expiry(0xFFFF'FFFF)).gets(puback(1));
@@ -90,7 +91,8 @@ TEST_CASE("message expiry: the largest interval does not overflow", "[v5.0][MQTT
     s.sub().gets(publish("t", "x", qos1, 1).expiry(0xFFFF'FFFF - 10));
 }
 
-TEST_CASE("message expiry: judged when the socket takes it", "[v5.0][MQTT-3.3.2-5][MQTT-3.3.2-6]") {
+TEST_CASE("message expiry: judged when the socket takes it",
+          "[v5.0][MQTT-3.3.2-5][MQTT-3.3.2-6][gotcha-40]") {
     auto version = GENERATE(values(kBoth));
     auto payload_size = GENERATE(1U, 20'000U);
     std::string const payload(payload_size, 'x');
@@ -140,7 +142,7 @@ TEST_CASE("message expiry: what a stalled window held back is gone, and others t
     s.link("sub").sends(puback(1)).gets(publish("t", "ring", qos1, 2).expiry(2)).gets_nothing();
 }
 
-TEST_CASE("message expiry: none once PUBLISH was sent", "[v5.0][MQTT-4.3.3-7]") {
+TEST_CASE("message expiry: none once PUBLISH was sent", "[v5.0][MQTT-4.3.3-7][gotcha-40]") {
     auto qos = GENERATE(qos1, qos2);
     Pair s;
     s.pub().sends(publish("t", "x", qos, 1).expiry(1));
@@ -213,7 +215,7 @@ TEST_CASE("session expiry: judged at CONNECT even if its timer did not run yet")
     s.link("a").sends(connect(Version::v5).clean(false)).gets(connack());
 }
 
-TEST_CASE("session expiry: the extremes", "[v5.0][MQTT-3.1.2-23]") {
+TEST_CASE("session expiry: the extremes", "[v5.0][MQTT-3.1.2-23][gotcha-9]") {
     auto expiry = GENERATE(0xFFFF'FFFEU, 0xFFFF'FFFFU);
     Script s;
     s.link("a").sends(connect(Version::v5).expiry(expiry)).gets(connack()).drops();
@@ -222,7 +224,8 @@ TEST_CASE("session expiry: the extremes", "[v5.0][MQTT-3.1.2-23]") {
     s.link("a").gets(connack().session_present());
 }
 
-TEST_CASE("session expiry: the server's limit is told and applied", "[v5.0][MQTT-4.1.0-2]") {
+TEST_CASE("session expiry: the server's limit is told and applied",
+          "[v5.0][MQTT-4.1.0-2][gotcha-9]") {
     auto version = GENERATE(values(kBoth));
     Script s{{.link = {.session_expiry_max = 10}}};
     s.link("a").sends(connect(version).resume());
@@ -236,7 +239,7 @@ TEST_CASE("session expiry: the server's limit is told and applied", "[v5.0][MQTT
 }
 
 TEST_CASE("session expiry: DISCONNECT changes it, within limits",
-          "[v5.0][MQTT-4.1.0-2][MQTT-4.13.1-1][MQTT-3.14.2-2]") {
+          "[v5.0][MQTT-4.1.0-2][MQTT-4.13.1-1][MQTT-3.14.2-2][gotcha-10]") {
     Script s{{.link = {.session_expiry_max = 100}}};
     auto return_after = [&](std::chrono::milliseconds time, bool present) {
         s.pass(time);

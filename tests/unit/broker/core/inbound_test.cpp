@@ -56,7 +56,7 @@ TEST_CASE("publish: answered by its QoS, with its id",
 }
 
 TEST_CASE("publish: an id is new again once PUBACK was sent, whatever DUP says",
-          "[v3.1.1][MQTT-4.3.2-2][v5.0][MQTT-4.3.2-5]") {
+          "[v3.1.1][MQTT-4.3.2-2][v5.0][MQTT-4.3.2-5][gotcha-28]") {
     auto version = GENERATE(values(kBoth));
     Watched s{version};
     s.a().sends(publish("t", "one", qos1, 5)).gets(puback(5));
@@ -66,7 +66,7 @@ TEST_CASE("publish: an id is new again once PUBACK was sent, whatever DUP says",
 
 TEST_CASE("publish: a QoS 2 id is delivered once until it is released",
           "[v3.1.1][MQTT-4.3.3-2][MQTT-4.1.0-1][v5.0][MQTT-4.3.3-10][MQTT-4.3.3-12]"
-          "[MQTT-4.1.0-1]") {
+          "[MQTT-4.1.0-1][gotcha-27][gotcha-28]") {
     auto version = GENERATE(values(kBoth));
     Watched s{version};
     s.a().sends(publish("t", "one", qos2, 5)).gets(pubrec(5));
@@ -83,7 +83,7 @@ TEST_CASE("publish: a QoS 2 id is delivered once until it is released",
 }
 
 TEST_CASE("publish: a QoS 2 id is forgotten with the session",
-          "[v3.1.1][MQTT-3.1.2-6][v5.0][MQTT-3.1.2-4]") {
+          "[v3.1.1][MQTT-3.1.2-6][v5.0][MQTT-3.1.2-4][gotcha-27][gotcha-28]") {
     auto version = GENERATE(values(kBoth));
     Watched s{version};
     s.a().sends(publish("t", "one", qos2, 5)).gets(pubrec(5)).drops();
@@ -94,7 +94,7 @@ TEST_CASE("publish: a QoS 2 id is forgotten with the session",
 
 TEST_CASE("publish: PUBREL of an unknown id is answered",
           "[v5.0][MQTT-4.3.3-11][MQTT-3.7.2-1]"
-          "[v3.1.1][MQTT-4.3.3-2]") {
+          "[v3.1.1][MQTT-4.3.3-2][gotcha-29]") {
     auto version = GENERATE(values(kBoth));
     Watched s{version};
     auto reason =
@@ -185,7 +185,7 @@ TEST_CASE("receive maximum: ids of a former connection count when they are sent 
 }
 
 TEST_CASE("publish: topics below $SYS are refused, never delivered, never retained",
-          "[v5.0][MQTT-4.3.3-9][v3.1.1][MQTT-3.3.5-2]") {
+          "[v5.0][MQTT-4.3.3-9][v3.1.1][MQTT-3.3.5-2][gotcha-45]") {
     auto version = GENERATE(values(kBoth));
     std::string topic = GENERATE("$SYS", "$SYS/broker/clients");
     bool v5 = version == Version::v5;
@@ -207,7 +207,7 @@ TEST_CASE("publish: topics below $SYS are refused, never delivered, never retain
 }
 
 TEST_CASE("publish: what was not offered ends the connection",
-          "[v5.0][MQTT-3.2.2-11][MQTT-3.2.2-14]") {
+          "[v5.0][MQTT-3.2.2-11][MQTT-3.2.2-14][gotcha-18]") {
     auto version = GENERATE(values(kBoth));
     Watched s{version, {.link = {.maximum_qos = qos1, .retain_available = false}}};
     s.a().sends(publish("t", "fine", qos1, 1)).gets(puback(1));
@@ -222,7 +222,8 @@ TEST_CASE("publish: what was not offered ends the connection",
     s.watch().gets(publish("t", "fine", qos1, 1)).gets_nothing();
 }
 
-TEST_CASE("publish: a lowered maximum QoS does not refuse subscriptions", "[v5.0][MQTT-3.2.2-10]") {
+TEST_CASE("publish: a lowered maximum QoS does not refuse subscriptions",
+          "[v5.0][MQTT-3.2.2-10][gotcha-18]") {
     Script s{{.link = {.maximum_qos = qos0}}};
     s.link("a").sends(connect(Version::v5)).gets(connack());
     s.link("a").sends(subscribe(1, "a", qos0).also("b", qos1).also("c", qos2));
@@ -268,7 +269,7 @@ TEST_CASE("publish: a subscription identifier from a client is an error", "[v5.0
 }
 
 TEST_CASE("aliases in: set, used, set anew, and never passed on",
-          "[v5.0][MQTT-3.3.2-12][MQTT-3.2.2-17]") {
+          "[v5.0][MQTT-3.3.2-12][MQTT-3.2.2-17][gotcha-38]") {
     auto qos = GENERATE(qos0, qos1);
     Watched s{Version::v5, {.link = {.topic_alias_max = 3}}};
     auto sends = [&](std::string topic, std::string_view payload, std::uint16_t alias) {
@@ -294,7 +295,7 @@ TEST_CASE("aliases in: set, used, set anew, and never passed on",
 }
 
 TEST_CASE("aliases in: the alias stands for the topic of what is retained",
-          "[v5.0][MQTT-3.3.2-12]") {
+          "[v5.0][MQTT-3.3.2-12][gotcha-38]") {
     Watched s{Version::v5};
     s.a().sends(publish("r", "one").retain().alias(1));
     s.a().sends(publish("", "two").retain().alias(1));
@@ -302,15 +303,16 @@ TEST_CASE("aliases in: the alias stands for the topic of what is retained",
     s.link("late").sends(subscribe(1, "r")).gets(suback(1)).gets(publish("r", "two").retain());
 }
 
-TEST_CASE("aliases in: a refused publish sets its alias all the same") {
+TEST_CASE("aliases in: a refused publish sets its alias all the same", "[gotcha-38]") {
     Watched s{Version::v5};
     s.a().sends(publish("$SYS/x", "x", qos1, 1).alias(2));
     s.a().gets(puback(1, ReasonCode::not_authorized));
     s.a().sends(publish("", "x", qos1, 1).alias(2)).gets(puback(1, ReasonCode::not_authorized));
 }
 
-TEST_CASE("aliases in: 0, too high, not set and after a reconnect",
-          "[v5.0][MQTT-3.3.2-7][MQTT-3.3.2-8][MQTT-3.3.2-9][MQTT-3.2.2-17][MQTT-4.7.3-1]") {
+TEST_CASE(
+    "aliases in: 0, too high, not set and after a reconnect",
+    "[v5.0][MQTT-3.3.2-7][MQTT-3.3.2-8][MQTT-3.3.2-9][MQTT-3.2.2-17][MQTT-4.7.3-1][gotcha-38]") {
     Watched s{Version::v5, {.link = {.topic_alias_max = 3}}};
     SECTION("0") {
         s.a().sends_bytes(bytes_of("30 ( s'a' ( 23 0000 ) 'x' )"));
@@ -346,7 +348,7 @@ TEST_CASE("aliases in: none if none were announced", "[v5.0][MQTT-3.2.2-18]") {
 }
 
 TEST_CASE("aliases out: as many as the client allows, anew on each connection",
-          "[v5.0][MQTT-3.1.2-26][MQTT-3.1.2-27][MQTT-3.3.2-7][MQTT-3.3.2-11]") {
+          "[v5.0][MQTT-3.1.2-26][MQTT-3.1.2-27][MQTT-3.3.2-7][MQTT-3.3.2-11][gotcha-39]") {
     auto maximum = GENERATE(std::optional<std::uint16_t>{}, std::uint16_t{0}, std::uint16_t{1},
                             std::uint16_t{2}, std::uint16_t{100});
     Script s{{.link = {.topic_alias_out_max = 3}}};
@@ -378,7 +380,7 @@ TEST_CASE("aliases out: as many as the client allows, anew on each connection",
 
 TEST_CASE("properties: go unchanged and in order to live, queued, retained and remote receivers",
           "[v5.0][MQTT-3.3.2-4][MQTT-3.3.2-15][MQTT-3.3.2-16][MQTT-3.3.2-17][MQTT-3.3.2-18]"
-          "[MQTT-3.3.2-20][MQTT-1.5.4-3]") {
+          "[MQTT-3.3.2-20][MQTT-1.5.4-3][gotcha-44]") {
     auto shards = GENERATE(std::uint8_t{1}, std::uint8_t{2});
     bool with_alias = GENERATE(false, true);
     bool with_expiry = GENERATE(false, true);
@@ -415,7 +417,7 @@ TEST_CASE("properties: go unchanged and in order to live, queued, retained and r
     s.link("late").sends(subscribe(1, "t", qos1)).gets(suback(1)).gets(expected(1).retain());
 }
 
-TEST_CASE("properties: none come from a 3.1.1 publisher", "[v5.0][MQTT-2.2.2-1]") {
+TEST_CASE("properties: none come from a 3.1.1 publisher", "[v5.0][MQTT-2.2.2-1][gotcha-44]") {
     Script s;
     s.link("sub").sends(connect(Version::v5)).gets(connack());
     s.link("sub").sends(subscribe(1, "t")).gets(suback(1));

@@ -23,7 +23,7 @@ void expect_timeout(ScriptLink& client) {
 
 TEST_CASE("keep alive: one and a half times, from the last whole packet that came",
           "[v3.1.1][MQTT-3.1.2-24][MQTT-3.12.4-1][v5.0][MQTT-3.1.2-22][MQTT-3.2.2-22]"
-          "[MQTT-3.12.4-1]") {
+          "[MQTT-3.12.4-1][gotcha-17]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     auto& a = s.link("a");
@@ -40,7 +40,7 @@ TEST_CASE("keep alive: one and a half times, from the last whole packet that cam
 }
 
 TEST_CASE("keep alive: 0 is off, 65535 does not overflow",
-          "[v3.1.1][MQTT-3.1.2-24][MQTT-4.1.0-2][v5.0][MQTT-3.1.2-22]") {
+          "[v3.1.1][MQTT-3.1.2-24][MQTT-4.1.0-2][v5.0][MQTT-3.1.2-22][gotcha-17]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.link("off").sends(connect(version).keep_alive(0)).gets(connack());
@@ -54,7 +54,7 @@ TEST_CASE("keep alive: 0 is off, 65535 does not overflow",
 }
 
 TEST_CASE("keep alive: half a packet and packets of the broker do not count",
-          "[v3.1.1][MQTT-3.1.2-24][v5.0][MQTT-3.1.2-22]") {
+          "[v3.1.1][MQTT-3.1.2-24][v5.0][MQTT-3.1.2-22][gotcha-17]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.link("pub").sends(connect(version)).gets(connack());
@@ -71,7 +71,7 @@ TEST_CASE("keep alive: half a packet and packets of the broker do not count",
     expect_timeout(a);
 }
 
-TEST_CASE("keep alive: the server's limit is told and holds", "[v5.0][MQTT-3.2.2-22]") {
+TEST_CASE("keep alive: the server's limit is told and holds", "[v5.0][MQTT-3.2.2-22][gotcha-17]") {
     auto version = GENERATE(values(kBoth));
     auto wanted =
         GENERATE(std::uint16_t{0}, std::uint16_t{4}, std::uint16_t{5}, std::uint16_t{100});

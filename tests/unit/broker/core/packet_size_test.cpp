@@ -22,7 +22,7 @@ std::uint32_t size_of(PublishBuilder const& builder) {
 }  // namespace
 
 TEST_CASE("maximum packet size: a message of just that size arrives, one byte more does not",
-          "[v5.0][MQTT-3.1.2-24][MQTT-3.1.2-25]") {
+          "[v5.0][MQTT-3.1.2-24][MQTT-3.1.2-25][gotcha-41]") {
     // With the subscription identifier that the broker adds.
     auto const fits = publish("t", std::string(100, 'x'), qos1, 1).ids({300});
     auto const too_large = publish("t", std::string(101, 'x'), qos1, 1);
@@ -115,7 +115,7 @@ TEST_CASE("maximum packet size: of one receiver does not concern the others") {
 }
 
 TEST_CASE("maximum packet size: a client that returns with a smaller one",
-          "[v5.0][MQTT-3.1.2-24][MQTT-3.1.2-25]") {
+          "[v5.0][MQTT-3.1.2-24][MQTT-3.1.2-25][gotcha-41]") {
     Script s;
     auto& sub = s.link("sub");
     sub.sends(connect(Version::v5).resume()).gets(connack());
@@ -165,7 +165,7 @@ TEST_CASE("maximum packet size: reason strings are left out where they do not fi
 }
 
 TEST_CASE("problem information: not wanted, reason strings come with CONNACK and DISCONNECT only",
-          "[v5.0][MQTT-3.1.2-29]") {
+          "[v5.0][MQTT-3.1.2-29][gotcha-43]") {
     bool wanted = GENERATE(false, true);
     Script s;
     auto& a = s.link("a");
@@ -201,7 +201,7 @@ TEST_CASE("problem information: not wanted, reason strings come with CONNACK and
 }
 
 TEST_CASE("maximum packet size: an answer that does not fit even bare ends the connection",
-          "[v5.0][MQTT-3.1.2-24][MQTT-3.9.2-1][MQTT-3.11.2-1]") {
+          "[v5.0][MQTT-3.1.2-24][MQTT-3.9.2-1][MQTT-3.11.2-1][gotcha-41]") {
     // With a retained message that the subscription would bring, and a session that ends with it.
     Script s;
     s.link("pub").sends(connect(Version::v5)).gets(connack());
@@ -222,7 +222,7 @@ TEST_CASE("maximum packet size: an answer that does not fit even bare ends the c
 }
 
 TEST_CASE("packets in: as large as announced, not one byte more, judged on the fixed header",
-          "[v5.0][MQTT-3.2.2-15]") {
+          "[v5.0][MQTT-3.2.2-15][gotcha-42]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Script s{{.link = {.packet_size_max = 200}}};
     auto& a = s.link("a");
@@ -242,7 +242,7 @@ TEST_CASE("packets in: as large as announced, not one byte more, judged on the f
     CHECK(s.count([](auto const& c) { return c.publishes_received.read(); }) == 1);
 }
 
-TEST_CASE("packets in: a CONNECT that is too large") {
+TEST_CASE("packets in: a CONNECT that is too large", "[gotcha-42]") {
     Script s{{.link = {.packet_size_max = 200}}};
     s.link("a").sends(connect(Version::v5).id(std::string(300, 'x')));
     // CONNACK may tell 0x95 or be left out; DISCONNECT must not come before CONNACK.
@@ -253,7 +253,7 @@ TEST_CASE("packets in: a CONNECT that is too large") {
 TEST_CASE("packets in: a length of five bytes, type 0 and other nonsense end the connection",
           "[v3.1.1][MQTT-4.8.0-1][MQTT-2.2.2-2][MQTT-3.6.1-1][MQTT-3.8.1-1][MQTT-3.10.1-1]"
           "[v5.0][MQTT-1.5.5-1][MQTT-2.1.3-1][MQTT-4.13.1-1][MQTT-3.6.1-1][MQTT-3.8.1-1]"
-          "[MQTT-3.10.1-1][MQTT-4.12.0-7]") {
+          "[MQTT-3.10.1-1][MQTT-4.12.0-7][gotcha-19]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto bad =
         GENERATE(as<std::string>{}, "30 FF FF FF FF 01", "C0 80 00", "00 00", "C1 00", "41 02 0001",

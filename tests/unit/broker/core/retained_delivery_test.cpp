@@ -29,7 +29,7 @@ struct Two : Script {
 
 TEST_CASE("retained: the last message of each topic goes to new subscriptions, with RETAIN",
           "[v3.1.1][MQTT-3.3.1-5][MQTT-3.3.1-6][MQTT-3.3.1-7][MQTT-3.3.1-8][MQTT-3.1.2-7][v5.0]"
-          "[MQTT-3.3.1-5][MQTT-3.3.1-9]") {
+          "[MQTT-3.3.1-5][MQTT-3.3.1-9][gotcha-46]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.pub().sends(publish("r/1", "old", qos1, 1).retain()).gets(puback(1));
@@ -44,7 +44,7 @@ TEST_CASE("retained: the last message of each topic goes to new subscriptions, w
 }
 
 TEST_CASE("retained: an empty message removes and is delivered as any other",
-          "[v3.1.1][MQTT-3.3.1-10][MQTT-3.3.1-11][v5.0][MQTT-3.3.1-6][MQTT-3.3.1-7]") {
+          "[v3.1.1][MQTT-3.3.1-10][MQTT-3.3.1-11][v5.0][MQTT-3.3.1-6][MQTT-3.3.1-7][gotcha-46]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.pub().sends(publish("r", "x").retain());
@@ -57,7 +57,7 @@ TEST_CASE("retained: an empty message removes and is delivered as any other",
 }
 
 TEST_CASE("retained: without RETAIN nothing is stored or changed",
-          "[v3.1.1][MQTT-3.3.1-12][v5.0][MQTT-3.3.1-8]") {
+          "[v3.1.1][MQTT-3.3.1-12][v5.0][MQTT-3.3.1-8][gotcha-46]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.pub().sends(publish("r", "x").retain());
@@ -66,7 +66,7 @@ TEST_CASE("retained: without RETAIN nothing is stored or changed",
 }
 
 TEST_CASE("retain handling: at every subscription, at a new one, never",
-          "[v5.0][MQTT-3.3.1-9][MQTT-3.3.1-10][MQTT-3.3.1-11]") {
+          "[v5.0][MQTT-3.3.1-9][MQTT-3.3.1-10][MQTT-3.3.1-11][gotcha-49]") {
     auto handling =
         GENERATE(RetainHandling::send, RetainHandling::send_if_new, RetainHandling::do_not_send);
     Two s{Version::v5};
@@ -89,7 +89,7 @@ TEST_CASE("retain handling: at every subscription, at a new one, never",
     s.a().gets(publish("r", "live"));
 }
 
-TEST_CASE("retain handling: 3.1.1 sends at every SUBSCRIBE", "[v3.1.1][MQTT-3.8.4-3]") {
+TEST_CASE("retain handling: 3.1.1 sends at every SUBSCRIBE", "[v3.1.1][MQTT-3.8.4-3][gotcha-49]") {
     Two s{Version::v3_1_1};
     s.pub().sends(publish("r", "x").retain());
     for (std::uint16_t i = 1; i < 4; ++i) {
@@ -107,7 +107,7 @@ TEST_CASE("retained: each filter of a SUBSCRIBE brings its own",
 }
 
 TEST_CASE("retained: carries the identifier of the SUBSCRIBE that asked, and no other",
-          "[v5.0][MQTT-3.3.4-3]") {
+          "[v5.0][MQTT-3.3.4-3][gotcha-47]") {
     Two s{Version::v5};
     s.a().sends(subscribe(1, "#", qos0).identifier(1)).gets(suback(1));
     s.pub().sends(publish("r", "x").retain());
@@ -118,7 +118,7 @@ TEST_CASE("retained: carries the identifier of the SUBSCRIBE that asked, and no 
     s.a().gets(publish("r", "x").retain()).gets_nothing();
 }
 
-TEST_CASE("retained: own messages come too, also with no local") {
+TEST_CASE("retained: own messages come too, also with no local", "[gotcha-51]") {
     // The text leaves it open; what a client retained is its state to be read back.
     Two s{Version::v5};
     s.a().sends(publish("r", "mine").retain());
@@ -127,7 +127,7 @@ TEST_CASE("retained: own messages come too, also with no local") {
 }
 
 TEST_CASE("retained: wildcards in the first level do not reach topics with $",
-          "[v3.1.1][MQTT-4.7.2-1][v5.0][MQTT-4.7.2-1]") {
+          "[v3.1.1][MQTT-4.7.2-1][v5.0][MQTT-4.7.2-1][gotcha-55]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.pub().sends(publish("$t/x", "x").retain());

@@ -297,7 +297,7 @@ TEST_CASE(
 }
 
 TEST_CASE("retained: agrees with a map that is searched one by one, whatever happens",
-          "[v3.1.1][MQTT-3.3.1-6][v5.0][MQTT-3.3.1-9]") {
+          "[v3.1.1][MQTT-3.3.1-6][v5.0][MQTT-3.3.1-9][gotcha-46]") {
     auto seed = GENERATE(range(1u, 7u));
     CAPTURE(seed);
     std::mt19937 random{seed};

@@ -27,7 +27,7 @@ struct Ruled {
 }  // namespace
 
 TEST_CASE("rights: a publish that is not allowed goes nowhere and is acknowledged whole",
-          "[v3.1.1][MQTT-3.3.5-2][v5.0][MQTT-3.4.2-1][MQTT-3.5.2-1][MQTT-4.3.3-9]") {
+          "[v3.1.1][MQTT-3.3.5-2][v5.0][MQTT-3.4.2-1][MQTT-3.5.2-1][MQTT-4.3.3-9][gotcha-45]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     bool v5 = version == Version::v5;
     auto code = v5 ? ReasonCode::not_authorized : ReasonCode::success;
@@ -104,7 +104,7 @@ TEST_CASE("rights: read is asked for with each message: live, queued, retained")
 }
 
 TEST_CASE("rights: a will is judged when it is published",
-          "[v3.1.1][MQTT-3.1.2-8][v5.0][MQTT-3.1.2-8]") {
+          "[v3.1.1][MQTT-3.1.2-8][v5.0][MQTT-3.1.2-8][gotcha-8]") {
     bool allowed = GENERATE(false, true);
     Ruled r;
     auto& b = r.connected(Version::v5, "b");

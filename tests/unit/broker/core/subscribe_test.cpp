@@ -74,7 +74,7 @@ TEST_CASE("subscribe: filters that are unusual but good",
 
 TEST_CASE("subscribe: a malformed packet takes no effect in any part",
           "[v3.1.1][MQTT-3.8.3-1][MQTT-3.8.3-3][MQTT-3.8.3-4][MQTT-2.3.1-1][v5.0][MQTT-3.8.3-1]"
-          "[MQTT-3.8.3-2][MQTT-3.8.3-5][MQTT-2.2.1-3]") {
+          "[MQTT-3.8.3-2][MQTT-3.8.3-5][MQTT-2.2.1-3][gotcha-52]") {
     auto version = GENERATE(values(kBoth));
     bool v5 = version == Version::v5;
     // In each a good filter comes first.
@@ -91,7 +91,7 @@ TEST_CASE("subscribe: a malformed packet takes no effect in any part",
 
 TEST_CASE("subscribe: no filter, and id 0",
           "[v3.1.1][MQTT-3.8.3-3][MQTT-2.3.1-1][v5.0]"
-          "[MQTT-3.8.3-2][MQTT-2.2.1-3]") {
+          "[MQTT-3.8.3-2][MQTT-2.2.1-3][gotcha-52]") {
     auto version = GENERATE(values(kBoth));
     std::string properties = version == Version::v5 ? "00" : "";
     auto packet = GENERATE(as<std::string>{}, "0001 P", "0000 P s'a' 00");
@@ -105,7 +105,7 @@ TEST_CASE("subscribe: no filter, and id 0",
 }
 
 TEST_CASE("subscribe: an id that is an open QoS 2 publish of the client is in use",
-          "[v5.0][MQTT-2.2.1-3]") {
+          "[v5.0][MQTT-2.2.1-3][gotcha-26]") {
     Two s{Version::v5};
     s.a().sends(publish("t", "x", qos2, 7)).gets(pubrec(7));
     s.a().sends(subscribe(7, "a").also("b"));
@@ -118,7 +118,7 @@ TEST_CASE("subscribe: an id that is an open QoS 2 publish of the client is in us
 }
 
 TEST_CASE("subscribe: again replaces the subscription with all its options",
-          "[v3.1.1][MQTT-3.8.4-3][v5.0][MQTT-3.8.4-3]") {
+          "[v3.1.1][MQTT-3.8.4-3][v5.0][MQTT-3.8.4-3][gotcha-47]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.a().sends(subscribe(1, "t", qos0)).gets(suback(1));
@@ -142,7 +142,7 @@ TEST_CASE("subscribe: again replaces the subscription with all its options",
 }
 
 TEST_CASE("subscribe: the same filter twice in one packet: the last options count, two codes",
-          "[v5.0][MQTT-3.8.4-5]") {
+          "[v5.0][MQTT-3.8.4-5][gotcha-52]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.a().sends(subscribe(1, "t", qos2).also("t", qos1));
@@ -236,7 +236,7 @@ TEST_CASE("subscribe: wildcards in a shared filter count as such", "[gotcha-18]"
 TEST_CASE("unsubscribe: compares filters byte by byte and answers for each",
           "[v3.1.1][MQTT-2.3.1-7][MQTT-3.10.4-1][MQTT-3.10.4-2][MQTT-3.10.4-4][MQTT-3.10.4-5]"
           "[MQTT-3.10.4-6][v5.0][MQTT-3.10.4-1][MQTT-3.10.4-2][MQTT-3.10.4-4][MQTT-3.10.4-5]"
-          "[MQTT-3.10.4-6][MQTT-3.11.3-1][MQTT-3.11.3-2]") {
+          "[MQTT-3.10.4-6][MQTT-3.11.3-1][MQTT-3.11.3-2][gotcha-57]") {
     auto version = GENERATE(values(kBoth));
     bool v5 = version == Version::v5;
     auto none = ReasonCode::no_subscription_existed;
@@ -260,7 +260,7 @@ TEST_CASE("unsubscribe: compares filters byte by byte and answers for each",
 }
 
 TEST_CASE("unsubscribe: deliveries that have begun are finished",
-          "[v3.1.1][MQTT-3.10.4-3][v5.0][MQTT-3.10.4-3]") {
+          "[v3.1.1][MQTT-3.10.4-3][v5.0][MQTT-3.10.4-3][gotcha-57]") {
     auto version = GENERATE(values(kBoth));
     Two s{version};
     s.a().sends(subscribe(1, "t", qos2)).gets(suback(1));
@@ -274,7 +274,7 @@ TEST_CASE("unsubscribe: deliveries that have begun are finished",
 }
 
 TEST_CASE("overlapping subscriptions: one copy with the highest QoS and all identifiers",
-          "[v3.1.1][MQTT-3.3.5-1][v5.0][MQTT-3.3.4-2][MQTT-3.3.4-3][MQTT-3.3.4-4]") {
+          "[v3.1.1][MQTT-3.3.5-1][v5.0][MQTT-3.3.4-2][MQTT-3.3.4-3][MQTT-3.3.4-4][gotcha-47]") {
     auto version = GENERATE(values(kBoth));
     auto shards = GENERATE(std::uint8_t{1}, std::uint8_t{2});
     Script s{{.shards = shards}};
@@ -306,7 +306,7 @@ TEST_CASE("overlapping subscriptions: one copy with the highest QoS and all iden
 }
 
 TEST_CASE("subscription identifiers: also on queued and sent-again messages",
-          "[v5.0][MQTT-3.3.4-3]") {
+          "[v5.0][MQTT-3.3.4-3][gotcha-47]") {
     Two s{Version::v5};
     s.a().sends(subscribe(1, "t", qos1).identifier(268'435'455)).gets(suback(1));
     s.a().sends(subscribe(2, "+", qos1).identifier(1)).gets(suback(2)).drops();
@@ -321,13 +321,14 @@ TEST_CASE("subscription identifiers: also on queued and sent-again messages",
     }
 }
 
-TEST_CASE("subscription identifier 0 is an error", "[v5.0][MQTT-4.13.1-1]") {
+TEST_CASE("subscription identifier 0 is an error", "[v5.0][MQTT-4.13.1-1][gotcha-47]") {
     Two s{Version::v5};
     s.a().sends_bytes(bytes_of("82 ( 0001 ( 0B 00 ) s'a' 00 )"));
     s.a().gets(disconnect(ReasonCode::protocol_error)).closes();
 }
 
-TEST_CASE("no local: own messages do not come back, live or queued", "[v5.0][MQTT-3.8.3-3]") {
+TEST_CASE("no local: own messages do not come back, live or queued",
+          "[v5.0][MQTT-3.8.3-3][gotcha-51]") {
     Two s{Version::v5};
     s.a().sends(subscribe(1, "t", qos1).no_local()).gets(suback(1));
     s.pub().sends(subscribe(1, "t", qos1).no_local()).gets(suback(1));
@@ -340,7 +341,8 @@ TEST_CASE("no local: own messages do not come back, live or queued", "[v5.0][MQT
     s.a().gets(publish("t", "theirs", qos1, 1)).gets_nothing();
 }
 
-TEST_CASE("no local: works for each subscription by itself", "[v5.0][MQTT-3.8.3-3][MQTT-3.3.4-4]") {
+TEST_CASE("no local: works for each subscription by itself",
+          "[v5.0][MQTT-3.8.3-3][MQTT-3.3.4-4][gotcha-48]") {
     Two s{Version::v5};
     s.a().sends(subscribe(1, "a/#", qos2).no_local().identifier(1)).gets(suback(1));
     s.a().sends(subscribe(2, "a/b", qos1).identifier(2)).gets(suback(2));
@@ -350,7 +352,7 @@ TEST_CASE("no local: works for each subscription by itself", "[v5.0][MQTT-3.8.3-
     s.a().sends(publish("a/c", "x", qos1, 2)).gets(puback(2)).gets_nothing();
 }
 
-TEST_CASE("no local: not for a shared subscription", "[v5.0][MQTT-3.8.3-4]") {
+TEST_CASE("no local: not for a shared subscription", "[v5.0][MQTT-3.8.3-4][gotcha-51]") {
     Two s{Version::v5};
     s.a().sends(subscribe(1, "good").also("$share/g/t").no_local());
     s.a().gets(disconnect(ReasonCode::protocol_error)).closes();
@@ -387,7 +389,7 @@ TEST_CASE("retain as published: one of several overlapping subscriptions is enou
 
 TEST_CASE("matching: what a subscription gets, and what not",
           "[v3.1.1][MQTT-3.3.2-3][MQTT-4.7.2-1][MQTT-4.7.3-4][MQTT-4.7.1-2][MQTT-4.7.1-3][v5.0]"
-          "[MQTT-3.3.2-3][MQTT-4.7.2-1][MQTT-4.7.3-4][MQTT-4.7.1-1][MQTT-4.7.1-2]") {
+          "[MQTT-3.3.2-3][MQTT-4.7.2-1][MQTT-4.7.3-4][MQTT-4.7.1-1][MQTT-4.7.1-2][gotcha-56]") {
     auto version = GENERATE(values(kBoth));
     struct Row {
         char const* filter;

@@ -234,7 +234,7 @@ TEST_CASE("index: a node gives back the filter it was made for") {
 }
 
 TEST_CASE("index: topics and filters as long and as deep as can be",
-          "[v3.1.1][MQTT-4.7.3-3][v5.0][MQTT-4.7.3-3]") {
+          "[v3.1.1][MQTT-4.7.3-3][v5.0][MQTT-4.7.3-3][gotcha-56]") {
     Fixture f;
     SECTION("one level of 65535 bytes") {
         std::string topic(65'535, 'x');
@@ -497,7 +497,7 @@ TEST_CASE("index: each member is chosen with its own options", "[v5.0][MQTT-4.8.
 }
 
 TEST_CASE("index: agrees with a list of filters tried one by one, whatever happens",
-          "[v3.1.1][MQTT-4.7.2-1][v5.0][MQTT-4.7.2-1]") {
+          "[v3.1.1][MQTT-4.7.2-1][v5.0][MQTT-4.7.2-1][gotcha-55][gotcha-56]") {
     auto seed = GENERATE(range(1u, 9u));
     CAPTURE(seed);
     std::mt19937 random{seed};

@@ -19,7 +19,7 @@ void expect_taken_over(ScriptLink& old) {
 }  // namespace
 
 TEST_CASE("takeover: the old connection is told and closed, the new one goes on",
-          "[v3.1.1][MQTT-3.1.4-2][v5.0][MQTT-3.1.4-3]") {
+          "[v3.1.1][MQTT-3.1.4-2][v5.0][MQTT-3.1.4-3][gotcha-3]") {
     auto before = GENERATE(Version::v3_1_1, Version::v5);
     auto after = GENERATE(Version::v3_1_1, Version::v5);
     Script s;
@@ -41,7 +41,7 @@ TEST_CASE("takeover: the old connection is told and closed, the new one goes on"
 }
 
 TEST_CASE("takeover: a session that ends with its connection is not taken over",
-          "[v3.1.1][MQTT-3.1.2-6][v5.0][MQTT-3.2.2-3][MQTT-4.1.0-2]") {
+          "[v3.1.1][MQTT-3.1.2-6][v5.0][MQTT-3.2.2-3][MQTT-4.1.0-2][gotcha-3]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     // Whether the old connection is noticed to be gone before the new CONNECT or by it.
     bool noticed = GENERATE(false, true);
@@ -73,7 +73,7 @@ TEST_CASE("takeover: clean start drops the session that was there",
 }
 
 TEST_CASE("takeover: the will of the old connection in MQTT 5, all combinations",
-          "[v5.0][MQTT-3.1.4-3][MQTT-3.1.2-8][MQTT-3.1.3-9]") {
+          "[v5.0][MQTT-3.1.4-3][MQTT-3.1.2-8][MQTT-3.1.3-9][gotcha-4]") {
     std::uint32_t delay = GENERATE(0U, 5U);
     std::uint32_t expiry = GENERATE(0U, 60U);
     bool clean = GENERATE(false, true);
@@ -94,7 +94,8 @@ TEST_CASE("takeover: the will of the old connection in MQTT 5, all combinations"
     s.link("watch").gets_nothing();
 }
 
-TEST_CASE("takeover: the will of a 3.1.1 connection always goes out", "[v3.1.1][MQTT-3.1.2-8]") {
+TEST_CASE("takeover: the will of a 3.1.1 connection always goes out",
+          "[v3.1.1][MQTT-3.1.2-8][gotcha-4]") {
     bool old_clean = GENERATE(false, true);
     bool new_clean = GENERATE(false, true);
     Script s;
@@ -108,7 +109,7 @@ TEST_CASE("takeover: the will of a 3.1.1 connection always goes out", "[v3.1.1][
     s.link("watch").gets(publish("w", "gone")).gets_nothing();
 }
 
-TEST_CASE("takeover: the wills of two connections do not mix", "[v5.0][MQTT-3.1.2-10]") {
+TEST_CASE("takeover: the wills of two connections do not mix", "[v5.0][MQTT-3.1.2-10][gotcha-6]") {
     Script s;
     s.link("watch").sends(connect(Version::v5)).gets(connack());
     s.link("watch").sends(subscribe(1, "w/#")).gets(suback(1));
@@ -127,7 +128,7 @@ TEST_CASE("takeover: the wills of two connections do not mix", "[v5.0][MQTT-3.1.
 }
 
 TEST_CASE("takeover: a hundred of them under publish load lose no QoS 1",
-          "[v3.1.1][MQTT-4.4.0-1][v5.0][MQTT-4.4.0-1]") {
+          "[v3.1.1][MQTT-4.4.0-1][v5.0][MQTT-4.4.0-1][gotcha-3]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Script s{{.shards = 3}};
     s.link("p").sends(connect(version)).gets(connack());
@@ -161,7 +162,7 @@ TEST_CASE("takeover: a hundred of them under publish load lose no QoS 1",
 }
 
 TEST_CASE("takeover: by a connection that came in on another shard",
-          "[v3.1.1][MQTT-3.1.4-2][v5.0][MQTT-3.1.4-3]") {
+          "[v3.1.1][MQTT-3.1.4-2][v5.0][MQTT-3.1.4-3][gotcha-3]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Script s{{.shards = 2}};
     s.link("old").on_shard(0).sends(connect(version).id("x").resume()).gets(connack());

@@ -64,7 +64,7 @@ TEST_CASE("will: goes out after a keep alive timeout and after a protocol error"
 }
 
 TEST_CASE("will: DISCONNECT takes it away",
-          "[v3.1.1][MQTT-3.14.4-3][MQTT-3.1.2-10][v5.0][MQTT-3.14.4-3][MQTT-3.1.2-10]") {
+          "[v3.1.1][MQTT-3.14.4-3][MQTT-3.1.2-10][v5.0][MQTT-3.14.4-3][MQTT-3.1.2-10][gotcha-7]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Watched s;
     s.link("a").sends(connect(version).resume().will(will("w", "gone"))).gets(connack());
@@ -74,7 +74,7 @@ TEST_CASE("will: DISCONNECT takes it away",
 }
 
 TEST_CASE("will: which DISCONNECT of MQTT 5 keeps it",
-          "[v5.0][MQTT-3.14.4-3][MQTT-3.1.2-8][MQTT-3.1.2-10][MQTT-4.13.2-1]") {
+          "[v5.0][MQTT-3.14.4-3][MQTT-3.1.2-8][MQTT-3.1.2-10][MQTT-4.13.2-1][gotcha-7]") {
     struct Row {
         char const* packet;
         bool goes_out;
@@ -103,7 +103,8 @@ TEST_CASE("will: which DISCONNECT of MQTT 5 keeps it",
     s.watch().gets_nothing();
 }
 
-TEST_CASE("will: a DISCONNECT of 3.1.1 with flags is a violation", "[v3.1.1][MQTT-3.14.1-1]") {
+TEST_CASE("will: a DISCONNECT of 3.1.1 with flags is a violation",
+          "[v3.1.1][MQTT-3.14.1-1][gotcha-7]") {
     Watched s;
     s.link("a").sends(connect(Version::v3_1_1).will(will("w", "gone"))).gets(connack());
     s.link("a").sends_bytes(bytes_of("E1 00")).closes();
@@ -111,7 +112,7 @@ TEST_CASE("will: a DISCONNECT of 3.1.1 with flags is a violation", "[v3.1.1][MQT
 }
 
 TEST_CASE("will: the delay and the end of the session, whichever comes first",
-          "[v5.0][MQTT-3.1.2-8][MQTT-3.1.2-7]") {
+          "[v5.0][MQTT-3.1.2-8][MQTT-3.1.2-7][gotcha-5]") {
     struct Row {
         std::uint32_t delay;
         std::uint32_t expiry;
@@ -133,7 +134,7 @@ TEST_CASE("will: the delay and the end of the session, whichever comes first",
     s.watch().gets_nothing();
 }
 
-TEST_CASE("will: an expiry interval in DISCONNECT counts", "[v5.0][MQTT-3.1.2-8]") {
+TEST_CASE("will: an expiry interval in DISCONNECT counts", "[v5.0][MQTT-3.1.2-8][gotcha-5]") {
     Watched s;
     s.link("a").sends(connect(Version::v5).expiry(60).will(delayed(30))).gets(connack());
     s.link("a").sends(disconnect(ReasonCode::disconnect_with_will_message, 5)).closes();
@@ -143,7 +144,7 @@ TEST_CASE("will: an expiry interval in DISCONNECT counts", "[v5.0][MQTT-3.1.2-8]
     s.watch().gets(publish("w", "gone"));
 }
 
-TEST_CASE("will: coming back within the delay calls it off", "[v5.0][MQTT-3.1.3-9]") {
+TEST_CASE("will: coming back within the delay calls it off", "[v5.0][MQTT-3.1.3-9][gotcha-6]") {
     Watched s;
     s.link("a").sends(connect(Version::v5).expiry(60).will(delayed(5))).gets(connack()).drops();
     s.pass(4'900ms);
@@ -168,7 +169,7 @@ TEST_CASE("will: coming back when the delay is over does not call it off", "[got
 }
 
 TEST_CASE("will: coming back with clean start ends the old session, so it goes out now",
-          "[v5.0][MQTT-3.1.2-8][MQTT-3.1.2-4]") {
+          "[v5.0][MQTT-3.1.2-8][MQTT-3.1.2-4][gotcha-6]") {
     Watched s;
     s.link("a").sends(connect(Version::v5).expiry(60).will(delayed(5))).gets(connack()).drops();
     s.pass(1s);
@@ -197,7 +198,7 @@ TEST_CASE("will: QoS and RETAIN as in CONNECT",
 }
 
 TEST_CASE("will: its properties go with it, the delay does not, and its expiry begins when it does",
-          "[v5.0][MQTT-3.1.3-10][MQTT-3.3.2-17][MQTT-3.3.2-18]") {
+          "[v5.0][MQTT-3.1.3-10][MQTT-3.3.2-17][MQTT-3.3.2-18][gotcha-8]") {
     Watched s;
     auto gone = delayed(3);
     gone.properties.payload_format_indicator = 1;
@@ -224,7 +225,8 @@ TEST_CASE("will: an empty retained will removes what is retained") {
     CHECK(s.retained().count() == 0);
 }
 
-TEST_CASE("will: counts as published by its client for no local", "[v5.0][MQTT-3.8.3-3]") {
+TEST_CASE("will: counts as published by its client for no local",
+          "[v5.0][MQTT-3.8.3-3][gotcha-51]") {
     Watched s;
     s.link("a").sends(connect(Version::v5).expiry(60).will(delayed(3))).gets(connack());
     s.link("a").sends(subscribe(1, "w", qos1).no_local()).gets(suback(1)).drops();

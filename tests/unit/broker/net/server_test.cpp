@@ -203,7 +203,7 @@ TEST_CASE("server: a large packet in pieces, and small ones behind it in the sam
 }
 
 TEST_CASE("server: the reason can be read though much more was sent behind the error",
-          "[v5.0][MQTT-4.13.1-1][MQTT-3.14.4-1]") {
+          "[v5.0][MQTT-4.13.1-1][MQTT-3.14.4-1][gotcha-59]") {
     RunningBroker broker;
     for (int i = 0; i < 10; ++i) {
         auto client = broker.connected(connect(Version::v5).id(broker.id_on_shard(i % 2, "bad")));
@@ -222,7 +222,8 @@ TEST_CASE("server: the reason can be read though much more was sent behind the e
     }
 }
 
-TEST_CASE("server: the reason of a refused CONNECT can be read", "[v5.0][MQTT-3.2.2-7]") {
+TEST_CASE("server: the reason of a refused CONNECT can be read",
+          "[v5.0][MQTT-3.2.2-7][gotcha-59]") {
     auto options = with_shards(2);
     options.net.listeners[0].link.client_id_size_max = 10;
     RunningBroker broker{options};

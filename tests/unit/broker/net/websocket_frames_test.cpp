@@ -175,7 +175,7 @@ TEST_CASE("WebSocket frames: every length that is written differently, in pieces
     }
 }
 
-TEST_CASE("WebSocket frames: one byte per frame, and all frames at once") {
+TEST_CASE("WebSocket frames: one byte per frame, and all frames at once", "[gotcha-60]") {
     auto payload = text_of(1000);
     Buffer bytes;
     for (char c : payload) bytes = with(std::move(bytes), client_frame(kBinary, {&c, 1}));

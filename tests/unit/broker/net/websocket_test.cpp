@@ -49,7 +49,7 @@ TEST_CASE("WebSocket: a session on every shard, both ways", "[v3.1.1][v5.0]") {
 }
 
 TEST_CASE("WebSocket: packets need not line up with frames",
-          "[v3.1.1][MQTT-6.0.0-2][v5.0][MQTT-6.0.0-2]") {
+          "[v3.1.1][MQTT-6.0.0-2][v5.0][MQTT-6.0.0-2][gotcha-60]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     RunningBroker broker{over_websocket()};
     auto client = connected(broker, connect(version).id("a"));
@@ -142,7 +142,7 @@ TEST_CASE("WebSocket: a slow reader gets all of it, and an answer to its ping") 
 }
 
 TEST_CASE("WebSocket: what is no binary frame of a client ends the connection, and leaves the will",
-          "[v3.1.1][MQTT-6.0.0-1][MQTT-3.1.2-8][v5.0][MQTT-6.0.0-1][MQTT-3.1.2-8]") {
+          "[v3.1.1][MQTT-6.0.0-1][MQTT-3.1.2-8][v5.0][MQTT-6.0.0-1][MQTT-3.1.2-8][gotcha-60]") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     auto [sent, code] = GENERATE(table<Buffer, std::string>({
         {client_frame(kText, "text"), "03EB"},
@@ -200,7 +200,8 @@ TEST_CASE("WebSocket: a stream that just ends leaves the will", "[v5.0][MQTT-3.1
     watch.gets(publish("w", "gone"));
 }
 
-TEST_CASE("WebSocket: keep alive counts packets, not pings of WebSocket", "[v5.0][MQTT-3.1.2-22]") {
+TEST_CASE("WebSocket: keep alive counts packets, not pings of WebSocket",
+          "[v5.0][MQTT-3.1.2-22][gotcha-60]") {
     RunningBroker broker{over_websocket()};
     auto watch = connected(broker, connect(Version::v5).id("watch"));
     watch.sends(subscribe(1, "w", qos0)).gets(suback(1));

@@ -158,7 +158,7 @@ TEST_CASE("WebSocket upgrade: what is accepted and what is refused with which st
 }
 
 TEST_CASE("WebSocket upgrade: mqtt is chosen wherever it stands in the offer",
-          "[v3.1.1][MQTT-6.0.0-4][v5.0][MQTT-6.0.0-4]") {
+          "[v3.1.1][MQTT-6.0.0-4][v5.0][MQTT-6.0.0-4][gotcha-60]") {
     auto [offer, chosen] = GENERATE(table<std::string, std::string>({
         {"mqtt", "mqtt"},
         {"mqttv3.1, mqtt", "mqtt"},

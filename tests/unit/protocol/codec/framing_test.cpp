@@ -94,7 +94,7 @@ TEST_CASE("Framing: remaining lengths at the borders of their forms", "[v5.0][MQ
 }
 
 TEST_CASE("Framing: a length that is not in its shortest form, or has a fifth byte, is malformed",
-          "[v5.0][MQTT-1.5.5-1][v3.1.1][MQTT-4.8.0-1]") {
+          "[v5.0][MQTT-1.5.5-1][v3.1.1][MQTT-4.8.0-1][gotcha-19]") {
     for (auto const* text : {"C0 8000", "30 808000", "30 80808000", "30 FF00", "30 80808080",
                              "30 FFFFFFFF", "30 FFFFFFFF01"}) {
         CAPTURE(text);

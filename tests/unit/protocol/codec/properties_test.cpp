@@ -164,7 +164,7 @@ void for_each_skeleton(Visit visit) {
 }  // namespace
 
 TEST_CASE("Properties: every id in every packet, once",
-          "[v5.0][MQTT-3.1.4-1][MQTT-3.3.4-6][MQTT-3.14.2-2]") {
+          "[v5.0][MQTT-3.1.4-1][MQTT-3.3.4-6][MQTT-3.14.2-2][gotcha-23]") {
     for_each_skeleton([](Skeleton const& skeleton, Sender sender) {
         for (unsigned id = 0; id < 128; ++id) {
             CAPTURE(id);
@@ -193,7 +193,7 @@ TEST_CASE("Properties: every id in every packet, once",
 TEST_CASE(
     "Properties: every one twice, where only user property and, to a client, subscription "
     "identifier may",
-    "[v5.0][MQTT-3.1.4-1][MQTT-4.13.1-1]") {
+    "[v5.0][MQTT-3.1.4-1][MQTT-4.13.1-1][gotcha-23]") {
     for_each_skeleton([](Skeleton const& skeleton, Sender sender) {
         for (auto const& row : kSpec) {
             if (!is_in(row.places, skeleton.place) || goes_one_way(skeleton, row.id, sender))
@@ -210,7 +210,7 @@ TEST_CASE(
 }
 
 TEST_CASE("Properties: every one cut at each of its bytes, in the field and in the packet",
-          "[v5.0][MQTT-3.1.4-1]") {
+          "[v5.0][MQTT-3.1.4-1][gotcha-23]") {
     for_each_skeleton([](Skeleton const& skeleton, Sender sender) {
         for (auto const& row : kSpec) {
             if (!is_in(row.places, skeleton.place) || goes_one_way(skeleton, row.id, sender))
@@ -228,7 +228,8 @@ TEST_CASE("Properties: every one cut at each of its bytes, in the field and in t
     });
 }
 
-TEST_CASE("Properties: values out of their range", "[v5.0][MQTT-3.3.2-8][MQTT-3.3.2-14]") {
+TEST_CASE("Properties: values out of their range",
+          "[v5.0][MQTT-3.3.2-8][MQTT-3.3.2-14][gotcha-24]") {
     struct Case {
         unsigned id;
         char const* value;
@@ -259,7 +260,7 @@ TEST_CASE("Properties: values out of their range", "[v5.0][MQTT-3.3.2-8][MQTT-3.
     });
 }
 
-TEST_CASE("Properties: the borders of their ranges are good") {
+TEST_CASE("Properties: the borders of their ranges are good", "[gotcha-24]") {
     struct Case {
         unsigned id;
         char const* value;
@@ -289,7 +290,7 @@ TEST_CASE("Properties: the borders of their ranges are good") {
     });
 }
 
-TEST_CASE("Properties: data without a method, in CONNECT, CONNACK and AUTH") {
+TEST_CASE("Properties: data without a method, in CONNECT, CONNACK and AUTH", "[gotcha-23]") {
     for_each_skeleton([](Skeleton const& skeleton, Sender sender) {
         if (!is_in("CONNECT CONNACK AUTH", skeleton.place)) return;
         auto result = decode(frame_with(skeleton, bytes_of("16 0001 00")), Version::v5, sender);

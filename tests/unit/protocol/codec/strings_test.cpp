@@ -160,7 +160,7 @@ TEST_CASE(
     "[v3.1.1][MQTT-1.5.3-1][MQTT-1.5.3-2][MQTT-3.1.3-4][MQTT-3.1.3-10][MQTT-3.1.3-11][MQTT-3.3.2-1]"
     "[MQTT-3.8.3-1][MQTT-3.10.3-1][MQTT-4.7.3-2]"
     "[v5.0][MQTT-1.5.4-1][MQTT-1.5.4-2][MQTT-1.5.7-1][MQTT-3.1.3-4][MQTT-3.1.3-11][MQTT-3.1.3-12]"
-    "[MQTT-3.3.2-1][MQTT-3.3.2-13][MQTT-3.3.2-19][MQTT-3.8.3-1][MQTT-3.10.3-1][MQTT-4.7.3-2]") {
+    "[MQTT-3.3.2-1][MQTT-3.3.2-13][MQTT-3.3.2-19][MQTT-3.8.3-1][MQTT-3.10.3-1][MQTT-4.7.3-2][gotcha-20]") {
     for_each_field([](StringField const& field, Version version) {
         for (auto const& bad : test::bad_utf8()) {
             CAPTURE(test::hex_of(bad));
@@ -175,7 +175,7 @@ TEST_CASE(
 }
 
 TEST_CASE("Strings: every field gives well-formed UTF-8 back as it came",
-          "[v3.1.1][MQTT-1.5.3-3][v5.0][MQTT-1.5.4-3]") {
+          "[v3.1.1][MQTT-1.5.3-3][v5.0][MQTT-1.5.4-3][gotcha-20]") {
     for_each_field([](StringField const& field, Version version) {
         for (auto const& good : test::good_utf8()) {
             CAPTURE(test::hex_of(good));
@@ -201,7 +201,7 @@ TEST_CASE("Strings: the longest, of 65535 bytes, goes through every field",
     });
 }
 
-TEST_CASE("Strings: binary fields take any bytes") {
+TEST_CASE("Strings: binary fields take any bytes", "[gotcha-20]") {
     Buffer any;
     for (auto byte = 0; byte < 256; ++byte) any.push_back(std::byte(byte));
     Connect connect{

@@ -116,7 +116,7 @@ TEST_CASE("Matching: wildcards, empty levels and the level above '#'",
 }
 
 TEST_CASE("Matching: a wildcard in the first level does not match names that begin with $",
-          "[v3.1.1][MQTT-4.7.2-1][v5.0][MQTT-4.7.2-1]") {
+          "[v3.1.1][MQTT-4.7.2-1][v5.0][MQTT-4.7.2-1][gotcha-55]") {
     for (auto const* filter : {"#", "+", "+/x", "+/#", "+/+"}) {
         CAPTURE(filter);
         CHECK_FALSE(matches(filter, "$SYS/x"));
@@ -181,7 +181,8 @@ TEST_CASE("Matching: 30000 levels neither overflow the stack nor take long") {
     CHECK(matches(filter + "#", name));
 }
 
-TEST_CASE("$share: the table of what is a shared filter", "[v5.0][MQTT-4.8.2-1][MQTT-4.8.2-2]") {
+TEST_CASE("$share: the table of what is a shared filter",
+          "[v5.0][MQTT-4.8.2-1][MQTT-4.8.2-2][gotcha-53]") {
     struct Good {
         char const* text;
         char const* name;
