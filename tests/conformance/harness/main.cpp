@@ -24,11 +24,11 @@ void leave_out_own(Catch::ConfigData& config) {
     auto& specs = config.testsOrTags;
     if (specs.empty()) specs.emplace_back();
     for (auto& spec : specs) {
-        for (auto at = spec.find(','); at != std::string::npos; at = spec.find(',', at)) {
-            spec.insert(at, fmt::format("~{}", kOnlyOwn));
-            at += std::string_view{kOnlyOwn}.size() + 2;
+        auto const without = fmt::format("~{}", kOnlyOwn);
+        spec.insert(0, without);
+        for (auto at = spec.find(','); at != std::string::npos; at = spec.find(',', at + 1)) {
+            spec.insert(at + 1, without);
         }
-        spec += fmt::format("~{}", kOnlyOwn);
     }
     std::size_t skipped = 0;
     for (auto const& test : Catch::getAllTestCasesSorted(Catch::Config{})) {
