@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "broker/net/tls_psk_file.hpp"
+#include "broker/net/transport_tls.hpp"
 
 namespace spoke::broker {
 
@@ -291,6 +292,7 @@ SslCtxPtr make_context(TlsSettings const& settings, TlsSettings::KeyPair const* 
     // An idle connection holds no record buffers, and clients' authorities sign no servers.
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    SSL_CTX_set_keylog_callback(context, TlsTransport::on_key_line);
     set_algorithms(context, settings);
     set_resumption(context, settings);
     use_authorities(context, settings);

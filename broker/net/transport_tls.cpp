@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 #include <openssl/bio.h>
+#include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/objects.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <spdlog/spdlog.h>
@@ -23,6 +26,8 @@ constexpr std::size_t kRecordMax = 16 * 1024;
 /// Ciphertext read at once, and plaintext encrypted before it is written.
 constexpr std::size_t kBatch = 64 * 1024;
 constexpr std::size_t kReadMin = 4 * 1024;
+/// Writes stop far below it; only answers to key updates get there.
+constexpr std::size_t kUnsentMax = 1024 * 1024;
 
 }  // namespace
 
@@ -100,12 +105,20 @@ void TlsTransport::enter(Io& io) noexcept {
 
 void TlsTransport::leave(Io& io) noexcept {
     if (io.begin < io.end) unread_.assign(io.input.data() + io.begin, io.input.data() + io.end);
-    flush(io);
+    if (held_back_) {
+        unsent_ = io.output;
+    } else {
+        flush(io);
+    }
+    if (unsent_.size() > kUnsentMax && !failure_) {
+        give_up("a TLS peer asks for answers and reads none");
+        below_closed_ = true;
+    }
     update_flags();
 }
 
 void TlsTransport::update_flags() noexcept {
-    bool held = below_closed_ || !unread_.empty() || (ssl_ && SSL_pending(ssl_.get()) > 0);
+    bool held = below_closed_ || peer_ended_ || more_inside_;
     set_has_input(below_->has_input() || (!ends_ && !failure_ && held));
     set_wants_write(below_->wants_write() || (!unsent_.empty() && !below_closed_));
 }
@@ -125,7 +138,15 @@ IoResult TlsTransport::read_open(Io& io, std::span<std::byte> into) noexcept {
     if (!is_open()) {
         auto status = open(io);
         if (status != IoResult::Status::done) return {status, 0};
+        auto result = records_ ? read_records(io, into) : read_ssl(io, into);
+        // The tickets leave together with the answer to what came behind the handshake.
+        held_back_ = result.size > 0 && unsent_.empty() && !io.output.empty();
+        return result;
     }
+    return records_ ? read_records(io, into) : read_ssl(io, into);
+}
+
+IoResult TlsTransport::read_ssl(Io& io, std::span<std::byte> into) noexcept {
     std::size_t size = 0;
     while (size < into.size()) {
         std::size_t more = 0;
@@ -144,14 +165,50 @@ IoResult TlsTransport::read_open(Io& io, std::span<std::byte> into) noexcept {
         }
         return {give_up(take_tls_error()), 0};
     }
+    more_inside_ = size == into.size() && (io.begin < io.end || SSL_pending(ssl_.get()) > 0);
     if (size == 0) return {IoResult::Status::would_block, 0};
     return {IoResult::Status::done, size};
 }
 
+IoResult TlsTransport::read_records(Io& io, std::span<std::byte> into) noexcept {
+    std::size_t size = std::min(plain_.size(), into.size());
+    std::copy_n(plain_.begin(), size, into.begin());
+    plain_.erase(plain_.begin(), plain_.begin() + static_cast<std::ptrdiff_t>(size));
+    if (plain_.empty()) Buffer{}.swap(plain_);
+    while (size < into.size() && !peer_ended_) {
+        auto opened =
+            records_->open(std::span{io.input}.subspan(io.begin, io.end - io.begin), io.output);
+        if (opened.problem) {
+            records_->seal_alert(*opened.problem, io.output);
+            return {give_up(fmt::format("broken TLS, alert {}",
+                                        static_cast<unsigned>(*opened.problem))),
+                    0};
+        }
+        if (opened.size == 0) {
+            if (!fill(io, into.size() - size)) break;
+            continue;
+        }
+        io.begin += opened.size;
+        peer_ended_ = opened.is_end;
+        auto fits = std::min(opened.plain.size(), into.size() - size);
+        std::copy_n(opened.plain.begin(), fits, into.begin() + static_cast<std::ptrdiff_t>(size));
+        plain_.assign(opened.plain.begin() + static_cast<std::ptrdiff_t>(fits), opened.plain.end());
+        size += fits;
+    }
+    more_inside_ = size == into.size() && (io.begin < io.end || !plain_.empty());
+    if (size > 0) return {IoResult::Status::done, size};
+    bool ended = below_closed_ || peer_ended_;
+    return {ended ? IoResult::Status::closed : IoResult::Status::would_block, 0};
+}
+
 bool TlsTransport::fill(Io& io, std::size_t room) noexcept {
-    if (below_closed_ || io.is_drained || io.begin < io.end) return false;
-    std::size_t asked = std::clamp(room, kReadMin, kBatch);
-    auto result = below_->read_some(std::span{io.input}.first(asked));
+    if (below_closed_ || io.is_drained) return false;
+    std::size_t held = io.end - io.begin;
+    std::memmove(io.input.data(), io.input.data() + io.begin, held);
+    io.begin = 0;
+    io.end = held;
+    std::size_t asked = std::clamp(room, kReadMin, kBatch - held);
+    auto result = below_->read_some(std::span{io.input}.subspan(held, asked));
     if (result.status == IoResult::Status::would_block) return false;
     io.is_drained = result.status == IoResult::Status::done && result.size < asked;
     if (result.status != IoResult::Status::done) {
@@ -159,8 +216,7 @@ bool TlsTransport::fill(Io& io, std::size_t room) noexcept {
         io.at_end = true;
         return true;  // OpenSSL finds the end
     }
-    io.begin = 0;
-    io.end = result.size;
+    io.end = held + result.size;
     return true;
 }
 
@@ -186,9 +242,13 @@ IoResult::Status TlsTransport::open(Io& io) noexcept {
             return give_up("out of memory");
         }
         SSL_set_bio(ssl_.get(), bio, bio);
+        SSL_set_app_data(ssl_.get(), this);
+        secrets_ = std::make_unique<Secrets>();
         SSL_set_accept_state(ssl_.get());
     }
+    std::size_t before = 0;
     for (;;) {
+        before = io.output.size();
         int done = SSL_do_handshake(ssl_.get());
         if (done == 1) break;
         int error = SSL_get_error(ssl_.get(), done);
@@ -203,8 +263,52 @@ IoResult::Status TlsTransport::open(Io& io) noexcept {
         return give_up(fmt::format("TLS handshake failed: {}", problem));
     }
     if (spdlog::should_log(spdlog::level::debug)) log_opened();
+    hand_over(io, before);
     set_open(true);
     return IoResult::Status::done;
+}
+
+void TlsTransport::on_key_line(SSL const* ssl, char const* line) noexcept {
+    auto* self = static_cast<TlsTransport*>(SSL_get_app_data(ssl));
+    if (self == nullptr || !self->secrets_) return;
+    std::string_view text{line};
+    Buffer* secret = text.starts_with("CLIENT_TRAFFIC_SECRET_0 ")   ? &self->secrets_->client
+                     : text.starts_with("SERVER_TRAFFIC_SECRET_0 ") ? &self->secrets_->server
+                                                                    : nullptr;
+    if (secret == nullptr) return;
+    auto hex = text.substr(text.rfind(' ') + 1);
+    secret->resize(hex.size() / 2);
+    std::size_t size = 0;
+    bool good = OPENSSL_hexstr2buf_ex(reinterpret_cast<unsigned char*>(secret->data()),
+                                      secret->size(), &size, std::string{hex}.c_str(), '\0') == 1;
+    if (!good) secret->clear();
+}
+
+void TlsTransport::hand_over(Io& io, std::size_t before) {
+    auto secrets = std::exchange(secrets_, nullptr);
+    EVP_CIPHER const* cipher = nullptr;
+    auto const* suite = SSL_get_current_cipher(ssl_.get());
+    if (SSL_version(ssl_.get()) == TLS1_3_VERSION) {
+        int kind = SSL_CIPHER_get_cipher_nid(suite);
+        if (kind == NID_aes_128_gcm) cipher = EVP_aes_128_gcm();
+        if (kind == NID_aes_256_gcm) cipher = EVP_aes_256_gcm();
+        if (kind == NID_chacha20_poly1305) cipher = EVP_chacha20_poly1305();
+    }
+    if (cipher != nullptr && !secrets->client.empty() && !secrets->server.empty() &&
+        SSL_has_pending(ssl_.get()) == 0) {
+        // What the last step has put out are the tickets.
+        std::uint64_t records = 0;
+        for (auto at = before; at + TlsRecords::kHeaderSize <= io.output.size(); ++records) {
+            at += TlsRecords::kHeaderSize + (std::to_integer<std::size_t>(io.output[at + 3]) << 8 |
+                                             std::to_integer<std::size_t>(io.output[at + 4]));
+        }
+        records_ = std::make_unique<TlsRecords>(
+            TlsRecords::Agreed{cipher, SSL_CIPHER_get_handshake_digest(suite), secrets->client,
+                               secrets->server, records});
+        ssl_.reset();
+    }
+    OPENSSL_cleanse(secrets->client.data(), secrets->client.size());
+    OPENSSL_cleanse(secrets->server.data(), secrets->server.size());
 }
 
 std::string TlsTransport::handshake_error() const {
@@ -261,7 +365,7 @@ IoResult TlsTransport::write_some(std::span<iovec const> pieces) noexcept {
     if (failure_ || ends_ || below_closed_) return {IoResult::Status::closed, 0};
     auto& shared = io();
     shared.output.clear();
-    if (!unsent_.empty() && !flush(shared)) {
+    if (!unsent_.empty() && !held_back_ && !flush(shared)) {
         update_flags();
         return {below_closed_ ? IoResult::Status::closed : IoResult::Status::would_block, 0};
     }
@@ -284,8 +388,22 @@ IoResult TlsTransport::write_some(std::span<iovec const> pieces) noexcept {
 
 /// One record of the next pieces.
 std::size_t TlsTransport::encrypt(std::span<iovec const>& pieces, std::size_t& offset) noexcept {
+    std::byte const* from = nullptr;
+    std::size_t size = next_record(pieces, offset, from);
+    if (records_) {
+        Bytes const plain{from, size};
+        records_->seal({&plain, 1}, io().output);
+        return size;
+    }
+    std::size_t written = 0;
+    if (SSL_write_ex(ssl_.get(), from, size, &written) != 1 || written != size) return 0;
+    return size;
+}
+
+std::size_t TlsTransport::next_record(std::span<iovec const>& pieces, std::size_t& offset,
+                                      std::byte const*& from) noexcept {
     auto& record = io().record;
-    auto const* from = static_cast<std::byte const*>(pieces[0].iov_base) + offset;
+    from = static_cast<std::byte const*>(pieces[0].iov_base) + offset;
     std::size_t size = std::min(pieces[0].iov_len - offset, kRecordMax);
     bool alone = size == kRecordMax || pieces.size() == 1;
     if (alone) {
@@ -309,12 +427,11 @@ std::size_t TlsTransport::encrypt(std::span<iovec const>& pieces, std::size_t& o
         pieces = pieces.subspan(1);
         offset = 0;
     }
-    std::size_t written = 0;
-    if (SSL_write_ex(ssl_.get(), from, size, &written) != 1 || written != size) return 0;
     return size;
 }
 
 bool TlsTransport::flush(Io& io) noexcept {
+    held_back_ = false;
     if (!unsent_.empty()) {
         // Behind what waits: the order is what the peer's records are counted by.
         unsent_.insert(unsent_.end(), io.output.begin(), io.output.end());
@@ -347,13 +464,19 @@ void TlsTransport::shut_down_write() noexcept {
     if (ends_) return;
     auto& shared = io();
     shared.output.clear();
-    if (is_open() && !failure_) {
-        SSL_shutdown(ssl_.get());  // close_notify; the peer's is not waited for
-        ERR_clear_error();
+    if (is_open() && !failure_) {  // the peer's close_notify is not waited for
+        if (records_) {
+            records_->seal_alert(TlsRecords::Alert::close_notify, shared.output);
+        } else {
+            SSL_shutdown(ssl_.get());
+            ERR_clear_error();
+        }
     }
     ends_ = true;
     ssl_.reset();
+    records_.reset();
     Buffer{}.swap(unread_);
+    Buffer{}.swap(plain_);
     on_writable();
 }
 
