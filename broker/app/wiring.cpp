@@ -124,6 +124,7 @@ ListenerSettings listener_settings(ListenerConfig const& config) {
     settings.connections_max = config.connections_max;
     settings.handshakes_max = config.tls.handshakes_max;
     settings.tls = tls_settings(config.tls);
+    settings.pending_max = config.pending_max;
     return settings;
 }
 

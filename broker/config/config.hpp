@@ -129,6 +129,7 @@ struct ListenerConfig {
     std::uint16_t port = 1883;
     std::chrono::milliseconds connect_timeout{10'000};
     std::uint32_t connections_max = 100'000;
+    std::uint32_t pending_max = 10'000;
     std::string mount_point;  // empty: none
     SocketConfig socket;
     UnixConfig unix_socket;

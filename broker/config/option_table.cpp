@@ -158,6 +158,10 @@ void listener_options(OptionTable& table, ListenerConfig& c) {
                   "A connection that has not sent a whole CONNECT by then is closed.")
         .number("connections_max", c.connections_max, {1, kCountMax}, "connections",
                 "Open connections of this listener. Above it a new one is closed at once.")
+        .number("pending_max", c.pending_max, {1, kCountMax}, "connections",
+                "Connections of this listener that have not sent a whole CONNECT, shared out among "
+                "the threads. Above it the oldest of them is closed for a new one: who says "
+                "nothing gives way to who may.")
         .text("mount_point", c.mount_point,
               "Goes before every topic and filter of this listener's clients and is taken off "
               "again, so that they live in a part of the topic tree of their own: \"site-7/\". A "

@@ -41,7 +41,8 @@ struct Counters {
     Counter connects_refused;
     Counter authentications_refused;  // of these, and of connected clients that repeat theirs
     Counter handshakes;               // of TLS and WebSocket, done
-    Counter handshakes_failed;        // the same, given up by either side
+    Counter pending_closed;     // had sent no CONNECT yet when others came and there was no room
+    Counter handshakes_failed;  // the same, given up by either side
     Counter publishes_received;
     Counter publishes_denied;  // not authorized, wills too
     Counter deliveries;        // PUBLISH packets handed to connections

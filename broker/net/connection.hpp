@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <memory>
 #include <string>
 
@@ -25,10 +26,11 @@ public:
     [[nodiscard]] std::string peer() const { return transport->peer(); }
 
     std::unique_ptr<Transport> transport;
-    Listener& listener;         // outlives all its connections
-    Shard* shard = nullptr;     // the one it is on; null on its way to another
-    std::size_t index = 0;      // its place in that shard's list
-    Buffer partial{};           // what came of a packet that is not whole yet
+    Listener& listener;                          // outlives all its connections
+    Shard* shard = nullptr;                      // the one it is on; null on its way to another
+    std::size_t index = 0;                       // its place in that shard's list
+    std::list<Connection*>::iterator pending{};  // its place among those without CONNECT
+    Buffer partial{};                            // what came of a packet that is not whole yet
     std::uint64_t backlog = 0;  // bytes of the out-queue that the shard's counter holds
     std::uint32_t watched = 0;  // events asked of the poller
     bool wants_write = false;   // the socket was full: write when it is ready
@@ -36,6 +38,7 @@ public:
     bool lingers = false;       // closing, and the time for that runs
     bool half_closed = false;   // closing: all is written, waits for the peer's end
     bool dead = false;          // closed; freed at the end of the turn
+    bool is_pending = false;    // has sent no whole CONNECT yet; `pending` holds
     bool opening = false;       // counts among its listener's handshakes on this shard
     bool reads_again = false;   // is in the shard's list of those with input inside the transport
 };

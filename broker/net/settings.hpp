@@ -46,7 +46,10 @@ struct ListenerSettings {
     ProxySettings proxy{ProxyProtocol::off};
     std::optional<WebSocketSettings> websocket{};  // none: MQTT right over the stream
     std::uint32_t connections_max =
-        100'000;          // of this listener; above: accepted and closed at once
+        100'000;  // of this listener; above: accepted and closed at once
+    /// Connections without a whole CONNECT, shared out among the shards; above: the oldest of the
+    /// shard's is closed for a new one.
+    std::uint32_t pending_max = 10'000;
     LinkSettings link{};  // what the core holds its connections to
     /// Handshakes at once, shared out among the shards; above: new connections wait in the kernel.
     std::uint32_t handshakes_max = 1'000;

@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 #include <cerrno>
 #include <cstring>
+#include <list>
 #include <system_error>
 #include <utility>
 
@@ -42,7 +43,8 @@ struct Shard::ListenerWatch final : Pollable {
     }
     Shard& shard;
     Listener& listener;
-    std::uint32_t opening = 0;  // connections in their handshakes
+    std::uint32_t opening = 0;         // connections in their handshakes
+    std::list<Connection*> pending{};  // those without CONNECT, oldest first
     bool watched = false;
 };
 
@@ -283,14 +285,33 @@ void Shard::accept_from(Listener& listener) {
         core_.on_accepted(*connection, listener.settings().link);
         bool opens = !connection->transport->is_open();
         connection->opening = opens;
+        auto& watch = watch_of(listener);
+        start_pending(*connection, watch);
         add(std::move(connection));
         if (!opens) continue;
-        auto& watch = watch_of(listener);
         ++watch.opening;
         if (!watch.is_full()) continue;
         stop_accepting(watch);
         return;
     }
+}
+
+void Shard::start_pending(Connection& connection, ListenerWatch& watch) {
+    auto room = std::max(1U, watch.listener.settings().pending_max / count_);
+    if (watch.pending.size() >= room) {
+        auto& oldest = *watch.pending.front();
+        log_failure(oldest, "closed before CONNECT, as pending_max is reached");
+        core_.counters().pending_closed.add();
+        lose(oldest);
+    }
+    connection.pending = watch.pending.insert(watch.pending.end(), &connection);
+    connection.is_pending = true;
+}
+
+void Shard::end_pending(Connection& connection) noexcept {
+    if (!connection.is_pending) return;
+    connection.is_pending = false;
+    watch_of(connection.listener).pending.erase(connection.pending);
 }
 
 Shard::ListenerWatch& Shard::watch_of(Listener const& listener) {
@@ -319,6 +340,7 @@ void Shard::add(std::unique_ptr<Connection> connection) {
 std::unique_ptr<Connection> Shard::take_out(Connection& connection) {
     if (connection.reads_again) std::erase(reading_again_, &connection);
     connection.reads_again = false;
+    end_pending(connection);
     connection.shard = nullptr;
     poller_.remove(connection.transport->descriptor());
     auto place = connection.index;

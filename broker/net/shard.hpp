@@ -92,6 +92,9 @@ private:
     // opening: layers above TCP make their handshakes
     [[nodiscard]] ListenerWatch& watch_of(Listener const& listener);
     void end_opening(Connection& connection, bool success);
+    /// The connection is among those that have sent no CONNECT yet; the oldest makes room for it.
+    void start_pending(Connection& connection, ListenerWatch& watch);
+    void end_pending(Connection& connection) noexcept;
     void log_failure(Connection const& connection, std::string const& why);
 
     // reading

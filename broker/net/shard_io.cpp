@@ -113,6 +113,7 @@ std::optional<std::size_t> Shard::handle_packets(Connection& connection,
 
 bool Shard::handle_first(Connection& connection, Bytes frame, std::span<std::byte const> behind) {
     if (!connection.identity) connection.identity = connection.transport->take_identity();
+    end_pending(connection);
     auto checked = core_.admit(connection, frame);
     if (!checked) return true;
     if (home_shard(checked->packet.client_id, count_) != index_) {
@@ -179,6 +180,7 @@ void Shard::flush(Connection& connection) {
 void Shard::finish(Connection& connection) {
     if (connection.linger_over) return lose(connection);
     end_opening(connection, false);
+    end_pending(connection);
     if (!connection.lingers) {
         connection.lingers = true;
         core_.linger(connection, settings_.linger);

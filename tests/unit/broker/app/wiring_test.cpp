@@ -60,6 +60,7 @@ TEST_CASE("wiring: the defaults of the options are those of the parts", "[config
     CHECK_FALSE(net.listeners[0].websocket);
     CHECK(net.listeners[0].link.connect_timeout == own_listener.link.connect_timeout);
     CHECK(net.listeners[0].connections_max == own_listener.connections_max);
+    CHECK(net.listeners[0].pending_max == own_listener.pending_max);
 }
 
 TEST_CASE("wiring: every limit of the file reaches its part", "[config]") {
@@ -168,6 +169,7 @@ TEST_CASE("wiring: listeners, offers and threads of the file reach their parts",
         tcp_nodelay = false
         connect_timeout = "3 s"
         connections_max = 4
+        pending_max = 3
         [[listener]]
         port = 5
         [mqtt]
@@ -189,6 +191,7 @@ TEST_CASE("wiring: listeners, offers and threads of the file reach their parts",
     CHECK_FALSE(net.listeners[0].socket.tcp_nodelay);
     CHECK(net.listeners[0].link.connect_timeout == 3s);
     CHECK(net.listeners[0].connections_max == 4);
+    CHECK(net.listeners[0].pending_max == 3);
     CHECK(net.listeners[1].port == 5);
     CHECK(net.shards == 7);
     CHECK(net.busy_poll == 8us);

@@ -272,6 +272,40 @@ TEST_CASE("server: who does not connect in time is closed, who did is not") {
     good.sends(pingreq()).gets(pingresp());
 }
 
+TEST_CASE("server: of those who have not connected the oldest gives way, at the limit") {
+    auto options = with_shards(1);
+    options.net.listeners[0].pending_max = 3;
+    RunningBroker broker{options};
+    auto connected = broker.connected(connect(Version::v5).id("does not count"));
+    std::vector<SocketClient> silent;
+    for (int i = 0; i < 3; ++i) silent.push_back(broker.client());
+    // All three are there still: the second talks on, and has left them with that.
+    silent[1].sends(connect(Version::v5).id("talks")).gets(connack());
+    auto third = broker.client();  // takes the place of the second
+    auto fourth = broker.client();
+    CHECK(silent[0].takes_until_end().empty());
+    silent[2].sends(connect(Version::v5).id("2")).gets(connack());
+    third.sends(connect(Version::v5).id("3")).gets(connack());
+    fourth.sends(connect(Version::v5).id("4")).gets(connack());
+    connected.sends(pingreq()).gets(pingresp());
+    silent[1].sends(pingreq()).gets(pingresp());
+}
+
+TEST_CASE("server: those who do not finish their handshakes give way as well") {
+    auto options = with_shards(1);
+    options.net.listeners[0].pending_max = 2;
+    options.net.listeners[0].proxy.version = broker::ProxyProtocol::v1;
+    RunningBroker broker{options};
+    auto first = broker.client();
+    auto second = broker.client();
+    second.sends_bytes(as_bytes("PROXY UNKNOWN\r\n"));
+    auto third = broker.client();
+    CHECK(first.takes_until_end().empty());
+    second.sends(connect(Version::v5).id("2")).gets(connack());
+    third.sends_bytes(as_bytes("PROXY UNKNOWN\r\n"));
+    third.sends(connect(Version::v5).id("3")).gets(connack());
+}
+
 TEST_CASE("server: no more connections than a listener may have") {
     auto options = with_shards(2);
     options.net.listeners[0].connections_max = 3;
