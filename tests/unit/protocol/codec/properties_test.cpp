@@ -6,6 +6,7 @@
 #include "protocol/codec/decode.hpp"
 #include "protocol/codec/encode.hpp"
 #include "protocol/packet/property_table.hpp"
+#include "tests/support/bad_utf8.hpp"
 #include "tests/support/describe.hpp"
 #include "tests/support/packet_table.hpp"
 
@@ -223,6 +224,35 @@ TEST_CASE("Properties: every one cut at each of its bytes, in the field and in t
                                 {property.begin(), property.begin() + static_cast<long>(size)});
                 CHECK(reason_of(decode(frame_with(skeleton, cut), Version::v5, sender)) ==
                       ReasonCode::malformed_packet);
+            }
+        }
+    });
+}
+
+TEST_CASE("Properties: no string of any, in any packet, is ill-formed UTF-8 or holds NUL",
+          "[v5.0][MQTT-1.5.4-1][MQTT-1.5.4-2][MQTT-1.5.7-1][gotcha-20]") {
+    auto string_of = [](std::string const& text) {
+        Buffer out{std::byte(text.size() >> 8), std::byte(text.size() & 0xFF)};
+        append(out, as_bytes(text));
+        return out;
+    };
+    for_each_skeleton([&](Skeleton const& skeleton, Sender sender) {
+        for (auto const& row : kSpec) {
+            if (!is_in(row.places, skeleton.place) || goes_one_way(skeleton, row.id, sender))
+                continue;
+            auto type = std::string_view{row.type};
+            bool is_binary = type == "binary";
+            if (!is_binary && type != "string" && type != "topic" && type != "pair") continue;
+            for (auto const& bad : test::bad_utf8()) {
+                for (int half = 0; half < (type == "pair" ? 2 : 1); ++half) {
+                    CAPTURE(row.id, test::hex_of(bad), half);
+                    Buffer property{std::byte(row.id)};
+                    append(property, string_of(half == 0 ? bad : "good"));
+                    if (type == "pair") append(property, string_of(half == 1 ? bad : "good"));
+                    auto frame = frame_with(skeleton, with_method(skeleton, row.id, property));
+                    CHECK(reason_of(decode(frame, Version::v5, sender)) ==
+                          (is_binary ? ReasonCode::success : ReasonCode::malformed_packet));
+                }
             }
         }
     });
