@@ -168,7 +168,7 @@ void FrameReader::unmask(std::byte* to, std::byte const* from, std::size_t size)
         std::memcpy(to + done, &word, sizeof word);
     }
     for (std::size_t i = 0; done < size; ++done, ++i) to[done] = from[done] ^ mask_[i % 4];
-    std::ranges::rotate(mask_, mask_.begin() + static_cast<std::ptrdiff_t>(size % 4));
+    std::rotate(mask_.begin(), mask_.begin() + static_cast<std::ptrdiff_t>(size % 4), mask_.end());
 }
 
 }  // namespace spoke::broker

@@ -20,7 +20,7 @@ using broker::StoreTicket;
 
 constexpr std::size_t kLoopsMax = 100'000;  // of one settle(): more is a loop that never rests
 
-std::string at(std::source_location where) {
+std::string at(boost::source_location where) {
     return fmt::format("{}:{}", where.file_name(), where.line());
 }
 

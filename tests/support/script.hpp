@@ -1,5 +1,6 @@
 #pragma once
 
+#include <boost/assert/source_location.hpp>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +11,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -76,7 +76,7 @@ class Script;
 /// receive maximum, no packet id twice while it is open, and its version's form.
 class ScriptLink {
 public:
-    using Where = std::source_location;
+    using Where = boost::source_location;
 
     ScriptLink(Script& script, std::string name);
     ~ScriptLink();
@@ -110,27 +110,29 @@ public:
         return sends_bytes(std::move(bytes));
     }
     template <class Builder>
-    ScriptLink& gets(Builder const& builder, Where where = Where::current()) {
+    ScriptLink& gets(Builder const& builder, Where where = BOOST_CURRENT_LOCATION) {
         return expects(builder.expected(), where);
     }
     /// Nothing came that was not expected, and the connection is open.
-    ScriptLink& gets_nothing(Where where = Where::current());
+    ScriptLink& gets_nothing(Where where = BOOST_CURRENT_LOCATION);
     /// The broker closed the connection and nothing came before that was not expected.
-    ScriptLink& closes(Where where = Where::current());
+    ScriptLink& closes(Where where = BOOST_CURRENT_LOCATION);
     /// The network connection breaks: no packet, no warning.
     ScriptLink& drops();
 
     /// The next packet, which must be of this kind.
     template <class Packet>
-    Packet takes(Where where = Where::current()) {
+    Packet takes(Where where = BOOST_CURRENT_LOCATION) {
         mqtt::Packet packet = take(where);
         if (!std::holds_alternative<Packet>(packet)) fail("another kind", packet, where);
         return std::get<Packet>(std::move(packet));
     }
-    [[nodiscard]] mqtt::Packet takes_any(Where where = Where::current()) { return take(where); }
+    [[nodiscard]] mqtt::Packet takes_any(Where where = BOOST_CURRENT_LOCATION) {
+        return take(where);
+    }
     /// All packets that have come, which must all be of this kind.
     template <class Packet>
-    std::vector<Packet> takes_all(Where where = Where::current()) {
+    std::vector<Packet> takes_all(Where where = BOOST_CURRENT_LOCATION) {
         std::vector<Packet> packets;
         while (!received_.empty()) packets.push_back(takes<Packet>(where));
         return packets;
