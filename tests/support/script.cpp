@@ -401,7 +401,7 @@ ScriptLink& ScriptLink::sends_bytes(Buffer bytes) {
 }
 
 ScriptLink& ScriptLink::drops() {
-    REQUIRE(is_open());
+    if (!is_open()) script_.fail(fmt::format("'{}' is closed", name_));
     close();
     received_.clear();
     script_.settle();
@@ -415,7 +415,7 @@ void ScriptLink::close() {
 }
 
 ScriptLink& ScriptLink::socket_takes(std::size_t bytes) {
-    REQUIRE(is_open());
+    if (!is_open()) script_.fail(fmt::format("'{}' is closed", name_));
     room_ = bytes;
     socket_full_ = bytes == 0;
     script_.loops_[shard_]->core.touch(*link_);
