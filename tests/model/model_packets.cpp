@@ -134,12 +134,15 @@ void Model::on(LinkId link, mqtt::PubComp const& packet) {
 // --- Subscriptions ---
 
 void Model::on(LinkId link, mqtt::Subscribe const& packet) {
+    // Options first, which a decoder sees.
+    for (auto const& wanted : packet.subscriptions) {
+        if (wanted.options.no_local && is_shared(wanted.filter)) {
+            return close(link, ReasonCode::protocol_error);
+        }
+    }
     for (auto const& wanted : packet.subscriptions) {
         if (!is_valid_filter(wanted.filter)) {
             return close(link, ReasonCode::malformed_packet);
-        }
-        if (wanted.options.no_local && is_shared(wanted.filter)) {
-            return close(link, ReasonCode::protocol_error);
         }
     }
     mqtt::SubAck suback{.id = packet.id};
