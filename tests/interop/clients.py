@@ -322,6 +322,7 @@ class MosquittoSubscriber:
     HEAD = "=\\t%t\\t%q\\t%r\\t%l\\t%m\\t%C\\t%R\\t%D\\t%F\\t%E\\t%P\\n%p\\n"
 
     def __init__(self, command):
+        self.command = command
         self._messages = collections.deque()
         self._seen_lines = []
         self._dups = {}
@@ -406,9 +407,11 @@ class MosquittoSubscriber:
         self.process.send_signal(number)
 
     def end(self, kill):
+        if not kill:
+            Program.await_rest(self)
         if self.process.poll() is None:
             (self.process.kill if kill else self.process.terminate)()
-        self.process.wait()
+        self.process.wait(DEADLINE_SECONDS)
         self._reader.join(DEADLINE_SECONDS)
         self.process.stdout.close()
 

@@ -79,6 +79,17 @@ class Program:
         self.signal(signal.SIGSTOP)
         os.waitpid(self.process.pid, os.WUNTRACED)
 
+    def await_rest(self):
+        """Returns once it waits for the world. mosquitto_sub must be told to end only then: its
+        signal handler may lock what it interrupts, and never come back."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:
+                if file.read().rpartition(")")[2].split()[0] == "S":
+                    return
+            os.sched_yield()
+        raise AssertionError(f"{self.command[0]} does not rest")
+
     def thaw(self):
         self.signal(signal.SIGCONT)
 

@@ -84,7 +84,8 @@ class MosquittoOptions(unittest.TestCase):
                 Subscriber(self.port, "x", "--will-topic", "leave", "--will-payload", "gone", "-D",
                            "disconnect", "session-expiry-interval", 0, "-D", "disconnect",
                            "user-property", "a", "b") as client:
-            client.signal(signal.SIGTERM)  # reason 0x04
+            client.await_rest()
+            client.signal(signal.SIGTERM)  # leaves with reason 0x04
             self.assertEqual(watcher.message(), "leave qos=0 retain=0 gone")
 
     # --- mosquitto_sub ---
