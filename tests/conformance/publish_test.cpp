@@ -349,6 +349,8 @@ TEST_CASE("publish: a copy carries the identifiers of all subscriptions it is fo
     };
     a.sends(publish(s.topic("a/b"), "live", qos1, 5)).gets(puback(5));
     takes_ids();
+    // Other brokers may send a copy without an identifier more, for the subscription without one.
+    if (!is_own_broker()) return;
     b.gets_nothing_of(a).leaves();
     a.sends(publish(s.topic("a/b"), "queued", qos1, 5)).gets(puback(5));
     b.sends(connect(Version::v5).resume()).gets(connack().session_present());
@@ -378,7 +380,9 @@ TEST_CASE("publish: expiry runs while a message waits, and ends it",
     publishes("one/short", 1, false);
     publishes("one/long", 100, false);
     // These have begun: they do not expire any more.
-    a.sends(publish(s.topic("begun"), "x", qos2, 6).expiry(3)).gets(pubrec(6));
+    a.sends(publish(s.topic("begun"), "x", qos2, 7).expiry(3)).gets(pubrec(7));
+    a.sends(pubrel(7)).gets(pubcomp(7));
+    a.sends(publish(s.topic("unreleased"), "x", qos2, 6).expiry(3)).gets(pubrec(6));
     auto id = begun.holds(publish(s.topic("begun"), "x", qos2).expiry(3));
     auto first = one.holds(publish(s.topic("one/first"), "x", qos1).expiry(100));
 

@@ -251,6 +251,8 @@ TEST_CASE("strings: a remaining length of five bytes ends the connection at its 
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     Conversation s;
     auto& other = s.connected("other", version);
-    s.connected("a", version).sends_hex("30 FF FF FF FF").is_cut(ReasonCode::malformed_packet);
+    // Another broker may wait for the fifth.
+    auto* bytes = is_own_broker() ? "30 FF FF FF FF" : "30 FF FF FF FF 01";
+    s.connected("a", version).sends_hex(bytes).is_cut(ReasonCode::malformed_packet);
     other.gets_nothing();
 }
