@@ -41,6 +41,15 @@ std::string upgrade_request(std::string_view path) {
 
 WebSocketClient::WebSocketClient(std::uint16_t port, Options options)
     : SocketClient(port, options) {
+    open();
+}
+
+WebSocketClient::WebSocketClient(std::unique_ptr<ByteStream> stream)
+    : SocketClient(std::move(stream)) {
+    open();
+}
+
+void WebSocketClient::open() {
     sends_raw(as_bytes(upgrade_request()));
     for (;;) {
         auto text = as_text(raw_);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -17,6 +18,8 @@ class WebSocketClient final : public SocketClient {
 public:
     /// Connects and makes the opening handshake.
     explicit WebSocketClient(std::uint16_t port, Options options = {});
+    /// Makes the handshake on a stream that is open.
+    explicit WebSocketClient(std::unique_ptr<ByteStream> stream);
 
     /// Bytes as they are: frames of any kind, or none.
     WebSocketClient& sends_raw(Bytes bytes);
@@ -37,6 +40,8 @@ protected:
     std::size_t read(std::span<std::byte> into) override;
 
 private:
+    void open();
+
     struct Frame {
         std::uint8_t first;
         Buffer payload;

@@ -6,6 +6,8 @@
 #include "protocol/codec/encode.hpp"
 #include "tests/support/packet_table.hpp"
 #include "tests/unit/broker/net/running_broker.hpp"
+#include "tests/unit/broker/net/test_authority.hpp"
+#include "tests/unit/broker/net/tls_client.hpp"
 #include "tests/unit/broker/net/websocket_client.hpp"
 
 using namespace spoke;
@@ -243,6 +245,29 @@ TEST_CASE("WebSocket: who does not ask for it right is told by HTTP") {
     CHECK(status_of("GET /mqtt HTTP/1.1\r\n" + std::string(10'000, 'x')) == "HTTP/1.1 431");
     // MQTT without WebSocket
     CHECK(status_of("\x10\x0C") == "HTTP/1.1 400");
+}
+
+TEST_CASE("WebSocket: over TLS, both ways, to the close frame and close_notify") {
+    TestFolder folder;
+    TestAuthority authority{folder, "ca"};
+    authority.issue("server", {.common_name = "server", .alternative_names = "IP:127.0.0.1"});
+    auto options = over_websocket();
+    options.net.listeners[0].tls.certificates = {
+        {folder.file("server.pem"), folder.file("server.key")}};
+    RunningBroker broker{options};
+    auto opened = std::make_unique<TlsStream>(broker.port(), TlsClientOptions{});
+    auto& stream = *opened;
+    WebSocketClient client{std::move(opened)};
+    client.sends(connect(Version::v5).id("tls")).gets(connack());
+    client.sends(subscribe(1, "t", qos0)).gets(suback(1));
+    for (std::size_t size : {1U, 200U, 16'384U, 200'000U}) {
+        std::string const payload(size, 'x');
+        client.sends(publish("t", payload)).gets(publish("t", payload));
+    }
+    client.sends_frame(kPing, "tls").gets_frame(kPong, as_bytes("tls"));
+    client.sends_frame(kText, "text");
+    client.gets_frame(kClose, bytes_of("03EB")).stream_ends();
+    CHECK(stream.has_close_notify());
 }
 
 TEST_CASE("WebSocket: who does not finish the request in time is closed") {
