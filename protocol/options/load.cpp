@@ -9,11 +9,19 @@
 #include <memory>
 #include <optional>
 
+#include "protocol/base/escaped.hpp"
 #include "protocol/options/option_table.hpp"
 #include "protocol/options/units.hpp"
 
 namespace spoke::options {
 namespace {
+
+/// An error may quote what stands in the file.
+std::string one_line(std::string_view text) {
+    bool is_plain = std::ranges::none_of(
+        text, [](unsigned char character) { return character < 0x20 || character == 0x7F; });
+    return is_plain ? std::string{text} : escaped(text);
+}
 
 /// The value of one key, or nothing if it is of a kind which no option has.
 std::optional<Value> value_of(toml::node const& node) {
@@ -81,7 +89,9 @@ public:
     }
 
     void throw_first() const {
-        if (first_) throw OptionError{fmt::format("{}:{}: {}", file_, first_->line, first_->text)};
+        if (first_)
+            throw OptionError{
+                fmt::format("{}:{}: {}", file_, first_->line, one_line(first_->text))};
     }
 
 private:
@@ -156,7 +166,7 @@ void OptionTable::load_text(std::string_view toml, std::string_view name) {
         loader.walk(toml::parse(toml, name), "");
     } catch (toml::parse_error const& error) {
         throw OptionError{fmt::format("{}:{}: not TOML: {}", name, error.source().begin.line,
-                                      error.description())};
+                                      one_line(error.description()))};
     }
     loader.throw_first();
 }

@@ -225,7 +225,7 @@ std::vector<Buffer> samples_for(std::string_view check) {
             {"[[listeners]]\naddress = \"::1\"\nport = 0\nconnect_timeout = \"3 s\"\n"
              "[limits]\npacket_size_max = \"64 KiB\"\nsession_expiry_max = \"never\"\n",
              "[log]\nlevel = \"debug\"\n[mqtt]\nmaximum_qos = 1\n", "[limits]\nx = 1\n",
-             "a = [[[[[[1]]]]]]\n"});
+             "a = [[[[[[1]]]]]]\n", "[limits]\nx = t\nr\n", "\"a\\nb\" = 1\n"});
     }
     if (check == "stream") return streams();
     throw std::logic_error{"no samples for " + std::string{check}};

@@ -158,6 +158,13 @@ TEST_CASE("option table: what is not TOML is told with its line", "[options]") {
                Catch::Matchers::StartsWith("house.toml:2: not TOML: "));
 }
 
+TEST_CASE("option table: an error is one line whatever it quotes", "[options]") {
+    auto text = GENERATE("rooms = t\nr\n", "\"a\\nb\" = 1\n", "rooms = \"\x01\"\n", "a\x01 = 1\n");
+    auto error = error_of(text);
+    CHECK_THAT(error, Catch::Matchers::StartsWith("house.toml:1: "));
+    CHECK(error.find_first_of("\n\r\x01") == std::string::npos);
+}
+
 TEST_CASE("option table: a file that cannot be read is named with the reason", "[options]") {
     House house;
     auto table = options_of(house);
