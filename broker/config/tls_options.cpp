@@ -43,9 +43,10 @@ void server_options(OptionTable& table, TlsConfig& c) {
         .text("tls_curves", c.curves,
               "Groups of the key exchange, the preferred first: \"X25519:P-256\". Empty: OpenSSL's "
               "own list.")
-        .number("tls_tickets", c.tickets, {0, 8}, "tickets",
-                "Session tickets a client gets with a full handshake of TLS 1.3, one of TLS 1.2: "
-                "with one it resumes its session for about a third of the CPU. 0: no resumption.")
+        .number(
+            "tls_tickets", c.tickets, {0, 8}, "tickets",
+            "Session tickets a client gets with a handshake of TLS 1.3, one of TLS 1.2: with one "
+            "it resumes its session without certificates. 0: no resumption.")
         .duration("tls_ticket_lifetime", c.ticket_lifetime, {1min, 168h},
                   "How long a ticket is good for.")
         .number("handshakes_max", c.handshakes_max, {1, 1'000'000}, "connections",

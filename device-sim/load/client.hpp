@@ -70,6 +70,8 @@ public:
     /// Says DISCONNECT, writes what it can, and closes.
     void leave();
 
+    /// Its TLS session is an earlier one resumed.
+    [[nodiscard]] bool is_resumed() const { return tls_ && tls_->is_resumed(); }
     [[nodiscard]] State state() const noexcept { return state_; }
     [[nodiscard]] std::uint32_t tag() const noexcept { return tag_; }
     [[nodiscard]] mqtt::Version version() const noexcept { return version_; }

@@ -41,7 +41,10 @@ ClientTls::ClientTls(bool resume) : context_{SSL_CTX_new(TLS_client_method())} {
 ClientTlsStream::ClientTlsStream(ClientTls const& tls, int socket) : tls_{SSL_new(tls.context())} {
     SSL_set_fd(tls_.get(), socket);
     SSL_set_connect_state(tls_.get());
-    if (tls.session() != nullptr) SSL_set_session(tls_.get(), tls.session());
+    if (tls.session() == nullptr) return;
+    // A copy: OpenSSL takes one for used up when a connection that resumed it gets a new ticket.
+    std::unique_ptr<SSL_SESSION, TlsSessionDeleter> session{SSL_SESSION_dup(tls.session())};
+    SSL_set_session(tls_.get(), session.get());
 }
 
 ssize_t ClientTlsStream::send(Bytes bytes) {
@@ -61,6 +64,10 @@ ssize_t ClientTlsStream::receive(std::span<std::byte> into) {
         size += more;
     }
     return result_of(size > 0 ? 1 : done, static_cast<ssize_t>(size));
+}
+
+bool ClientTlsStream::is_resumed() const {
+    return SSL_session_reused(tls_.get()) == 1;
 }
 
 ssize_t ClientTlsStream::result_of(int done, ssize_t size) {

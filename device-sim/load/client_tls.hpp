@@ -48,6 +48,7 @@ public:
     [[nodiscard]] ssize_t send(Bytes bytes);
     /// Fills `into` as far as there is something.
     [[nodiscard]] ssize_t receive(std::span<std::byte> into);
+    [[nodiscard]] bool is_resumed() const;
     /// A send() that did not move all waits for the peer's bytes, not for room.
     [[nodiscard]] bool awaits_input() const noexcept { return awaits_input_; }
 

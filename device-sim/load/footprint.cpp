@@ -31,6 +31,9 @@ Outcome IdleConnections::run() {
     Outcome outcome{.report = new_report()};
     auto& report = outcome.report;
     report.add("connected", stayed).add("disconnects", disconnects_);
+    auto resumed = static_cast<std::uint32_t>(
+        std::ranges::count_if(group, [](Client const* c) { return c->is_resumed(); }));
+    if (settings_.tls) report.add("resumed", resumed);
     if (!first_failure_.empty()) report.add("failure", first_failure_);
     report.add("connects_per_second", settings_.peers / ramp_.seconds());
     ramp_.describe_latency_as(report, "connect_latency_us");
@@ -43,7 +46,11 @@ Outcome IdleConnections::run() {
     }
     outcome.generator_bound = ramp_.is_generator_bound();
     report.add("generator_bound", outcome.generator_bound);
-    outcome.is_sound = stayed == settings_.peers;
+    // Those that began before the first ticket came could not resume.
+    auto resumable = settings_.tls_resume
+                         ? settings_.peers - std::min(settings_.peers, settings_.handshakes_max)
+                         : 0;
+    outcome.is_sound = stayed == settings_.peers && resumed >= resumable;
     leave(group);
     return outcome;
 }
