@@ -28,6 +28,12 @@ public:
         std::swap(bits_, other.bits_);
         return *this;
     }
+    [[nodiscard]] SubscriptionIds clone() const {
+        if (is_many()) return SubscriptionIds{std::span<std::uint32_t const>{*many()}};
+        SubscriptionIds same;
+        same.bits_ = bits_;
+        return same;
+    }
     ~SubscriptionIds() {
         if (is_many()) delete many();
     }

@@ -41,7 +41,7 @@ class FilterNode;
 struct LevelHash;
 
 /// A share group, as deliveries remember it: it may be gone when they ask. 0 for none.
-using ShareId = Strong<std::uint32_t, struct ShareIdTag>;
+using ShareId = Strong<std::uint64_t, struct ShareIdTag>;
 
 /// The member of a share group whose turn it is.
 struct ChosenMember : Subscriber {

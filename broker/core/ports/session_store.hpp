@@ -4,16 +4,12 @@
 #include <string_view>
 
 #include "broker/core/delivery.hpp"
+#include "broker/core/ports/store.hpp"
 #include "broker/core/session.hpp"
 #include "broker/core/subscription_index.hpp"
 #include "protocol/base/strong.hpp"
 
 namespace spoke::broker {
-
-/// A point in a store's order of commits: all changes up to it are durable once
-/// ShardCore::on_durable() was told of it or a later one. 0: nothing to wait for.
-using StoreTicket = Strong<std::uint64_t, struct StoreTicketTag>;
-inline constexpr StoreTicket kNothingToWaitFor{0};
 
 /// Where the state of sessions that outlive their connection is kept. The core tells it every
 /// change as it makes it and holds back the acknowledgement which depends on it until its ticket is
