@@ -20,6 +20,7 @@ namespace {
 
 using load::Mode;
 using load::ModeRow;
+using load::Part;
 using load::Settings;
 
 constexpr std::uint32_t kPayloadMax = 16 * 1024 * 1024;
@@ -81,6 +82,10 @@ std::map<std::string, Value> values(std::initializer_list<std::pair<std::string 
     return std::map<std::string, Value>{v};
 }
 
+bool is_stored(Mode mode) {
+    return mode == Mode::retain || mode == Mode::store;
+}
+
 void add_connection_options(CLI::App& mode, Settings& settings) {
     auto versions =
         values<mqtt::Version>({{"3.1.1", mqtt::Version::v3_1_1}, {"5", mqtt::Version::v5}});
@@ -103,6 +108,8 @@ void add_connection_options(CLI::App& mode, Settings& settings) {
     mode.add_option("--pid", settings.broker_pid,
                     "Broker's process: measures its processor time and memory");
     mode.add_option("--cpu", settings.cpu, "Run the generator on this core only");
+    mode.add_option("--run-id", settings.run_id,
+                    "Part of all client ids; a new one for each run unless given");
     mode.add_option("--topic-prefix", settings.topic_prefix, "All topics begin with it")
         ->capture_default_str();
 }
@@ -124,10 +131,10 @@ void add_message_options(CLI::App& mode, Settings& settings) {
             ->check(CLI::Range(std::uint32_t{1}, kWindowMax))
             ->capture_default_str();
     }
-    auto is_total = settings.mode == Mode::retain || settings.mode == Mode::store;
     mode.add_option("-n,--messages", settings.messages,
-                    is_total ? "Messages to store"
-                             : "End the measurement after so many deliveries, not by time")
+                    is_stored(settings.mode)
+                        ? "Messages to store"
+                        : "End the measurement after so many deliveries, not by time")
         ->capture_default_str();
 }
 
@@ -138,6 +145,14 @@ void add_time_options(CLI::App& mode, Settings& settings) {
     mode.add_option("--seconds", settings.seconds, "Length of the measurement")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+}
+
+void add_part_option(CLI::App& mode, Settings& settings) {
+    auto parts = values<Part>({{"fill", Part::fill}, {"read", Part::read}});
+    mode.add_option("--part", settings.part,
+                    "fill: make what is stored and leave it; read: what a run with the same "
+                    "--run-id left. Unless given, both")
+        ->transform(CLI::Transformer(parts).description(""));
 }
 
 void add_mode_options(CLI::App& mode, Settings& settings) {
@@ -151,6 +166,10 @@ void add_mode_options(CLI::App& mode, Settings& settings) {
             ->capture_default_str();
     }
     if (has_rate || settings.mode == Mode::rtt) add_time_options(mode, settings);
+    if (has_rate || settings.mode == Mode::subs) {
+        mode.add_flag("--durable", settings.durable,
+                      "Subscribers have sessions that outlive their connections");
+    }
     if (settings.mode == Mode::push) {
         mode.add_option("--seed", settings.seed, "Of the choice of devices")->capture_default_str();
     }
@@ -170,8 +189,18 @@ void add_mode_options(CLI::App& mode, Settings& settings) {
             ->check(CLI::Range(1, 1000))
             ->capture_default_str();
     }
-    if (settings.mode == Mode::conn || settings.mode == Mode::subs ||
-        settings.mode == Mode::store) {
+    if (is_stored(settings.mode)) {
+        mode.add_option("-r,--rate", settings.rate,
+                        "Messages stored per second; 0: as the window allows")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+        mode.add_option("--probe", settings.probe_rate,
+                        "Messages per second that a bystander sends itself while all is read")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+    }
+    if (is_stored(settings.mode) || settings.mode == Mode::subs) add_part_option(mode, settings);
+    if (settings.mode == Mode::conn || settings.mode == Mode::subs || is_stored(settings.mode)) {
         mode.add_option("--settle", settings.settle_seconds,
                         "Seconds to let the broker come to rest before it is sampled")
             ->check(CLI::NonNegativeNumber)
@@ -184,12 +213,18 @@ void add_mode_options(CLI::App& mode, Settings& settings) {
 
 /// What only the combination of options shows.
 void check(Settings const& settings) {
-    auto is_stored = settings.mode == Mode::retain || settings.mode == Mode::store;
-    if (is_stored && settings.qos == mqtt::Qos::at_most_once) {
+    if (is_stored(settings.mode) && settings.qos == mqtt::Qos::at_most_once) {
         throw CLI::ValidationError{"--qos", "this mode needs QoS 1 or 2"};
     }
-    if (is_stored && settings.messages == 0) {
+    if (is_stored(settings.mode) && settings.messages == 0) {
         throw CLI::ValidationError{"--messages", "this mode needs at least one"};
+    }
+    if (settings.part != Part::whole && settings.run_id.empty()) {
+        throw CLI::ValidationError{"--part", "what is left for another run needs a --run-id"};
+    }
+    auto is_left = settings.mode == Mode::subs && settings.part != Part::whole;
+    if (is_left && !settings.durable) {
+        throw CLI::ValidationError{"--part", "only --durable subscriptions are left"};
     }
     if (settings.mode == Mode::push && settings.rate <= 0) {
         throw CLI::ValidationError{"--rate", "this mode needs a rate"};

@@ -15,6 +15,16 @@ double to_microseconds(std::chrono::nanoseconds duration) {
     return std::chrono::duration<double, std::micro>{duration}.count();
 }
 
+double ratio(double part, double whole) {
+    return whole > 0 ? part / whole : 0;
+}
+
+double to_seconds(std::chrono::nanoseconds duration) {
+    return std::chrono::duration<double>{duration}.count();
+}
+
+}  // namespace
+
 JsonLine distribution_of(Histogram const& histogram) {
     JsonLine out;
     out.add("count", histogram.count());
@@ -27,16 +37,6 @@ JsonLine distribution_of(Histogram const& histogram) {
     out.add("max", to_microseconds(histogram.max()));
     return out;
 }
-
-double ratio(double part, double whole) {
-    return whole > 0 ? part / whole : 0;
-}
-
-double to_seconds(std::chrono::nanoseconds duration) {
-    return std::chrono::duration<double>{duration}.count();
-}
-
-}  // namespace
 
 void Meter::begin(SteadyTime now) {
     broker_before_ = sample_broker();
@@ -89,6 +89,10 @@ double Meter::generator_wait_share() const noexcept {
     return ratio(to_seconds(own_wait_after_ - own_wait_before_), seconds());
 }
 
+double Meter::longest_turn_microseconds() const noexcept {
+    return to_microseconds(turns_.max());
+}
+
 bool Meter::is_contended() const noexcept {
     return broker_wait_share() > kContendedShare || generator_wait_share() > kContendedShare;
 }
@@ -107,6 +111,9 @@ void Meter::describe(JsonLine& report) const {
     report.add("delivered", delivered_);
     report.add("delivered_per_second", ratio(delivered, seconds()));
     describe_latency_as(report, "latency_us");
+    if (acknowledgement_.count() != 0) {
+        report.add("acknowledge_latency_us", distribution_of(acknowledgement_));
+    }
     if (broker_pid_ != 0) {
         auto used = broker_after_.cpu - broker_before_.cpu;
         report.add("broker_cpu_us_per_message", broker_microseconds_per(delivered_));

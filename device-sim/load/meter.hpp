@@ -10,6 +10,9 @@
 
 namespace spoke::sim::load {
 
+/// Count, mean and percentiles, in microseconds.
+[[nodiscard]] JsonLine distribution_of(Histogram const& histogram);
+
 /// What happened in one measured interval: messages, latency, what the broker used, and whether the
 /// generator itself was the limit.
 class Meter {
@@ -26,6 +29,10 @@ public:
 
     void count_delivery() noexcept { ++delivered_; }
     void count_latency(std::chrono::nanoseconds latency) noexcept { latency_.record(latency); }
+    /// From PUBLISH to its last acknowledgement.
+    void count_acknowledgement(std::chrono::nanoseconds latency) noexcept {
+        acknowledgement_.record(latency);
+    }
     void count_turn(std::chrono::nanoseconds duration) noexcept { turns_.record(duration); }
     /// How late a message of a given rate was handed to the socket.
     void count_lag(std::chrono::nanoseconds lag) noexcept { lag_.record(lag); }
@@ -41,6 +48,8 @@ public:
     [[nodiscard]] std::uint64_t resident_after() const noexcept {
         return broker_after_.resident_bytes;
     }
+
+    [[nodiscard]] double longest_turn_microseconds() const noexcept;
 
     /// Whether the figures say more about the generator than about the broker: it used more than 90
     /// % of its core, or messages of a given rate left more than 10 ms late (99th percentile).
@@ -74,6 +83,7 @@ private:
     std::chrono::nanoseconds own_wait_after_{};
     std::uint64_t delivered_ = 0;
     Histogram latency_;
+    Histogram acknowledgement_;
     Histogram turns_;
     Histogram lag_;
 };

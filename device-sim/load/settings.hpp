@@ -11,6 +11,9 @@ namespace spoke::sim::load {
 
 enum class Mode : std::uint8_t { p2p, fanout, fanin, rtt, conn, subs, retain, store, push };
 
+/// What outlives the broker can be made by one run and read by another, with a restart in between.
+enum class Part : std::uint8_t { whole, fill, read };
+
 /// What one run does. The same values stand in the report.
 struct Settings {
     Mode mode = Mode::p2p;
@@ -32,6 +35,10 @@ struct Settings {
     std::uint16_t keep_alive = 0;  // seconds
     std::uint64_t seed = 1;
     bool keep = false;
+    bool durable = false;  // receivers have sessions that outlive their connections
+    Part part = Part::whole;
+    std::string run_id;     // in all client ids; empty: a new one for each run
+    double probe_rate = 0;  // per second: a bystander's messages while everything is read
     std::string topic_prefix = "bench";
     std::string user_name;
     std::string password;

@@ -27,12 +27,42 @@ double per_second(std::uint64_t messages, Meter const& meter) {
 
 void StoredMessages::feed(std::uint64_t count, Meter* meter, AcknowledgedFeed::Append append) {
     auto publishers = connect({.word = "publisher"});
-    feed_.emplace(*publishers.front(), window_for_acknowledged(), count, std::move(append));
+    AcknowledgedFeed::Plan plan{
+        .window = window_for_acknowledged(), .total = count, .rate = settings_.rate};
+    feed_.emplace(*publishers.front(), plan, reactor_.now(), std::move(append));
     feed_meter_ = meter;
     wait_for(
         "publishing", [&] { return feed_->is_done(); }, [&] { return feed_->acknowledged(); });
     feed_.reset();
     leave(publishers);
+}
+
+void StoredMessages::admit_bystander() {
+    if (settings_.probe_rate <= 0) return;
+    auto group = connect({.word = "bystander"});
+    auto topic = fmt::format("{}/bystander", settings_.topic_prefix);
+    subscribe(group, [&](std::uint32_t) { return topic; });
+    PublishShape shape{
+        .topic = topic, .version = settings_.version, .payload_size = settings_.payload_size};
+    bystander_.emplace(*group.front(), shape, settings_.probe_rate, reactor_.now());
+    is_bystander_active_ = true;
+}
+
+void StoredMessages::rest_bystander() {
+    if (!bystander_) return;
+    is_bystander_active_ = false;
+    auto is_settled = [&] { return bystander_->returned() == bystander_->sent(); };
+    run_until(kQuiet, is_settled);
+}
+
+void StoredMessages::end_settled(Meter& meter, SteadyTime now) {
+    run_for(settings_.settle_seconds);
+    meter.end(now);
+}
+
+void StoredMessages::on_delivery(Client& client, Delivery const& delivery) {
+    if (!bystander_ || !bystander_->is_of(client)) return on_stored(client, delivery);
+    if (!bystander_->take(delivery, reactor_.now())) ++misrouted_;
 }
 
 void StoredMessages::on_acknowledged(Client&, Acknowledgement const& acknowledgement) {
@@ -43,34 +73,65 @@ void StoredMessages::on_acknowledged(Client&, Acknowledgement const& acknowledge
 }
 
 void StoredMessages::on_turn_end() {
+    reactor_.read_clock();
     if (feed_) feed_->pump(reactor_.now());
+    if (is_bystander_active_) bystander_->pump(reactor_.now());
+}
+
+void StoredMessages::on_turn_measured(std::chrono::nanoseconds duration) {
+    for (auto* meter : {&fill_, &read_}) {
+        if (meter->is_running()) meter->count_turn(duration);
+    }
+}
+
+SteadyTime StoredMessages::next_wake() const {
+    auto at = feed_ ? feed_->next_due() : SteadyTime::max();
+    return is_bystander_active_ ? std::min(at, bystander_->next_due()) : at;
 }
 
 void StoredMessages::describe(Outcome& outcome, std::string_view read_word) const {
     auto& report = outcome.report;
     report.add("misrouted", misrouted_).add("refused", refused_).add("disconnects", disconnects_);
     if (!first_failure_.empty()) report.add("failure", first_failure_);
+    if (has_part(Part::fill)) describe_fill(report);
+    if (has_part(Part::read)) describe_read(report, read_word);
+    if (bystander_) describe_bystander(report);
+    outcome.generator_bound = fill_.is_generator_bound() || read_.is_generator_bound();
+    outcome.contended = fill_.is_contended() || read_.is_contended();
+    report.add("generator_bound", outcome.generator_bound).add("contended", outcome.contended);
+}
+
+void StoredMessages::describe_fill(JsonLine& report) const {
     report.add("stored_per_second", per_second(settings_.messages, fill_));
     fill_.describe_latency_as(report, "acknowledge_latency_us");
+    if (settings_.broker_pid == 0) return;
+    report.add("broker_cpu_us_per_stored", fill_.broker_microseconds_per(settings_.messages));
+    report.add("rss_per_message", to_kept_bytes(fill_, settings_.messages));
+    report.add("broker_rss_filled", fill_.resident_after());
+}
+
+void StoredMessages::describe_read(JsonLine& report, std::string_view read_word) const {
     report.add(fmt::format("{}_per_second", read_word), per_second(read_.delivered(), read_));
     read_.describe_latency_as(report, fmt::format("{}_latency_us", read_word));
-    if (settings_.broker_pid != 0) {
-        report.add("broker_cpu_us_per_stored", fill_.broker_microseconds_per(settings_.messages));
-        report.add(fmt::format("broker_cpu_us_per_{}", read_word),
-                   read_.broker_microseconds_per(read_.delivered()));
-        report.add("rss_per_message", to_kept_bytes(fill_, settings_.messages));
-    }
-    outcome.generator_bound = fill_.is_generator_bound() || read_.is_generator_bound();
-    report.add("generator_bound", outcome.generator_bound);
+    report.add("generator_turn_max_us", read_.longest_turn_microseconds());
+    if (settings_.broker_pid == 0) return;
+    report.add(fmt::format("broker_cpu_us_per_{}", read_word),
+               read_.broker_microseconds_per(read_.delivered()));
+    report.add(fmt::format("broker_rss_{}", read_word), read_.resident_after());
+}
+
+void StoredMessages::describe_bystander(JsonLine& report) const {
+    report.add("bystander_latency_us", distribution_of(bystander_->latency()));
+    report.add("bystander_unanswered", bystander_->sent() - bystander_->returned());
 }
 
 Outcome RetainedMessages::run() {
-    fill();
-    read();
-    if (!settings_.keep) clear();
+    if (has_part(Part::fill)) fill();
+    if (has_part(Part::read)) read();
+    if (settings_.part == Part::whole && !settings_.keep) clear();
 
     Outcome outcome{.report = new_report()};
-    auto expected = settings_.messages * settings_.peers;
+    auto expected = has_part(Part::read) ? settings_.messages * settings_.peers : 0;
     auto lost = expected - std::min(expected, arrived_);
     outcome.report.add("read", arrived_).add("lost", lost).add("duplicated", duplicated_);
     outcome.report.add("without_retain_flag", unmarked_);
@@ -94,12 +155,13 @@ void RetainedMessages::fill() {
                                  .payload_size = settings_.payload_size}};
         message.append(out, id, {.flow = static_cast<std::uint32_t>(index)});
     });
-    fill_.end(reactor_.now());
+    end_settled(fill_, reactor_.now());
 }
 
 void RetainedMessages::read() {
     auto readers = connect({.word = "reader", .count = settings_.peers});
     seen_.assign(readers.size(), std::vector<bool>(settings_.messages));
+    admit_bystander();
     read_.begin(reactor_.now());
     asked_at_ = reactor_.now();
     for (auto* reader : readers) {
@@ -109,11 +171,13 @@ void RetainedMessages::read() {
     auto last = arrived_;
     auto has_more = [&] { return disconnects_ != 0 || arrived_ != last; };
     while (arrived_ < expected && disconnects_ == 0 && run_until(kQuiet, has_more)) last = arrived_;
-    read_.end(reactor_.now());
+    auto read_at = reactor_.now();
+    rest_bystander();
+    end_settled(read_, read_at);
     leave(readers);
 }
 
-void RetainedMessages::on_delivery(Client& client, Delivery const& delivery) {
+void RetainedMessages::on_stored(Client& client, Delivery const& delivery) {
     auto head = read_payload_head(delivery.payload);
     if (!head || head->flow >= settings_.messages || delivery.topic != topic_of(head->flow)) {
         ++misrouted_;
@@ -143,18 +207,18 @@ void RetainedMessages::clear() {
 }
 
 Outcome OfflineQueues::run() {
-    make_sessions();
-    fill();
-    drain();
-    forget_sessions();
+    checkers_.resize(settings_.peers);
+    if (has_part(Part::fill)) {
+        make_sessions();
+        fill();
+    }
+    if (has_part(Part::read)) {
+        drain();
+        forget_sessions();
+    }
 
     Outcome outcome{.report = new_report()};
-    SequenceTotals totals;
-    for (std::uint32_t session = 0; session < settings_.peers; ++session) {
-        auto rest = settings_.messages % settings_.peers;
-        auto sent = settings_.messages / settings_.peers + (session < rest ? 1 : 0);
-        totals += checkers_[session].totals(static_cast<std::uint32_t>(sent));
-    }
+    auto totals = has_part(Part::read) ? add_up() : SequenceTotals{};
     auto& report = outcome.report;
     report.add("drained", totals.received).add("lost", totals.lost);
     report.add("duplicated", totals.duplicated).add("reordered", totals.reordered);
@@ -166,12 +230,21 @@ Outcome OfflineQueues::run() {
     return outcome;
 }
 
+SequenceTotals OfflineQueues::add_up() const {
+    SequenceTotals totals;
+    for (std::uint32_t session = 0; session < settings_.peers; ++session) {
+        auto rest = settings_.messages % settings_.peers;
+        auto sent = settings_.messages / settings_.peers + (session < rest ? 1 : 0);
+        totals += checkers_[session].totals(static_cast<std::uint32_t>(sent));
+    }
+    return totals;
+}
+
 std::string OfflineQueues::topic_of(std::uint32_t session) const {
     return fmt::format("{}/q/{}", settings_.topic_prefix, session);
 }
 
 void OfflineQueues::make_sessions() {
-    checkers_.resize(settings_.peers);
     auto group = connect(
         {.word = "session", .count = settings_.peers, .clean_start = false, .is_durable = true});
     subscribe(group, [&](std::uint32_t tag) { return topic_of(tag); });
@@ -194,10 +267,11 @@ void OfflineQueues::fill() {
         auto sequence = static_cast<std::uint32_t>(index / settings_.peers);
         messages[session].append(out, id, {.flow = session, .sequence = sequence});
     });
-    fill_.end(reactor_.now());
+    end_settled(fill_, reactor_.now());
 }
 
 void OfflineQueues::drain() {
+    admit_bystander();
     is_draining_ = true;
     read_.begin(reactor_.now());
     asked_at_ = reactor_.now();
@@ -208,7 +282,9 @@ void OfflineQueues::drain() {
     while (arrived_ < settings_.messages && disconnects_ == 0 && run_until(kQuiet, has_more)) {
         last = arrived_;
     }
-    read_.end(reactor_.now());
+    auto drained_at = reactor_.now();
+    rest_bystander();
+    end_settled(read_, drained_at);
     is_draining_ = false;
     leave(group);
 }
@@ -221,7 +297,7 @@ void OfflineQueues::on_client_up(Client&, mqtt::ConnAck const& answer) {
     if (is_draining_ && !answer.session_present) ++sessions_missing_;
 }
 
-void OfflineQueues::on_delivery(Client& client, Delivery const& delivery) {
+void OfflineQueues::on_stored(Client& client, Delivery const& delivery) {
     auto head = read_payload_head(delivery.payload);
     if (!head || head->flow != client.tag() || delivery.topic != topic_of(client.tag())) {
         ++misrouted_;

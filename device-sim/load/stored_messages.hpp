@@ -6,13 +6,16 @@
 #include <vector>
 
 #include "device-sim/load/acknowledged_feed.hpp"
+#include "device-sim/load/bystander.hpp"
 #include "device-sim/load/meter.hpp"
 #include "device-sim/load/sequence_checker.hpp"
 #include "device-sim/load/workload.hpp"
 
 namespace spoke::sim::load {
 
-/// What `retain` and `store` share: one publisher fills the broker, later everything is read back.
+/// What `retain` and `store` share: one publisher fills the broker, later everything is read back,
+/// in the same run or in another one with the same run id. While it is read, a bystander may look
+/// on.
 class StoredMessages : public Workload {
 protected:
     explicit StoredMessages(Settings const& settings)
@@ -21,11 +24,28 @@ protected:
     /// Publishes `count` messages, each answered; counts latency in `meter` if there is one.
     void feed(std::uint64_t count, Meter* meter, AcknowledgedFeed::Append append);
 
+    [[nodiscard]] bool has_part(Part part) const noexcept {
+        return settings_.part == Part::whole || settings_.part == part;
+    }
+
+    /// Lets a bystander in if one is wanted; it acts until told to rest.
+    void admit_bystander();
+    void rest_bystander();
+
+    /// Ends `meter`'s interval at `now`, but samples the broker once it has come to rest: what it
+    /// does later for these messages counts as well.
+    void end_settled(Meter& meter, SteadyTime now);
+
     /// Adds what both meters say, latency and what is kept for each message.
     void describe(Outcome& outcome, std::string_view read_word) const;
 
+    virtual void on_stored(Client& client, Delivery const& delivery) = 0;
+
+    void on_delivery(Client& client, Delivery const& delivery) final;
     void on_acknowledged(Client& client, Acknowledgement const& acknowledgement) override;
     void on_turn_end() override;
+    void on_turn_measured(std::chrono::nanoseconds duration) override;
+    [[nodiscard]] SteadyTime next_wake() const override;
 
     Meter fill_;
     Meter read_;
@@ -33,8 +53,14 @@ protected:
     std::uint64_t refused_ = 0;
 
 private:
+    void describe_fill(JsonLine& report) const;
+    void describe_read(JsonLine& report, std::string_view read_word) const;
+    void describe_bystander(JsonLine& report) const;
+
     std::optional<AcknowledgedFeed> feed_;
     Meter* feed_meter_ = nullptr;
+    std::optional<Bystander> bystander_;
+    bool is_bystander_active_ = false;
 };
 
 /// retain: N retained messages, then readers that subscribe to all of them by one wildcard: each
@@ -50,7 +76,7 @@ private:
     void read();
     void clear();
     [[nodiscard]] std::string topic_of(std::uint64_t index) const;
-    void on_delivery(Client& client, Delivery const& delivery) override;
+    void on_stored(Client& client, Delivery const& delivery) override;
 
     std::vector<std::vector<bool>> seen_;  // by reader, message
     std::uint64_t arrived_ = 0;
@@ -72,9 +98,10 @@ private:
     void fill();
     void drain();
     void forget_sessions();
+    [[nodiscard]] SequenceTotals add_up() const;
     [[nodiscard]] std::string topic_of(std::uint32_t session) const;
     void on_client_up(Client& client, mqtt::ConnAck const& answer) override;
-    void on_delivery(Client& client, Delivery const& delivery) override;
+    void on_stored(Client& client, Delivery const& delivery) override;
 
     std::vector<SequenceChecker> checkers_;  // by session
     std::uint64_t arrived_ = 0;

@@ -20,18 +20,26 @@ Traffic::Traffic(Settings const& settings)
 
 Outcome Traffic::run() {
     auto receiver_count = static_cast<std::uint32_t>(plan_.receivers.size());
-    auto receivers = connect({.word = "receiver", .count = receiver_count});
+    auto receivers = connect({.word = "receiver",
+                              .count = receiver_count,
+                              .clean_start = !settings_.durable,
+                              .is_durable = settings_.durable});
     subscribe(receivers, [&](std::uint32_t tag) { return plan_.receivers[tag].filter; });
     auto publishers = connect({.word = "publisher", .count = plan_.publishers});
     for (auto* client : publishers) {
-        publishers_.push_back({.client = client, .ids = PacketIds{window_for_acknowledged()}});
+        auto window = window_for_acknowledged();
+        publishers_.push_back({.client = client,
+                               .ids = PacketIds{window},
+                               .sent_at = std::vector<SteadyTime>(window)});
     }
     build();
     warm_up_and_measure();
     drain();
     leave(publishers);
     leave(receivers);
-    return conclude();
+    auto outcome = conclude();
+    if (settings_.durable) leave(connect({.word = "receiver", .count = receiver_count}));
+    return outcome;
 }
 
 void Traffic::build() {
@@ -106,7 +114,13 @@ void Traffic::on_delivery(Client& client, Delivery const& delivery) {
 
 void Traffic::on_acknowledged(Client& client, Acknowledgement const& acknowledgement) {
     last_progress_ = reactor_.now();
-    if (!publishers_[client.tag()].ids.release(acknowledgement.id)) ++unexpected_acknowledgements_;
+    auto& publisher = publishers_[client.tag()];
+    if (!publisher.ids.release(acknowledgement.id)) {
+        ++unexpected_acknowledgements_;
+    } else if (meter_.is_running()) {
+        auto waited = reactor_.now() - publisher.sent_at[acknowledgement.id.value - 1U];
+        meter_.count_acknowledgement(waited);
+    }
     if (acknowledgement.is_error()) ++refused_;
     is_throttled_ = false;
     // Without a rate each publisher has one flow, of its own number.
@@ -162,6 +176,7 @@ bool Traffic::send_one(std::uint32_t index, SteadyTime stamp) {
     if (!flow.window.has_room()) return false;
     if (is_acknowledged() && !publisher.ids.has_free()) return false;
     auto id = is_acknowledged() ? publisher.ids.take() : mqtt::PacketId{};
+    if (is_acknowledged()) publisher.sent_at[id.value - 1U] = stamp;
     PayloadHead head{
         .flow = index, .sequence = flow.window.take(), .sent_at = stamp.time_since_epoch().count()};
     flow.message.append(publisher.client->outbound(), id, head);

@@ -35,6 +35,7 @@ private:
     struct Publisher {
         Client* client;
         PacketIds ids;
+        std::vector<SteadyTime> sent_at;  // by packet id - 1
     };
     struct Receiver {
         IndexRange flows;

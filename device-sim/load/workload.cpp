@@ -57,7 +57,10 @@ Workload::Workload(Settings const& settings)
     : settings_{settings}, route_{resolve(settings)}, keep_alive_{settings.keep_alive} {
     if (settings.tls) tls_ = std::make_unique<ClientTls>(settings.tls_resume);
     route_.tls = tls_.get();
-    run_id_ = fmt::format("{}-{:x}", ::getpid(), reactor_.now().time_since_epoch().count());
+    run_id_ = settings.run_id;
+    if (run_id_.empty()) {
+        run_id_ = fmt::format("{}-{:x}", ::getpid(), reactor_.now().time_since_epoch().count());
+    }
 }
 
 Workload::Group Workload::connect(GroupSpec const& spec) {
@@ -224,6 +227,7 @@ JsonLine Workload::new_report() const {
     report.add("messages", settings_.messages).add("warmup", settings_.warmup_seconds);
     report.add("seconds", settings_.seconds).add("settle", settings_.settle_seconds);
     report.add("keep_alive", settings_.keep_alive).add("seed", settings_.seed);
+    report.add("durable", settings_.durable);
     report.add("pid", settings_.broker_pid).add("cpu", settings_.cpu);
     return report;
 }
