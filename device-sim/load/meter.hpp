@@ -24,6 +24,9 @@ public:
     void begin(SteadyTime now);
     void end(SteadyTime now);
 
+    /// Counts in what the broker has used since the interval ended. Errors: as end().
+    void sample_settled_broker() { broker_after_ = sample_broker(); }
+
     [[nodiscard]] bool is_running() const noexcept { return running_; }
     [[nodiscard]] std::uint64_t delivered() const noexcept { return delivered_; }
 

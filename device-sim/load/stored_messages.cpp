@@ -48,16 +48,11 @@ void StoredMessages::admit_bystander() {
     is_bystander_active_ = true;
 }
 
-void StoredMessages::rest_bystander() {
-    if (!bystander_) return;
+void StoredMessages::end_settled(Meter& meter) {
+    meter.end(reactor_.now());
     is_bystander_active_ = false;
-    auto is_settled = [&] { return bystander_->returned() == bystander_->sent(); };
-    run_until(kQuiet, is_settled);
-}
-
-void StoredMessages::end_settled(Meter& meter, SteadyTime now) {
     run_for(settings_.settle_seconds);
-    meter.end(now);
+    meter.sample_settled_broker();
 }
 
 void StoredMessages::on_delivery(Client& client, Delivery const& delivery) {
@@ -155,7 +150,7 @@ void RetainedMessages::fill() {
                                  .payload_size = settings_.payload_size}};
         message.append(out, id, {.flow = static_cast<std::uint32_t>(index)});
     });
-    end_settled(fill_, reactor_.now());
+    end_settled(fill_);
 }
 
 void RetainedMessages::read() {
@@ -171,9 +166,7 @@ void RetainedMessages::read() {
     auto last = arrived_;
     auto has_more = [&] { return disconnects_ != 0 || arrived_ != last; };
     while (arrived_ < expected && disconnects_ == 0 && run_until(kQuiet, has_more)) last = arrived_;
-    auto read_at = reactor_.now();
-    rest_bystander();
-    end_settled(read_, read_at);
+    end_settled(read_);
     leave(readers);
 }
 
@@ -267,7 +260,7 @@ void OfflineQueues::fill() {
         auto sequence = static_cast<std::uint32_t>(index / settings_.peers);
         messages[session].append(out, id, {.flow = session, .sequence = sequence});
     });
-    end_settled(fill_, reactor_.now());
+    end_settled(fill_);
 }
 
 void OfflineQueues::drain() {
@@ -282,9 +275,7 @@ void OfflineQueues::drain() {
     while (arrived_ < settings_.messages && disconnects_ == 0 && run_until(kQuiet, has_more)) {
         last = arrived_;
     }
-    auto drained_at = reactor_.now();
-    rest_bystander();
-    end_settled(read_, drained_at);
+    end_settled(read_);
     is_draining_ = false;
     leave(group);
 }

@@ -28,13 +28,12 @@ protected:
         return settings_.part == Part::whole || settings_.part == part;
     }
 
-    /// Lets a bystander in if one is wanted; it acts until told to rest.
+    /// Lets a bystander in if one is wanted; it acts until a meter's interval ends.
     void admit_bystander();
-    void rest_bystander();
 
-    /// Ends `meter`'s interval at `now`, but samples the broker once it has come to rest: what it
+    /// Ends `meter`'s interval, but samples the broker again once it has come to rest: what it
     /// does later for these messages counts as well.
-    void end_settled(Meter& meter, SteadyTime now);
+    void end_settled(Meter& meter);
 
     /// Adds what both meters say, latency and what is kept for each message.
     void describe(Outcome& outcome, std::string_view read_word) const;

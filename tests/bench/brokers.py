@@ -137,8 +137,8 @@ class Mosquitto:
         return (shown.stdout.splitlines() or ["mosquitto"])[0]
 
 
-def await_port(process, port, log):
-    deadline = time.monotonic() + START_SECONDS_MAX
+def await_port(process, port, log, seconds_max):
+    deadline = time.monotonic() + seconds_max
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
@@ -148,19 +148,29 @@ def await_port(process, port, log):
     raise BenchError(f"the broker did not start: {told or 'it said nothing'}")
 
 
+def start(broker, core, folder, seconds_max=START_SECONDS_MAX):
+    """Starts a broker, alone on `core`, with its configuration and log in `folder`: (process, port)."""
+    os.chmod(folder, 0o755)  # mosquitto gives up root before it reads
+    log = os.path.join(folder, "log")
+    port = free_port()
+    with open(log, "w", encoding="utf-8") as out:
+        process = subprocess.Popen(pinned(broker.command(folder, port), core), stdout=out,
+                                   stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        await_port(process, port, log, seconds_max)
+    except BaseException:
+        stop(process)
+        raise
+    return process, port
+
+
 @contextlib.contextmanager
 def running(broker, core):
     """Runs a broker, alone on `core`, for the length of the block: (pid, port)."""
     folder = tempfile.mkdtemp(prefix="spoke-bench-")
-    os.chmod(folder, 0o755)  # mosquitto gives up root before it reads
-    log = os.path.join(folder, "log")
-    port = free_port()
     process = None
     try:
-        with open(log, "w", encoding="utf-8") as out:
-            process = subprocess.Popen(pinned(broker.command(folder, port), core), stdout=out,
-                                       stderr=subprocess.STDOUT, start_new_session=True)
-        await_port(process, port, log)
+        process, port = start(broker, core, folder)
         yield process.pid, port
         if process.poll() is not None:
             raise BenchError(f"{broker.name} ended by itself, exit code {process.returncode}")
