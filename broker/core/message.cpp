@@ -26,15 +26,31 @@ MessagePtr Message::make(mqtt::PublishView const& publish, std::string_view topi
     message->deadline_ = deadline;
     message->qos_ = publish.qos;
     message->retain_ = publish.retain;
-    auto* out = const_cast<std::byte*>(message->data());
-    *out++ = static_cast<std::byte>(topic.size() >> 8);
-    *out++ = static_cast<std::byte>(topic.size());
-    auto name = as_bytes(topic);
-    out = std::copy(name.begin(), name.end(), out);
+    auto* out = message->write_topic(topic);
     auto* payload = mqtt::copy_forwarded_properties(publish, out);
     MQ_ASSERT(payload == out + publish.forwarded_size);
     std::copy(publish.payload.begin(), publish.payload.end(), payload);
     return MessagePtr::adopt(message);
+}
+
+MessagePtr Message::make(MessageParts const& parts) {
+    auto const& properties = parts.forwarded_properties;
+    auto* message = allocate(parts.topic.size(), properties.size(), parts.payload.size());
+    message->deadline_ = parts.deadline;
+    message->qos_ = parts.qos;
+    message->retain_ = parts.retain;
+    auto* out = message->write_topic(parts.topic);
+    out = std::copy(properties.begin(), properties.end(), out);
+    std::copy(parts.payload.begin(), parts.payload.end(), out);
+    return MessagePtr::adopt(message);
+}
+
+std::byte* Message::write_topic(std::string_view topic) noexcept {
+    auto* out = const_cast<std::byte*>(data());
+    *out++ = static_cast<std::byte>(topic.size() >> 8);
+    *out++ = static_cast<std::byte>(topic.size());
+    auto name = as_bytes(topic);
+    return std::copy(name.begin(), name.end(), out);
 }
 
 MessagePtr Message::make(mqtt::Publish const& publish, Deadline deadline) {

@@ -18,6 +18,16 @@ namespace spoke::broker {
 using Deadline = std::int64_t;
 inline constexpr Deadline kNever = INT64_MAX;
 
+/// What a message consists of; views.
+struct MessageParts {
+    std::string_view topic{};
+    Bytes forwarded_properties{};  // checked, encoded as in MQTT 5
+    Bytes payload{};
+    mqtt::Qos qos = mqtt::Qos::at_most_once;
+    bool retain = false;
+    Deadline deadline = kNever;
+};
+
 /// An application message: immutable, reference counted, one allocation that holds this header and
 /// behind it the bytes as they stand on the wire:
 ///   topic length (2 bytes) · topic · forwarded properties · payload
@@ -30,6 +40,8 @@ public:
                                                std::string_view topic, Deadline deadline);
     /// From a packet that owns its bytes: wills and what the broker says itself.
     [[nodiscard]] static class MessagePtr make(mqtt::Publish const& publish, Deadline deadline);
+    /// Copies the parts of a message, as they were read from one.
+    [[nodiscard]] static class MessagePtr make(MessageParts const& parts);
 
     Message(Message const&) = delete;
     Message& operator=(Message const&) = delete;
@@ -67,6 +79,8 @@ private:
     }
     static Message* allocate(std::size_t topic_size, std::size_t properties_size,
                              std::size_t payload_size);
+    /// Gives where it ends.
+    std::byte* write_topic(std::string_view topic) noexcept;
 
     Deadline deadline_ = kNever;
     mutable std::atomic<std::uint32_t> references_{1};

@@ -1,0 +1,57 @@
+#include "broker/storage/database_options.hpp"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/env.h>
+#include <rocksdb/table.h>
+
+#include "broker/storage/store_env.hpp"
+
+namespace spoke::broker {
+namespace {
+
+std::shared_ptr<rocksdb::TableFactory> table_factory(StoreSettings const& settings) {
+    rocksdb::BlockBasedTableOptions table;
+    table.block_cache = rocksdb::NewLRUCache(settings.block_cache_bytes, 2);
+    // Queues are read from one end to the other, and large blocks need a small index.
+    table.block_size = 16U << 10;
+    // What is not in the cache does not count against it: a store of any size takes the same.
+    table.cache_index_and_filter_blocks = true;
+    table.format_version = 5;
+    return std::shared_ptr<rocksdb::TableFactory>{rocksdb::NewBlockBasedTableFactory(table)};
+}
+
+}  // namespace
+
+rocksdb::Options database_options(StoreSettings const& settings) {
+    rocksdb::Options options;
+    options.env = store_env();
+    options.create_if_missing = true;
+    options.compression = rocksdb::kNoCompression;
+    options.table_factory = table_factory(settings);
+    options.paranoid_checks = true;
+    options.max_open_files = 256;
+    options.max_background_jobs = 2;
+
+    options.write_buffer_size = settings.memtable_bytes;
+    options.max_write_buffer_number = 2;
+    options.arena_block_size = 256U << 10;
+    options.target_file_size_base = 32U << 20;
+    options.max_bytes_for_level_base = 128U << 20;
+    options.bytes_per_sync = 1U << 20;  // a sync of the log must not wait for a whole table
+
+    // One thread writes.
+    options.allow_concurrent_memtable_write = false;
+    options.enable_write_thread_adaptive_yield = false;
+
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    options.avoid_unnecessary_blocking_io = true;
+
+    options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+    options.keep_log_file_num = 4;
+    options.max_log_file_size = 1U << 20;
+    options.stats_dump_period_sec = 0;
+    options.stats_persist_period_sec = 0;
+    return options;
+}
+
+}  // namespace spoke::broker
