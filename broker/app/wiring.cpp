@@ -15,7 +15,7 @@
 #include "broker/config/load.hpp"
 #include "broker/net/log_line.hpp"
 #include "broker/net/server.hpp"
-#include "broker/storage/memory_store.hpp"
+#include "broker/storage/volatile_store.hpp"
 
 namespace spoke::broker {
 namespace {
@@ -213,7 +213,7 @@ void run(Loaded const& loaded) {
     Security security{config};
     for (std::size_t i = 0; i < net.listeners.size(); ++i)
         security.put_into(net.listeners[i].link, config.listeners[i]);
-    MemoryStore store;
+    VolatileStore store;
     SingleNodeBus bus;
     Server server{net, core_settings(config), retained_limits(config), store, bus};
     Reloads reloads{security.reload_items(), log_line};

@@ -8,7 +8,7 @@ namespace spoke::broker {
 
 void ShardCore::send_ack(Link& link, mqtt::PacketType type, mqtt::PacketId id,
                          mqtt::ReasonCode reason, StoreTicket ticket, std::string_view why) {
-    bool waits = !deferred_.empty() || ticket > durable_;
+    bool waits = link.waiting > 0 || ticket > durable_;
     bool bare = reason == mqtt::ReasonCode::success || !link.is_v5();
     if (bare && !waits) {
         auto flags = type == mqtt::PacketType::pubrel ? 2U : 0U;
@@ -37,17 +37,42 @@ void ShardCore::send_ack(Link& link, mqtt::PacketType type, mqtt::PacketId id,
     }
 }
 
-void ShardCore::on_durable(StoreTicket ticket) {
-    durable_ = std::max(durable_, ticket);
-    std::size_t released = 0;
-    for (; released < deferred_.size() && deferred_[released].ticket <= durable_; ++released) {
-        DeferredAck& ack = deferred_[released];
+/// `packet_` leaves when `ticket` is durable.
+void ShardCore::defer(Link& link, StoreTicket ticket, Waiting kind) {
+    ++link.waiting;
+    if (kind == Waiting::last_answer || kind == Waiting::completion) ++link.last_answers_waiting;
+    // One that waits for others of its link alone takes the place behind all that wait now.
+    if (!deferred_.empty()) ticket = std::max(ticket, deferred_.back().ticket);
+    deferred_.push_back({ticket, &link, packet_, kind});
+}
+
+void ShardCore::release_answers() {
+    while (!deferred_.empty() && deferred_.front().ticket <= durable_) {
+        DeferredAck ack = std::move(deferred_.front());
+        deferred_.pop_front();
         if (ack.link == nullptr) continue;  // its connection is gone
-        if (ack.ends_publish) --ack.link->last_answers_waiting;
-        touch(*ack.link);
-        writer_.write(*ack.link, ack.packet);
+        Link& link = *ack.link;
+        --link.waiting;
+        if (ack.kind == Waiting::last_answer || ack.kind == Waiting::completion)
+            --link.last_answers_waiting;
+        touch(link);
+        writer_.write(link, ack.packet);
+        if (ack.kind == Waiting::connack) {
+            link.awaits_disk = false;
+            readable_again_.push_back(&link);
+        } else if (ack.kind == Waiting::suback && link.session != nullptr) {
+            pump(*link.session);  // with the retained messages
+        }
     }
-    deferred_.erase(deferred_.begin(), deferred_.begin() + static_cast<std::ptrdiff_t>(released));
+}
+
+void ShardCore::drop_deferred(Link& link) noexcept {
+    std::erase(readable_again_, &link);
+    if (link.waiting == 0) return;
+    for (DeferredAck& ack : deferred_) {
+        if (ack.link == &link) ack.link = nullptr;
+    }
+    link.waiting = 0;
 }
 
 }  // namespace spoke::broker

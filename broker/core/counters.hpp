@@ -27,6 +27,7 @@ struct DropCounters {
     Counter offline_qos0;      // QoS 0 to a session without connection
     Counter slow_receiver;     // QoS 0, out-queue full
     Counter queue_full;        // QoS 1/2, session queue full
+    Counter damaged;           // QoS 1/2, the store no longer has the message
     Counter expired;           // message expiry passed before the write
     Counter packet_too_large;  // above the client's maximum packet size
     Counter session_ended;     // still queued when its session ended
@@ -52,6 +53,7 @@ struct Counters {
     Counter takeovers;
     Counter wills_published;
     Counter retained_refused;  // not kept, the retained store being full
+    Counter store_refused;     // packets refused, the store taking no changes
     DropCounters dropped;
 };
 

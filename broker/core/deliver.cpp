@@ -24,18 +24,24 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
                         SubscriptionIds ids) {
     if (publication.deadline <= now_.wall.time_since_epoch().count()) {
         counters_.dropped.expired.add();
-        return;
+        return discard(session, grant.as);
     }
-    if (!may_have(session, publication.topic)) return;
+    if (!may_have(session, publication.topic)) return discard(session, grant.as);
     if (grant.qos == Qos::at_most_once)
         return deliver_qos0(session, publication, grant.retain, ids);
-    bool now = session.link != nullptr && session.queue.empty() &&
-               session.window.unsent_count() == 0 && window_is_open(session) &&
-               has_room(*session.link);
-    Delivery delivery{
-        .ids = std::move(ids), .qos = grant.qos, .retain = grant.retain, .share = grant.share};
-    if (now) {
-        send_new(session, publication, std::move(delivery), Origin::routed);
+    Delivery delivery{.ids = std::move(ids),
+                      .share = grant.share,
+                      .number = grant.as.number,
+                      .message_back = grant.as.message_back,
+                      .qos = grant.qos,
+                      .retain = grant.retain};
+    bool is_next = session.link != nullptr && session.queue.empty() &&
+                   session.window.unsent_count() == 0 && window_is_open(session);
+    if (is_next && delivery.is_stored() && delivery.qos == Qos::exactly_once) {
+        hold(session, publication.share(), std::move(delivery));
+        if (session.window.unsent_count() > 0) pump(session);
+    } else if (is_next && has_room(*session.link)) {
+        send_new(session, publication, std::move(delivery));
     } else {
         enqueue(session, publication, std::move(delivery));
     }
@@ -79,8 +85,7 @@ bool ShardCore::window_is_open(Session const& session) const noexcept {
            session.link->receive_maximum;  // [MQTT-3.3.4-9] [MQTT-4.9.0-2]
 }
 
-void ShardCore::send_new(Session& session, Publication& publication, Delivery delivery,
-                         Origin origin) {
+void ShardCore::send_new(Session& session, Publication& publication, Delivery delivery) {
     Link& link = *session.link;
     mqtt::PacketId id = session.window.next_id();
     PacketWriter::PublishShape shape{.qos = delivery.qos, .retain = delivery.retain, .id = id};
@@ -88,40 +93,103 @@ void ShardCore::send_new(Session& session, Publication& publication, Delivery de
     if (writer_.write_publish(link, publication, shape, delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {
         counters_.dropped.packet_too_large.add();  // done with, not in flight [MQTT-3.1.2-25]
-        return;
+        return discard(session, delivery.as());
     }
     counters_.deliveries.add();
-    if (session.is_kept()) {  // else it is never sent again: its id alone is kept
+    // Kept to be sent again, or for another member if it is not acknowledged; else its id is
+    // enough.
+    bool for_others = delivery.share != ShareId{} && delivery.qos == Qos::at_least_once;
+    if (session.is_kept() || delivery.is_stored() || for_others) {
         delivery.message = publication.share();
-        if (origin == Origin::routed) note_ticket(store_.put_delivery(session, delivery));
-    } else if (delivery.share != ShareId{} && delivery.qos == Qos::at_least_once) {
-        delivery.message = publication.share();  // for another member, if it is not acknowledged
+        delivery.size = static_cast<std::uint32_t>(delivery.message->footprint());
     }
-    session.window.open(id, std::move(delivery));
+    store_progress(session, session.window.open(id, std::move(delivery)));
+}
+
+void ShardCore::hold(Session& session, MessagePtr message, Delivery delivery) {
+    delivery.size = static_cast<std::uint32_t>(message->footprint());
+    delivery.message = std::move(message);
+    mqtt::PacketId id = session.window.next_id();
+    Outbound const& outbound = session.window.open_held(id, std::move(delivery));
+    StoreTicket ticket = store_progress(session, outbound);
+    if (ticket > durable_) {
+        held_.push_back({ticket, session.ref(), id, outbound.send_number});
+    } else {
+        session.window.release(id, outbound.send_number);
+    }
 }
 
 void ShardCore::enqueue(Session& session, Publication& publication, Delivery delivery) {
-    delivery.message = publication.share();
-    std::size_t footprint = delivery.message->footprint();
-    bool full = session.queue.size() >= settings_.queue_messages_max ||
-                session.queue_bytes + footprint > settings_.queue_bytes_max;
-    if (full) {
+    if (!make_queue_room(session)) {
         counters_.dropped.queue_full.add();
-        if (!std::exchange(session.overflow_logged, true) && port_.logs(LogLevel::warning)) {
-            port_.log(LogLevel::warning,
-                      fmt::format(
-                          "queue of '{}' is full ({} messages, {} bytes): new messages are dropped",
-                          escaped(session.client_id()), session.queue.size(), session.queue_bytes));
-        }
-        return;
+        return discard(session, delivery.as());
     }
-    if (session.is_kept()) note_ticket(store_.put_delivery(session, delivery));
-    counters_.queued_bytes.add(footprint);
+    delivery.message = publication.share();
+    delivery.size = static_cast<std::uint32_t>(delivery.message->footprint());
+    counters_.queued_bytes.add(delivery.size);
     session.enqueue(std::move(delivery));
+    note_queue(session);
+    evict_later(session);
 }
 
-void ShardCore::note_ticket(StoreTicket ticket) noexcept {
-    if (route_ticket_ != nullptr) *route_ticket_ = std::max(*route_ticket_, ticket);
+bool ShardCore::is_queue_full(Session const& session) const noexcept {
+    return session.queue.size() >= settings_.queue_messages_max ||
+           session.queue_bytes >= settings_.queue_bytes_max;
+}
+
+bool ShardCore::make_queue_room(Session& session) {
+    // A publisher was told before, or routed its message before this shard could say that the queue
+    // is full: those few are taken.
+    if (settings_.queue_full == QueueFull::reject && session.is_stored()) return true;
+    while (is_queue_full(session)) {
+        if (!std::exchange(session.overflow_logged, true)) log_queue_full(session);
+        if (settings_.queue_full != QueueFull::drop_oldest || session.queue.empty()) return false;
+        counters_.dropped.queue_full.add();
+        discard(session, take_queued(session).as());
+    }
+    return true;
+}
+
+/// Has the other shards know whether the queue is full, where their publishers are to be told.
+void ShardCore::note_queue(Session& session) {
+    if (settings_.queue_full != QueueFull::reject || !session.is_stored()) return;
+    bool is_full = is_queue_full(session);
+    if (is_full == session.queue_full) return;
+    session.queue_full = is_full;
+    kept_[shard_].put(session.ref(), session.number, is_full);
+    if (is_full && !std::exchange(session.overflow_logged, true)) log_queue_full(session);
+}
+
+void ShardCore::log_queue_full(Session const& session) {
+    if (!port_.logs(LogLevel::warning)) return;
+    std::string_view what;
+    switch (settings_.queue_full) {
+        case QueueFull::reject:
+            what = session.is_stored() ? "publishers are told so" : "new messages are dropped";
+            break;
+        case QueueFull::drop_oldest:
+            what = "the oldest messages are dropped";
+            break;
+        case QueueFull::drop_new:
+            what = "new messages are dropped";
+            break;
+    }
+    port_.log(LogLevel::warning, fmt::format("queue of '{}' is full ({} messages, {} bytes): {}",
+                                             escaped(session.client_id()), session.queue.size(),
+                                             session.queue_bytes, what));
+}
+
+Delivery ShardCore::take_queued(Session& session) {
+    Delivery delivery = session.dequeue();
+    if (delivery.message) counters_.queued_bytes.subtract(delivery.size);
+    return delivery;
+}
+
+void ShardCore::give_up(Session& session, mqtt::PacketId id) {
+    if (Outbound const* outbound = session.window.find(id)) {
+        discard(session, outbound->delivery.as());
+        session.window.forget(id);
+    }
 }
 
 void ShardCore::pump(Session& session) {
@@ -129,38 +197,64 @@ void ShardCore::pump(Session& session) {
         return session.link != nullptr && window_is_open(session) &&
                (session.window.unsent_count() > 0 || !session.queue.empty());
     };
+    bool has_room_now = true;
     while (may_send()) {
-        if (!has_room(*session.link)) return;
+        has_room_now = has_room(*session.link);
+        if (!has_room_now) break;
         writer_.prepare();
         // Both may have flushed, and a link that is flushed empty is pumped from there.
         if (!may_send()) break;
-        if (Outbound* again = session.window.next_unsent()) {
-            if (again->unwritten && again->delivery.message->has_expired(now_.wall)) {
-                counters_.dropped.expired.add();
-                session.window.forget(again->id);
-            } else if (again->unwritten && !may_have(session, again->delivery.message->topic())) {
-                session.window.forget(again->id);
-            } else {
-                send_again(session, *again);
-            }
+        Outbound* again = session.window.next_unsent();
+        if (again != nullptr ? again->delivery.is_on_disk() : session.queue.front().is_on_disk()) {
+            break;  // on_loaded() goes on
+        }
+        if (again != nullptr) {
+            pump_again(session, *again);
         } else {
-            std::uint64_t before = session.queue_bytes;
-            Delivery delivery = session.dequeue();
-            counters_.queued_bytes.subtract(before - session.queue_bytes);
-            Publication publication(delivery.message);
-            delivery.message = nullptr;
-            if (publication.deadline <= now_.wall.time_since_epoch().count()) {
-                counters_.dropped.expired.add();  // [MQTT-3.3.2-5]
-                continue;
-            }
-            if (!may_have(session, publication.topic)) continue;
-            send_new(session, publication, std::move(delivery), Origin::queued);
+            pump_queued(session);
         }
     }
+    note_queue(session);
+    read_ahead(session);
+    if (!has_room_now) return;
     if (session.queue.empty()) session.overflow_logged = false;
     if (session.link != nullptr && !session.replays.empty() && !session.replaying) {
         session.replaying = true;
         replaying_.push_back(&session);
+    }
+}
+
+void ShardCore::pump_again(Session& session, Outbound& again) {
+    if (again.delivery.is_lost) {
+        counters_.dropped.damaged.add();
+        give_up(session, again.id);
+    } else if (again.unwritten && again.delivery.message->has_expired(now_.wall)) {
+        counters_.dropped.expired.add();
+        give_up(session, again.id);
+    } else if (again.unwritten && !may_have(session, again.delivery.message->topic())) {
+        give_up(session, again.id);
+    } else {
+        send_again(session, again);
+    }
+}
+
+void ShardCore::pump_queued(Session& session) {
+    Delivery delivery = take_queued(session);
+    if (delivery.is_lost) {
+        counters_.dropped.damaged.add();
+        return discard(session, delivery.as());
+    }
+    Publication publication(delivery.message);
+    delivery.message = nullptr;
+    if (publication.deadline <= now_.wall.time_since_epoch().count()) {
+        counters_.dropped.expired.add();  // [MQTT-3.3.2-5]
+        return discard(session, delivery.as());
+    }
+    if (!may_have(session, publication.topic)) return discard(session, delivery.as());
+    if (delivery.is_stored() && delivery.qos == Qos::exactly_once) {
+        hold(session, publication.share(), std::move(delivery));
+    } else {
+        send_new(session, publication, std::move(delivery));
     }
 }
 
@@ -175,8 +269,7 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
     if (writer_.write_publish(link, publication, shape, outbound.delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {
         counters_.dropped.packet_too_large.add();
-        session.window.forget(outbound.id);
-        return;
+        return give_up(session, outbound.id);
     }
     counters_.deliveries.add();
     session.window.mark_sent(outbound);
@@ -214,7 +307,8 @@ bool ShardCore::may_replay(Session const& session) {
     // What does not fit waits in the store, where it costs nothing, and not in the queue.
     bool window_matters =
         !session.replays.empty() && session.replays.front().qos != Qos::at_most_once;
-    return session.queue.empty() && (!window_matters || window_is_open(session)) &&
+    bool may_store = !window_matters || !stores(session) || is_store_good();
+    return session.queue.empty() && (!window_matters || window_is_open(session)) && may_store &&
            has_room(*session.link);
 }
 
@@ -236,7 +330,9 @@ void ShardCore::replay_batch(Session& session) {
             if (!may_have(session, publication.topic)) continue;
             send_qos0(session, publication, true, ids);  // [MQTT-3.3.1-8]
         } else {
-            deliver(session, publication, {qos, true}, std::move(ids));
+            Grant granted{qos, true};
+            granted.as = store_own(session, publication, granted, ids);
+            deliver(session, publication, granted, std::move(ids));
         }
     }
     slice_.clear();

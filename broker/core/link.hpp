@@ -40,7 +40,9 @@ public:
     [[nodiscard]] bool is_v5() const noexcept { return version == mqtt::Version::v5; }
 
     /// Not to be read for now, but to be kept.
-    [[nodiscard]] bool is_at_rest() const noexcept { return paused || awaits_verdict; }
+    [[nodiscard]] bool is_at_rest() const noexcept {
+        return paused || awaits_verdict || awaits_disk;
+    }
 
     OutQueue out{};
     LinkSettings const* settings = nullptr;  // its listener's; set by ShardCore::on_accepted()
@@ -50,6 +52,7 @@ public:
     SteadyTime last_packet{};  // when the last complete packet came [MQTT-3.1.2-22]
     std::uint32_t maximum_packet_size = mqtt::kVariableByteIntegerMax + 5;  // the client's
     std::uint32_t last_answers_waiting = 0;  // PUBACK, PUBCOMP, PUBREC >= 0x80: for the store
+    std::uint32_t waiting = 0;               // packets of all kinds that wait for the store
     std::uint16_t receive_maximum = 65'535;  // how many deliveries may be open towards the client
     std::uint16_t keep_alive = 0;            // seconds, as it is enforced; 0 is off
     mqtt::Version version = mqtt::Version::v3_1_1;
@@ -57,6 +60,7 @@ public:
     bool request_problem_information = true;
     bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
     bool awaits_verdict = false;  // not read, until it is known who the client is
+    bool awaits_disk = false;     // not read, until its new session is durable and CONNACK left
     bool denial_logged = false;   // that it published where it may not
     bool linger_over = false;     // closing: the peer had its time to read the last packet
     bool touched = false;         // is in the shard's list of links to flush

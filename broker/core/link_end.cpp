@@ -24,15 +24,16 @@ void ShardCore::close_link(Link& link, ReasonCode reason, std::string_view why, 
     if (reason == ReasonCode::keep_alive_timeout) {
         counters_.keep_alive_timeouts.add();
     } else if (reason != ReasonCode::session_taken_over &&
-               reason != ReasonCode::server_shutting_down) {
+               reason != ReasonCode::server_shutting_down && is_store_good()) {
         counters_.protocol_errors.add();
     }
     log_end(link, fmt::format("{} ({})", name_of(reason), why));
     if (was_connected) {
         // The will goes out as part of this, before anything the same client id does next.
+        bool has_connack = !std::exchange(link.awaits_disk, false);
         detach(link, will);
-        if (link.is_v5()) {  // 3.1.1 has no DISCONNECT from the server; before CONNACK there is
-                             // none either
+        if (link.is_v5() && has_connack) {  // 3.1.1 has no DISCONNECT from the server; before
+                                            // CONNACK there is none either
             mqtt::Disconnect disconnect;
             disconnect.reason = reason;
             disconnect.reason_string = std::string{why};
@@ -67,9 +68,7 @@ void ShardCore::on_closed(Link& link) {
     link.state = LinkState::closing;
     forget(link);
     link.out.clear(segments_);
-    for (auto& ack : deferred_) {
-        if (ack.link == &link) ack.link = nullptr;
-    }
+    drop_deferred(link);
 }
 
 void ShardCore::log_end(Link const& link, std::string_view how) {
@@ -89,9 +88,7 @@ void ShardCore::detach(Link& link, Will will) {
     link.timer.cancel();
     session.link = nullptr;
     session.inbound_qos2.end_connection();
-    for (auto& ack : deferred_) {
-        if (ack.link == &link) ack.link = nullptr;
-    }
+    drop_deferred(link);
     if (will == Will::discard) session.will.reset();
     if (!session.is_kept()) return end_session(session);  // [MQTT-3.1.2-23]
 
@@ -118,11 +115,6 @@ void ShardCore::detach(Link& link, Will will) {
     store_session(session);
 }
 
-void ShardCore::store_session(Session& session) {
-    store_.put_session(session);
-    session.stored = true;
-}
-
 void ShardCore::schedule(Session& session) {
     Deadline next = std::min(session.will_at, session.expires_at);
     if (next == kNever) return session.timer.cancel();
@@ -133,29 +125,44 @@ void ShardCore::schedule(Session& session) {
 void ShardCore::end_session(Session& session) {
     MQ_ASSERT(session.link == nullptr);
     // First of all, so that nothing of what follows is sent to this session.
-    for (FilterNode const* node : session.subscriptions) index_.unsubscribe(node, session.ref());
+    for (FilterNode const* node : session.subscriptions) {
+        if (stores(session)) store_.remove_subscription(session.number, index_.filter_of(node));
+        index_.unsubscribe(node, session.ref());
+    }
     pass_on(session);
     if (session.will) publish_will(session);  // [MQTT-3.1.2-8]: at the latest when the session ends
     std::erase(replaying_, &session);
-    counters_.queued_bytes.subtract(session.queue_bytes);
+    while (!session.queue.empty()) (void)take_queued(session);
     counters_.sessions.subtract();
-    if (session.stored) store_.remove_session(session);
+    if (session.is_stored()) kept_[shard_].erase(session.ref());
+    remove_stored(session);
     sessions_.remove(session);
 }
 
 /// What a share group gave this session and what is not done with goes to another member (4.8.2):
 /// all but QoS 2 deliveries that have begun [MQTT-4.8.2-5].
 void ShardCore::pass_on(Session& session) {
-    auto give = [this](Delivery const& delivery) {
+    auto give = [&](Delivery const& delivery) {
         auto member = delivery.share == ShareId{} ? std::nullopt : index_.choose(delivery.share);
-        if (!member) return false;
-        Publication publication(delivery.message);
-        dispatch(publication, *member);
-        return true;
+        if (member && delivery.is_on_disk()) {
+            pass_on_later(session, delivery);
+            return true;
+        }
+        bool is_given = member && delivery.message;
+        if (is_given) {
+            Publication publication(delivery.message);
+            is_given = route_to(publication, *member).rejected == 0;
+        }
+        discard(session, delivery.as());
+        return is_given;
     };
     session.window.each_open([&](Outbound const& outbound) {
         bool may_go_on = outbound.state == OutboundState::awaiting_puback || outbound.unwritten;
-        if (may_go_on && outbound.delivery.message) (void)give(outbound.delivery);
+        if (may_go_on) {
+            (void)give(outbound.delivery);
+        } else {
+            discard(session, outbound.delivery.as());
+        }
     });
     for (std::uint32_t i = 0; i < session.queue.size(); ++i) {
         if (!give(session.queue[i])) counters_.dropped.session_ended.add();
@@ -189,8 +196,18 @@ void ShardCore::publish_will(Session& session) {
     Publication publication(Message::make(packet, deadline));
     publication.publisher = session.ref();
     publication.has_publisher = true;
-    retain(publication);
-    route(publication, nullptr);
+    StoreTicket ticket;
+    retain(publication, ticket);
+    Routed routed = route(publication);
+    if (!routed.refused && routed.rejected == 0) return;
+    if (routed.refused) counters_.store_refused.add();
+    if (port_.logs(LogLevel::warning)) {
+        port_.log(
+            LogLevel::warning,
+            fmt::format("will of '{}' on '{}' is lost for {}: {}", escaped(session.client_id()),
+                        escaped(publication.topic), routed.refused ? "all" : "some",
+                        routed.refused ? store_refusal().text : "their queues are full"));
+    }
 }
 
 void ShardCore::on_link_timer(Link& link) {
@@ -220,7 +237,10 @@ void ShardCore::on_session_timer(Session& session) {
         }
         return end_session(session);
     }
-    if (session.will_at <= now) publish_will(session);
+    if (session.will_at <= now) {
+        publish_will(session);
+        store_session(session);
+    }
     schedule(session);
 }
 

@@ -31,14 +31,51 @@ mqtt::PacketId OutboundWindow::next_id() noexcept {
 }
 
 Outbound& OutboundWindow::open(mqtt::PacketId id, Delivery delivery) {
+    return push(id, std::move(delivery), false);
+}
+
+Outbound& OutboundWindow::open_held(mqtt::PacketId id, Delivery delivery) {
+    return push(id, std::move(delivery), true);
+}
+
+Outbound& OutboundWindow::push(mqtt::PacketId id, Delivery delivery, bool held) {
     // One that is never acknowledged holds up the front.
     if (ring_.size() > 2 * open_ + 64) compact();
     if (ring_.empty()) front_given_ = given_;
     ++open_;
     auto state = delivery.qos == mqtt::Qos::at_least_once ? OutboundState::awaiting_puback
                                                           : OutboundState::awaiting_pubrec;
-    return ring_.push_back(
-        {.delivery = std::move(delivery), .id = id, .state = state, .sent = true});
+    return ring_.push_back({.delivery = std::move(delivery),
+                            .send_number = given_,
+                            .id = id,
+                            .state = state,
+                            .sent = !held,
+                            .unwritten = held,
+                            .held = held});
+}
+
+void OutboundWindow::release(mqtt::PacketId id, std::uint64_t send_number) noexcept {
+    Outbound* outbound = find(id);
+    if (outbound == nullptr || !outbound->held || outbound->send_number != send_number) return;
+    outbound->held = false;
+    ++unsent_;
+    resume_from_ = 0;
+}
+
+void OutboundWindow::restore(Outbound outbound) {
+    MQ_ASSERT(outbound.send_number > given_);
+    given_ = outbound.send_number;
+    outbound.id = id_given(given_);
+    outbound.sent = outbound.held = false;
+    releases_ = std::max(releases_, outbound.released);
+    if (ring_.empty()) front_given_ = given_;
+    ++open_;
+    if (outbound.state != OutboundState::awaiting_pubcomp) ++unsent_;
+    ring_.push_back(std::move(outbound));
+}
+
+void OutboundWindow::skip_ids(std::uint16_t count) noexcept {
+    given_ += count;
 }
 
 Outbound* OutboundWindow::find(mqtt::PacketId id) noexcept {
@@ -55,8 +92,10 @@ Outbound* OutboundWindow::find(mqtt::PacketId id) noexcept {
     return nullptr;
 }
 
-OutboundWindow::Answer OutboundWindow::settle(Outbound& outbound) noexcept {
-    if (!outbound.sent && outbound.state != OutboundState::awaiting_pubcomp) --unsent_;
+OutboundWindow::Answer OutboundWindow::settle(Outbound& outbound, StoredAs* settled_as) noexcept {
+    bool unsent = !outbound.sent && !outbound.held;
+    if (unsent && outbound.state != OutboundState::awaiting_pubcomp) --unsent_;
+    if (settled_as != nullptr) *settled_as = outbound.delivery.as();
     outbound.delivery = Delivery{};
     outbound.state = OutboundState::settled;
     --open_;
@@ -73,19 +112,20 @@ void OutboundWindow::drop_settled_front() noexcept {
     }
 }
 
-OutboundWindow::Answer OutboundWindow::on_puback(mqtt::PacketId id) noexcept {
+OutboundWindow::Answer OutboundWindow::on_puback(mqtt::PacketId id, StoredAs* settled_as) noexcept {
     Outbound* outbound = find(id);
     if (outbound == nullptr) return Answer::unknown;
     if (outbound->state != OutboundState::awaiting_puback) return Answer::wrong_exchange;
-    return settle(*outbound);
+    return settle(*outbound, settled_as);
 }
 
-OutboundWindow::Answer OutboundWindow::on_pubrec(mqtt::PacketId id, bool is_error) noexcept {
+OutboundWindow::Answer OutboundWindow::on_pubrec(mqtt::PacketId id, bool is_error,
+                                                 StoredAs* settled_as) noexcept {
     Outbound* outbound = find(id);
-    if (outbound == nullptr) return Answer::unknown;
+    if (outbound == nullptr || outbound->held) return Answer::unknown;
     if (outbound->state == OutboundState::awaiting_puback) return Answer::wrong_exchange;
     if (outbound->state == OutboundState::awaiting_pubcomp) return Answer::released;
-    if (is_error) return settle(*outbound);
+    if (is_error) return settle(*outbound, settled_as);
     if (!outbound->sent) --unsent_;
     outbound->delivery.message = nullptr;  // it is never sent again [MQTT-4.3.3-6]
     outbound->state = OutboundState::awaiting_pubcomp;
@@ -93,12 +133,13 @@ OutboundWindow::Answer OutboundWindow::on_pubrec(mqtt::PacketId id, bool is_erro
     return Answer::released;
 }
 
-OutboundWindow::Answer OutboundWindow::on_pubcomp(mqtt::PacketId id) noexcept {
+OutboundWindow::Answer OutboundWindow::on_pubcomp(mqtt::PacketId id,
+                                                  StoredAs* settled_as) noexcept {
     Outbound* outbound = find(id);
     if (outbound == nullptr) return Answer::unknown;
     if (outbound->state == OutboundState::awaiting_puback) return Answer::wrong_exchange;
     if (outbound->state == OutboundState::awaiting_pubrec) return Answer::unknown;
-    return settle(*outbound);
+    return settle(*outbound, settled_as);
 }
 
 void OutboundWindow::compact() {
@@ -125,11 +166,11 @@ void OutboundWindow::begin_resume() {
     for (std::uint32_t i = 0; i < ring_.size(); ++i) {
         Outbound& outbound = ring_[i];
         bool release = outbound.state == OutboundState::awaiting_pubcomp;
-        if (outbound.state == OutboundState::settled || (!release && !outbound.delivery.message))
-            continue;
+        bool gone = !release && !outbound.delivery.message && !outbound.delivery.is_stored();
+        if (outbound.state == OutboundState::settled || gone) continue;
         outbound.sent = false;
         ++open_;
-        if (!release) ++unsent_;
+        if (!release && !outbound.held) ++unsent_;
         kept.push_back(std::move(outbound));
     }
     if (!kept.empty()) front_given_ += distance(front, kept.front().id);
@@ -153,7 +194,7 @@ Outbound* OutboundWindow::next_unsent() noexcept {
         Outbound& outbound = ring_[resume_from_];
         bool publish = outbound.state == OutboundState::awaiting_puback ||
                        outbound.state == OutboundState::awaiting_pubrec;
-        if (publish && !outbound.sent) return &outbound;
+        if (publish && !outbound.sent && !outbound.held) return &outbound;
     }
     return nullptr;
 }

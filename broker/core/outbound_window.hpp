@@ -20,10 +20,12 @@ enum class OutboundState : std::uint8_t {
 struct Outbound {
     Delivery
         delivery{};  // no message if the session ends with its connection: it is never sent again
+    std::uint64_t send_number = 0;  // which of the ids that were given is its own
     mqtt::PacketId id{};
     OutboundState state = OutboundState::settled;
     bool sent : 1 = false;       // on this connection
-    bool unwritten : 1 = false;  // its connection was gone before a byte of it was written
+    bool unwritten : 1 = false;  // no byte of it was written on any connection
+    bool held : 1 = false;       // not to be sent yet: its id is not durable
     std::uint32_t released = 0;  // order of its PUBREC among others
 };
 
@@ -35,6 +37,17 @@ public:
     /// A free packet id, never 0 and never one in use [MQTT-2.2.1-4]. At most 65534 may be open.
     [[nodiscard]] mqtt::PacketId next_id() noexcept;
     Outbound& open(mqtt::PacketId id, Delivery delivery);
+    /// The same, but it is not to be sent before release().
+    Outbound& open_held(mqtt::PacketId id, Delivery delivery);
+    /// One that was held may be sent; nothing if it is not there, or not held.
+    void release(mqtt::PacketId id, std::uint64_t send_number) noexcept;
+    /// As it was when the process ended, in rising order of `send_number`, into an empty window.
+    void restore(Outbound outbound);
+    /// Behind restore(): the ids that are given next are far from those which were given last, of
+    /// which not all may be known.
+    void skip_ids(std::uint16_t count) noexcept;
+    /// An open one.
+    [[nodiscard]] Outbound* find(mqtt::PacketId id) noexcept;
 
     /// Open ones; all count against the receive maximum from their sending on [MQTT-3.3.4-9].
     [[nodiscard]] std::uint32_t open_count() const noexcept { return open_; }
@@ -46,10 +59,12 @@ public:
         unknown,         // no such id
         wrong_exchange,  // PUBACK for QoS 2, PUBREC for QoS 1
     };
-    [[nodiscard]] Answer on_puback(mqtt::PacketId id) noexcept;
+    /// `settled_as`, if given, is where a delivery that this settles is stored.
+    [[nodiscard]] Answer on_puback(mqtt::PacketId id, StoredAs* settled_as = nullptr) noexcept;
     /// `is_error`: reason >= 0x80, which settles it [MQTT-4.4.0-2].
-    [[nodiscard]] Answer on_pubrec(mqtt::PacketId id, bool is_error) noexcept;
-    [[nodiscard]] Answer on_pubcomp(mqtt::PacketId id) noexcept;
+    [[nodiscard]] Answer on_pubrec(mqtt::PacketId id, bool is_error,
+                                   StoredAs* settled_as = nullptr) noexcept;
+    [[nodiscard]] Answer on_pubcomp(mqtt::PacketId id, StoredAs* settled_as = nullptr) noexcept;
     /// Gives up one that was never written.
     void forget(mqtt::PacketId id) noexcept;
     /// Its connection is gone and no byte of it was written: when it is sent again, that is the
@@ -62,6 +77,7 @@ public:
     [[nodiscard]] std::vector<mqtt::PacketId> releases() const;
     /// The next PUBLISH to send again, in the order of the first sends [MQTT-4.6.0-1], or nullptr.
     [[nodiscard]] Outbound* next_unsent() noexcept;
+    /// Those that are to be sent again, or for the first time after they were held.
     [[nodiscard]] std::uint32_t unsent_count() const noexcept { return unsent_; }
     void mark_sent(Outbound& outbound) noexcept;
 
@@ -72,9 +88,16 @@ public:
         }
     }
 
+    template <class Visit>
+    void each_open(Visit&& visit) {
+        for (std::uint32_t i = 0; i < ring_.size(); ++i) {
+            if (ring_[i].state != OutboundState::settled) visit(ring_[i]);
+        }
+    }
+
 private:
-    [[nodiscard]] Outbound* find(mqtt::PacketId id) noexcept;
-    Answer settle(Outbound& outbound) noexcept;
+    Outbound& push(mqtt::PacketId id, Delivery delivery, bool held);
+    Answer settle(Outbound& outbound, StoredAs* settled_as = nullptr) noexcept;
     void drop_settled_front() noexcept;
     void compact();
 

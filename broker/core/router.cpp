@@ -7,31 +7,125 @@ namespace spoke::broker {
 
 using mqtt::Qos;
 
-std::uint32_t ShardCore::route(Publication& publication, StoreTicket* ticket) {
+ShardCore::Routed ShardCore::route(Publication& publication) {
     matches_.clear();
     index_.match(publication.topic, matches_);
-    std::uint32_t receivers = 0;
-    route_ticket_ = ticket;
+    bool has_expired = publication.deadline <= now_.wall.time_since_epoch().count();
+    if (publication.qos != Qos::at_most_once && !has_expired && has_kept_receiver()) {
+        gather_targets(publication);
+        return hand_out(publication);
+    }
+    Routed routed;
     if (matches_.plain_filters == 1) {  // no session can be in it twice
         for (auto const& span : matches_.plain) {
             for (Subscriber const& subscriber : span) {
                 if (is_own(publication, subscriber)) continue;
-                ++receivers;
+                ++routed.receivers;
                 dispatch(publication, subscriber.session(), grant(publication, subscriber),
                          SubscriptionIds{subscriber.identifier});
             }
         }
     } else if (!matches_.plain.empty()) {
-        receivers += route_merged(publication);
+        routed.receivers += route_merged(publication);
     }
     // A shared subscription is apart: its receiver gets a copy of its own.
     for (ChosenMember const& member : matches_.shared) {
-        ++receivers;
+        ++routed.receivers;
         dispatch(publication, member);
     }
-    route_ticket_ = nullptr;
-    if (receivers == 0) counters_.no_subscriber.add();
-    return receivers;
+    if (routed.receivers == 0) counters_.no_subscriber.add();
+    return routed;
+}
+
+bool ShardCore::has_kept_receiver() const noexcept {
+    auto is_kept = [](Subscriber const& subscriber) {
+        return subscriber.qos > 0 && subscriber.is_kept;
+    };
+    return std::ranges::any_of(
+               matches_.plain,
+               [&](auto const& span) { return std::ranges::any_of(span, is_kept); }) ||
+           std::ranges::any_of(matches_.shared, is_kept);
+}
+
+void ShardCore::gather_targets(Publication const& publication) {
+    targets_.clear();
+    if (matches_.plain_filters == 1) {
+        for (auto const& span : matches_.plain) {
+            for (Subscriber const& subscriber : span) {
+                if (is_own(publication, subscriber)) continue;
+                targets_.push_back({subscriber.session(), grant(publication, subscriber),
+                                    SubscriptionIds{subscriber.identifier}, subscriber.is_kept});
+            }
+        }
+    } else if (!matches_.plain.empty()) {
+        each_merged(publication, [this](Hit const& hit, Grant const& grant, SubscriptionIds ids) {
+            targets_.push_back({hit.session, grant, std::move(ids), hit.is_kept});
+        });
+    }
+    for (ChosenMember const& member : matches_.shared) {
+        Grant granted = grant(publication, member);
+        granted.share = member.group;
+        targets_.push_back(
+            {member.session(), granted, SubscriptionIds{member.identifier}, member.is_kept});
+    }
+}
+
+/// To those in `targets_`. All that are stored get the message in one change of the store, before
+/// any of them can say that it is done with it.
+ShardCore::Routed ShardCore::hand_out(Publication& publication) {
+    Routed routed;
+    std::uint32_t kept = 0;
+    for (Target& target : targets_) {
+        if (!target.is_kept || target.grant.qos == Qos::at_most_once) continue;
+        auto const known = kept_[target.session.shard].find(target.session);
+        if (known.queue_full) {
+            target.is_rejected = true;
+            ++routed.rejected;
+            counters_.dropped.queue_full.add();
+        } else if (known.number.value != 0) {
+            target.number = known.number;
+            ++kept;
+        }
+    }
+    if (is_durable_ && kept > 0) {
+        if (!is_store_good()) {
+            routed.refused = true;
+            return routed;
+        }
+        auto size = static_cast<std::uint32_t>(publication.share()->footprint());
+        StoredAs as = store_.reserve(kept);
+        stored_.clear();
+        for (Target& target : targets_) {
+            if (target.number.value == 0) continue;
+            target.grant.as = as;
+            as = following(as);
+            stored_.push_back({.session = target.number,
+                               .as = target.grant.as,
+                               .ids = target.ids.clone(),
+                               .share = target.grant.share,
+                               .deadline = publication.deadline,
+                               .message_size = size,
+                               .qos = target.grant.qos,
+                               .retain = target.grant.retain});
+        }
+        routed.ticket = store_.put_message(publication.share(), stored_);
+    }
+    for (Target& target : targets_) {
+        ++routed.receivers;
+        if (target.is_rejected) continue;
+        dispatch(publication, target.session, target.grant, std::move(target.ids), target.number);
+    }
+    if (routed.receivers == 0) counters_.no_subscriber.add();
+    return routed;
+}
+
+ShardCore::Routed ShardCore::route_to(Publication& publication, ChosenMember const& member) {
+    Grant granted = grant(publication, member);
+    granted.share = member.group;
+    targets_.clear();
+    targets_.push_back(
+        {member.session(), granted, SubscriptionIds{member.identifier}, member.is_kept});
+    return hand_out(publication);
 }
 
 ShardCore::Grant ShardCore::grant(Publication const& publication,
@@ -52,15 +146,22 @@ bool ShardCore::is_own(Publication const& publication, Subscriber const& subscri
 }
 
 std::uint32_t ShardCore::route_merged(Publication& publication) {
-    // Overlapping subscriptions of one session make one copy: the highest QoS [MQTT-3.3.4-2], all
-    // identifiers [MQTT-3.3.4-4], RETAIN as published if any of them asked for it.
+    return each_merged(publication, [&](Hit const& hit, Grant const& grant, SubscriptionIds ids) {
+        dispatch(publication, hit.session, grant, std::move(ids));
+    });
+}
+
+/// Overlapping subscriptions of one session make one copy: the highest QoS [MQTT-3.3.4-2], all
+/// identifiers [MQTT-3.3.4-4], RETAIN as published if any of them asked for it.
+template <class Visit>
+std::uint32_t ShardCore::each_merged(Publication const& publication, Visit&& visit) {
     hits_.clear();
     for (auto const& span : matches_.plain) {
         for (Subscriber const& subscriber : span) {
             if (is_own(publication, subscriber)) continue;
             hits_.push_back({subscriber.session(), subscriber.identifier,
-                             static_cast<Qos>(subscriber.qos),
-                             subscriber.retain_as_published != 0});
+                             static_cast<Qos>(subscriber.qos), subscriber.retain_as_published != 0,
+                             subscriber.is_kept});
         }
     }
     std::ranges::sort(hits_, {}, &Hit::session);
@@ -78,17 +179,20 @@ std::uint32_t ShardCore::route_merged(Publication& publication) {
         grant.qos = std::min(grant.qos, publication.qos);
         grant.retain = grant.retain && publication.retain;
         ++receivers;
-        dispatch(publication, first->session, grant, SubscriptionIds{identifiers_});
+        visit(*first, grant, SubscriptionIds{identifiers_});
         first = last;
     }
     return receivers;
 }
 
-void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant,
-                         SubscriptionIds ids) {
+void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids,
+                         SessionNumber number) {
     if (to.shard == shard_) {
-        if (Session* session = sessions_.find(to))
+        if (Session* session = sessions_.find(to)) {
             deliver(*session, publication, grant, std::move(ids));
+        } else if (grant.as.is_stored()) {
+            store_.remove_delivery(number, grant.as);
+        }
         return;
     }
     if (to.shard == kRemoteNode) return bus_.forward(to.slot, publication.share());
@@ -98,13 +202,15 @@ void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant,
         batch.routed.push_back({message, 0});
     }
     ++batch.routed.back().receivers;
-    batch.receivers.push_back(
-        {to.slot, to.generation, grant.qos, grant.retain, std::move(ids), grant.share});
+    batch.receivers.push_back({to.slot, to.generation, grant.qos, grant.retain, std::move(ids),
+                               grant.share, number, grant.as});
 }
 
-bool ShardCore::retain(Publication& publication) {
+bool ShardCore::retain(Publication& publication, StoreTicket& ticket) {
     if (!publication.retain) return true;
-    if (retained_.set(publication.share()) != RetainedMessages::Stored::limit_reached) {
+    auto stored = retained_.set(publication.share());
+    if (stored != RetainedMessages::Stored::limit_reached) {
+        if (is_durable_) ticket = std::max(ticket, store_.put_retained(publication.topic));
         return true;
     }
     counters_.retained_refused.add();

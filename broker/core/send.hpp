@@ -9,13 +9,6 @@
 
 namespace spoke::broker {
 
-/// Whether it is the last answer to a PUBLISH, behind which the next one may come.
-template <class Packet>
-[[nodiscard]] bool ends_exchange(Packet const& packet) noexcept {
-    if constexpr (std::is_same_v<Packet, mqtt::PubRec>) return mqtt::is_error(packet.reason);
-    return std::is_same_v<Packet, mqtt::PubAck> || std::is_same_v<Packet, mqtt::PubComp>;
-}
-
 /// Encodes the packet into `out`; where it is larger than `size_max`, without its reason string
 /// [MQTT-3.4.2-2], then without its user properties [MQTT-3.4.2-3], then without response
 /// information. False if it is too large even so.
@@ -43,10 +36,23 @@ template <class Packet>
     return false;
 }
 
+template <class Packet>
+ShardCore::Waiting ShardCore::waiting_as(Packet const& packet) noexcept {
+    if constexpr (std::is_same_v<Packet, mqtt::ConnAck>) return Waiting::connack;
+    if constexpr (std::is_same_v<Packet, mqtt::SubAck>) return Waiting::suback;
+    if constexpr (std::is_same_v<Packet, mqtt::PubRel>) return Waiting::release;
+    if constexpr (std::is_same_v<Packet, mqtt::PubComp>) return Waiting::completion;
+    if constexpr (std::is_same_v<Packet, mqtt::PubAck>) return Waiting::last_answer;
+    if constexpr (std::is_same_v<Packet, mqtt::PubRec>)
+        return mqtt::is_error(packet.reason) ? Waiting::last_answer : Waiting::answer;
+    return Waiting::answer;
+}
+
 /// Queues a packet that is not PUBLISH. What explains it is left out where the client wants no
 /// problem information [MQTT-3.1.2-29] or its maximum packet size has no room for it; a packet that
 /// is too large even so closes the link. With a ticket it waits until that is
-/// durable, and whatever follows waits behind it, so that acknowledgements keep their order.
+/// durable, and what answers the client later waits behind it, so that acknowledgements keep their
+/// order.
 template <class Packet>
 bool ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
     constexpr bool kHasReasonString = requires {
@@ -67,11 +73,11 @@ bool ShardCore::send(Link& link, Packet packet, StoreTicket ticket) {
         }
         return false;
     }
-    if (!kTellsAlways && (!deferred_.empty() || ticket > durable_)) {
-        bool ends_publish = ends_exchange(packet);
-        if (ends_publish) ++link.last_answers_waiting;
-        deferred_.push_back({std::max(ticket, deferred_.empty() ? ticket : deferred_.back().ticket),
-                             &link, packet_, ends_publish});
+    constexpr bool kNeverWaits = std::is_same_v<Packet, mqtt::Disconnect> ||
+                                 std::is_same_v<Packet, mqtt::PingResp> ||
+                                 std::is_same_v<Packet, mqtt::Auth>;
+    if (!kNeverWaits && (link.waiting > 0 || ticket > durable_)) {
+        defer(link, ticket, waiting_as(packet));
         return true;
     }
     touch(link);

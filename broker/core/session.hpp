@@ -32,6 +32,15 @@ struct RetainedReplay {
     mqtt::Qos qos = mqtt::Qos::at_most_once;
 };
 
+/// What of a session's queue is in memory and what only in the store. Positions count from the
+/// front of the queue when the session began.
+struct QueueOnDisk {
+    std::uint64_t popped = 0;    // the position of the front
+    std::uint64_t complete = 0;  // all from the front up to here are in memory
+    std::uint64_t answered = 0;  // where the answers of the store are looked for
+    std::uint32_t awaited = 0;   // answers that have been asked for
+};
+
 /// Ids of QoS 2 publishes which the client has not released [MQTT-4.3.3-10], and which of them came
 /// on the connection there is: those count against the receive maximum, which begins anew with each
 /// connection [MQTT-3.3.4-7]. Small, kept sorted.
@@ -62,6 +71,10 @@ public:
         current_ = 0;
     }
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+    template <class Visit>
+    void each(Visit&& visit) const {
+        for (Entry const& entry : entries_) visit(entry.id);
+    }
     [[nodiscard]] std::uint32_t current_count() const noexcept { return current_; }
 
 private:
@@ -96,6 +109,8 @@ public:
     [[nodiscard]] bool is_connected() const noexcept { return link != nullptr; }
     /// Whether it outlives its connection, so that what is sent must be kept for sending again.
     [[nodiscard]] bool is_kept() const noexcept { return expiry_interval > 0; }
+    /// Whether changes of it go to the store.
+    [[nodiscard]] bool is_stored() const noexcept { return number.value != 0; }
     /// Whether its time without connection is over at `now`.
     [[nodiscard]] bool has_expired(WallTime now) const noexcept {
         return link == nullptr && expires_at <= now.time_since_epoch().count();
@@ -103,14 +118,26 @@ public:
 
     /// Queues a QoS 1 or 2 delivery behind the others.
     void enqueue(Delivery delivery) {
-        queue_bytes += delivery.message->footprint();
+        queue_bytes += delivery.size;
+        if (disk && delivery.message && disk->complete == disk->popped + queue.size())
+            ++disk->complete;
         queue.push_back(std::move(delivery));
     }
     [[nodiscard]] Delivery dequeue() noexcept {
         Delivery delivery = std::move(queue.front());
         queue.pop_front();
-        queue_bytes -= delivery.message->footprint();
+        queue_bytes -= delivery.size;
+        if (disk) disk->complete = std::max(disk->complete, ++disk->popped);
         return delivery;
+    }
+
+    /// Whose it is from here on.
+    void set_user(Authorizer const* authorizer, std::optional<std::string> name) {
+        user_name.reset();
+        rights.reset();
+        if (is_stored() && name) user_name = std::make_unique<std::string>(*name);
+        if (authorizer != nullptr)
+            rights = std::make_unique<SessionRights>(*authorizer, std::move(name));
     }
 
     bool add_subscription(FilterNode const* node) {
@@ -136,6 +163,7 @@ public:
     }
 
     LinkSettings const* settings = nullptr;   // of the listener it was connected through last
+    SessionNumber number{};                   // in the store; 0: it is not stored
     std::unique_ptr<SessionRights> rights{};  // null: everything
     Link* link = nullptr;  // the connection it has now; outlives its part of this
     TimerNode timer{TimerKind::session, this};  // armed while not connected: will delay or expiry
@@ -144,14 +172,17 @@ public:
     OutboundWindow window{};
     Ring<Delivery> queue{};  // QoS 1 and 2 which have no packet id yet
     std::uint64_t queue_bytes = 0;
+    std::unique_ptr<QueueOnDisk> disk{};             // null: all of the queue is in memory
     std::vector<FilterNode const*> subscriptions{};  // sorted
     InboundQos2 inbound_qos2{};
     std::unique_ptr<mqtt::Will> will{};
     Deadline will_at = kNever;  // when a delayed will is due; only while not connected
     std::vector<RetainedReplay> replays{};
-    bool overflow_logged = false;  // since the queue was last empty
-    bool stored = false;           // the store knows it
-    bool replaying = false;        // is in the shard's list of sessions with replays
+    std::unique_ptr<std::string> user_name{};  // of a stored session
+    bool was_connected = false;                // while it is restored: when the process ended
+    bool overflow_logged = false;              // since the queue was last empty
+    bool queue_full = false;                   // as the shards know it from SlotFlags
+    bool replaying = false;                    // is in the shard's list of sessions with replays
 
 private:
     friend class SessionTable;

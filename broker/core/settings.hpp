@@ -14,6 +14,7 @@ class Authorizer;
 /// What the connections of one listener are held to and offered. It outlives them. Every limit
 /// says what happens at it.
 struct LinkSettings {
+    std::string name{};                                 // of the listener, as configured
     std::chrono::milliseconds connect_timeout{10'000};  // for CONNECT and authentication; closed
     std::uint32_t packet_size_max = 1U
                                     << 20;    // bytes, fixed header included; above: 0x95 and close
@@ -48,12 +49,22 @@ struct LinkSettings {
     Authorizer const* authorizer = nullptr;
 };
 
+/// What happens to a message for a session whose queue is full.
+enum class QueueFull : std::uint8_t {
+    reject,       // not queued there, and its publisher is told: 0x97
+    drop_oldest,  // the oldest one that waits gives way
+    drop_new,     // not queued; acknowledged all the same
+};
+
 /// What the core is told at start beside the settings of each listener.
 struct CoreSettings {
     // One session
-    std::uint32_t queue_messages_max =
-        10'000;  // waiting QoS 1/2 of a session; above: new ones dropped
-    std::uint64_t queue_bytes_max = 64U << 20;              // the same in bytes
+    std::uint32_t queue_messages_max = 10'000;  // QoS 1/2 that wait for it; then its queue is full
+    std::uint64_t queue_bytes_max = 64U << 20;  // the same in bytes; full as soon as it has so many
+    QueueFull queue_full = QueueFull::reject;
+    bool rejection_closes_v3 =
+        true;  // a 3.1.1 publisher, who cannot be told; else it is not answered
+    std::uint32_t queue_window = 128;  // messages of its queue in memory, if there is a store
     std::uint32_t subscriptions_per_session_max = 100'000;  // above: SUBACK 0x97
 
     // The process

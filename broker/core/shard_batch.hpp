@@ -5,6 +5,7 @@
 
 #include "broker/core/message.hpp"
 #include "broker/core/session_ref.hpp"
+#include "broker/core/stored_as.hpp"
 #include "broker/core/subscription_ids.hpp"
 #include "broker/core/subscription_index.hpp"
 #include "protocol/packet/basics.hpp"
@@ -19,6 +20,8 @@ struct Receiver {
     bool retain = false;
     SubscriptionIds ids{};
     ShareId share{};
+    SessionNumber session_number{};
+    StoredAs as{};
 };
 
 /// What one shard has for another at the end of a turn: immutable values, in the order they were

@@ -25,7 +25,9 @@ ShardCore::ShardCore(CoreSettings const& settings, Wiring const& wiring, Now sta
     : settings_(settings),
       index_(wiring.index),
       retained_(wiring.retained),
+      kept_(wiring.kept),
       store_(wiring.store),
+      is_durable_(wiring.store.is_durable()),
       bus_(wiring.bus),
       port_(wiring.port),
       shard_(wiring.shard),
@@ -116,8 +118,11 @@ void ShardCore::on_batch(ShardBatch& batch) {
         for (std::uint32_t i = 0; i < routed.receivers; ++i) {
             Receiver& receiver = batch.receivers[next++];
             if (Session* session = sessions_.find({receiver.slot, receiver.generation, shard_})) {
-                deliver(*session, publication, {receiver.qos, receiver.retain, receiver.share},
+                deliver(*session, publication,
+                        {receiver.qos, receiver.retain, receiver.share, receiver.as},
                         std::move(receiver.ids));
+            } else if (receiver.as.is_stored()) {
+                store_.remove_delivery(receiver.session_number, receiver.as);
             }
         }
     }
@@ -131,7 +136,7 @@ void ShardCore::before_write(Link& link) {
     counters_.dropped.expired.add(timed_ids_.size());
     if (link.session == nullptr) return;
     for (mqtt::PacketId id : timed_ids_) {
-        if (id.value != 0) link.session->window.forget(id);
+        if (id.value != 0) give_up(*link.session, id);
     }
     pump(*link.session);
 }

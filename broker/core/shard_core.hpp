@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <random>
 #include <span>
@@ -13,11 +14,12 @@
 #include "broker/core/arena.hpp"
 #include "broker/core/authentication.hpp"
 #include "broker/core/counters.hpp"
+#include "broker/core/kept_sessions.hpp"
 #include "broker/core/link.hpp"
 #include "broker/core/packet_writer.hpp"
 #include "broker/core/ports/cluster_bus.hpp"
-#include "broker/core/ports/session_store.hpp"
 #include "broker/core/ports/shard_port.hpp"
+#include "broker/core/ports/store.hpp"
 #include "broker/core/publication.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/session_table.hpp"
@@ -41,11 +43,12 @@ namespace spoke::broker {
 class ShardCore {
 public:
     struct Wiring {
-        SubscriptionIndex& index;    // shared by all shards
-        RetainedMessages& retained;  // shared by all shards
-        SessionStore& store;         // shared by all shards
-        ClusterBus& bus;             // shared by all shards
-        ShardPort& port;             // the loop that runs this core
+        SubscriptionIndex& index;      // shared by all shards
+        RetainedMessages& retained;    // shared by all shards
+        std::span<KeptSessions> kept;  // shared by all shards, one of each
+        ShardStore& store;             // this shard's
+        ClusterBus& bus;               // shared by all shards
+        ShardPort& port;               // the loop that runs this core
         std::uint8_t shard = 0;
         std::uint8_t shard_count = 1;
         std::uint64_t seed = 0;  // for assigned client ids
@@ -61,6 +64,13 @@ public:
     void begin_turn(Now now) noexcept { now_ = now; }
     /// Timers, then slices of work that was put off.
     void on_timers();
+    /// Takes what the store has to tell: what is durable, what was read, whether it takes changes.
+    void on_store_news();
+    /// Hands the changes of this turn to the store; before batches go to other shards.
+    void submit() { store_.submit(); }
+    /// Links that may be read again: the loop handles what came behind their CONNECT, and takes the
+    /// list over.
+    [[nodiscard]] std::vector<Link*>& readable_again() noexcept { return readable_again_; }
     /// Whether a slice of work is waiting, so that the loop must not sleep.
     [[nodiscard]] bool has_work() const noexcept { return !replaying_.empty(); }
     [[nodiscard]] std::chrono::milliseconds until_next_timer() const noexcept {
@@ -114,8 +124,21 @@ public:
     /// The links with something new to write or to close; the loop takes the list over.
     [[nodiscard]] std::vector<Link*>& touched() noexcept { return touched_; }
 
-    /// Everything up to `ticket` is on disk: acknowledgements that waited for it leave.
-    void on_durable(StoreTicket ticket);
+    // --- before the loop runs: what the store holds of sessions whose home this is ---
+
+    /// A session that nobody is connected to now; `settings` as for a connection of its own.
+    Session& restore_session(StoredSession stored, LinkSettings const& settings);
+    void restore_subscription(Session& session, std::string_view filter,
+                              StoredSubscription const& stored);
+    static void restore_inbound(Session& session, mqtt::PacketId id);
+    /// Waiting in the queue, behind those restored before.
+    void restore_queued(Session& session, StoredDelivery stored);
+    /// In flight; in rising order of their send numbers.
+    static void restore_sent(Session& session, StoredDelivery stored,
+                             StoredProgress const& progress);
+    /// All of the session is there: its will and its expiry run from here on.
+    void finish_restore(Session& session);
+
     /// Closes every link, MQTT 5 clients being told 0x8B.
     void shut_down();
 
@@ -130,12 +153,28 @@ private:
         mqtt::Qos qos;
         bool retain;
         ShareId share{};
+        StoredAs as{};
+    };
+    struct Target {  // a receiver, while it is decided what is stored
+        SessionRef session;
+        Grant grant;
+        SubscriptionIds ids;
+        bool is_kept = false;
+        bool is_rejected = false;  // its queue is full
+        SessionNumber number{};
+    };
+    struct Routed {  // what came of a message
+        std::uint32_t receivers = 0;
+        std::uint32_t rejected = 0;  // of these: did not get it, their queue being full
+        bool refused = false;        // nobody got it: the store takes no changes
+        StoreTicket ticket{};
     };
     struct Hit {  // one matching subscription, while overlapping ones are merged
         SessionRef session;
         std::uint32_t identifier;
         mqtt::Qos qos;
         bool retain_as_published;
+        bool is_kept;
     };
     struct Refusal {
         mqtt::ReasonCode reason;
@@ -152,7 +191,7 @@ private:
     void accept(Link& link, Session& session, CheckedConnect const& connect,
                 mqtt::ConnAck const& connack);
     /// Session and link become one another's.
-    void attach(Link& link, Session& session, CheckedConnect const& connect);
+    StoreTicket attach(Link& link, Session& session, CheckedConnect const& connect);
     void log_connected(Link const& link, CheckedConnect const& connect, bool session_present);
     void resume(Session& session);
 
@@ -176,8 +215,12 @@ private:
     /// The whole topic; refuses the publish, if it may not be, and gives nothing.
     [[nodiscard]] std::optional<std::string_view> permit(Link& link, mqtt::PublishView const& view,
                                                          std::string_view topic);
+    /// What the publisher is told of it, beside `receivers`.
     void acknowledge(Link& link, mqtt::PublishView const& view, mqtt::ReasonCode reason,
-                     StoreTicket ticket);
+                     StoreTicket ticket, std::string_view why = {});
+    void forget_inbound(Session& session, mqtt::PublishView const& view, StoreTicket& ticket);
+    void refuse_publish(Link& link, mqtt::PublishView const& view);
+    void reject_publish(Link& link, mqtt::PublishView const& view, StoreTicket ticket);
 
     // handle/puback.cpp, pubrec.cpp, pubrel.cpp, pubcomp.cpp
     void handle_puback(Link& link, mqtt::PubAck const& packet);
@@ -197,12 +240,27 @@ private:
     void handle_disconnect(Link& link, mqtt::Disconnect const& packet);
 
     // acks.cpp
+    enum class Waiting : std::uint8_t {
+        connack,
+        answer,       // to a publish, but not the last one; to UNSUBSCRIBE
+        last_answer,  // to a publish
+        completion,   // PUBCOMP: the last answer too
+        suback,
+        release,  // PUBREL
+    };
+    template <class Packet>
+    [[nodiscard]] static Waiting waiting_as(Packet const& packet) noexcept;
     struct DeferredAck {
         StoreTicket ticket;
         Link* link;
         Buffer packet;
-        bool ends_publish;
+        Waiting kind;
     };
+    /// Everything up to `ticket` is on disk: what waited for it goes on.
+    void on_durable(StoreTicket ticket);
+    void release_answers();
+    void defer(Link& link, StoreTicket ticket, Waiting kind);
+    void drop_deferred(Link& link) noexcept;
     template <class Packet>
     bool send(Link& link, Packet packet, StoreTicket ticket = kNothingToWaitFor);
     void send_ack(Link& link, mqtt::PacketType type, mqtt::PacketId id, mqtt::ReasonCode reason,
@@ -213,7 +271,6 @@ private:
     void close_link(Link& link, mqtt::ReasonCode reason, std::string_view why,
                     Will will = Will::publish);
     void log_end(Link const& link, std::string_view how);
-    void store_session(Session& session);
     void detach(Link& link, Will will);
     void end_session(Session& session);
     void pass_on(Session& session);
@@ -222,20 +279,65 @@ private:
     void on_link_timer(Link& link);
     void on_session_timer(Session& session);
 
+    // storing.cpp: what outlives the process, and what of a queue is in memory
+    struct Held {
+        StoreTicket ticket;
+        SessionRef session;
+        mqtt::PacketId id;
+        std::uint64_t send_number;
+    };
+    struct Eviction {
+        StoreTicket ticket;
+        SessionRef session;
+        std::uint64_t position;  // in the session's queue
+    };
+    struct PassedOn {  // of a session that has ended, until its message is read
+        SessionNumber session;
+        Delivery delivery;
+    };
+    [[nodiscard]] bool stores(Session const& session) const noexcept {
+        return is_durable_ && session.is_stored();
+    }
+    [[nodiscard]] bool is_store_good() const noexcept { return health_ == StoreHealth::good; }
+    /// What is said while the store takes no changes.
+    [[nodiscard]] Refusal store_refusal() const noexcept;
+    void on_store_bad();
+    StoreTicket store_session(Session const& session);
+    void remove_stored(Session& session);
+    [[nodiscard]] static StoredDelivery stored(Session const& session, Delivery const& delivery);
+    StoreTicket store_progress(Session const& session, Outbound const& outbound);
+    void discard(Session const& session, StoredAs as);
+    /// For whom several messages are stored one by one, beside route().
+    [[nodiscard]] StoredAs store_own(Session const& session, Publication& publication,
+                                     Grant const& grant, SubscriptionIds const& ids);
+    void evict_later(Session& session);
+    void evict(Eviction const& eviction);
+    void read_ahead(Session& session);
+    void on_loaded(LoadedMessage& loaded);
+    void on_loaded(Session& session, LoadedMessage& loaded);
+    void pass_on_later(Session const& session, Delivery const& delivery);
+    void restore_share_members(Session const& session);
+
     // router.cpp
-    /// Hands the message to every receiver; gives how many there are.
-    std::uint32_t route(Publication& publication, StoreTicket* ticket);
+    /// Hands the message to every receiver, storing it first for those that are stored.
+    Routed route(Publication& publication);
     std::uint32_t route_merged(Publication& publication);
+    [[nodiscard]] bool has_kept_receiver() const noexcept;
+    void gather_targets(Publication const& publication);
+    Routed hand_out(Publication& publication);
+    Routed route_to(Publication& publication, ChosenMember const& member);
+    template <class Visit>
+    std::uint32_t each_merged(Publication const& publication, Visit&& visit);
     [[nodiscard]] static bool is_own(Publication const& publication,
                                      Subscriber const& subscriber) noexcept;
     [[nodiscard]] static Grant grant(Publication const& publication,
                                      Subscriber const& subscriber) noexcept;
-    void dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids);
+    void dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids,
+                  SessionNumber number = {});
     void dispatch(Publication& publication, ChosenMember const& member);
     /// Takes over what PUBLISH with RETAIN asks for, before routing; false if the retained store is
     /// full.
-    bool retain(Publication& publication);
-    void note_ticket(StoreTicket ticket) noexcept;
+    bool retain(Publication& publication, StoreTicket& ticket);
 
     // deliver.cpp
     void deliver(Session& session, Publication& publication, Grant grant, SubscriptionIds ids);
@@ -248,14 +350,25 @@ private:
     void send_qos0(Session& session, Publication& publication, bool retain,
                    SubscriptionIds const& ids);
     /// First sending of a QoS 1 or 2 delivery, whose message may not be made yet.
-    enum class Origin : bool { routed, queued };
-    void send_new(Session& session, Publication& publication, Delivery delivery, Origin origin);
+    void send_new(Session& session, Publication& publication, Delivery delivery);
     void send_again(Session& session, Outbound& outbound);
+    /// Gives a QoS 2 delivery its packet id, which must be durable before it is sent.
+    void hold(Session& session, MessagePtr message, Delivery delivery);
     void enqueue(Session& session, Publication& publication, Delivery delivery);
+    [[nodiscard]] bool is_queue_full(Session const& session) const noexcept;
+    /// Whether there is room now for one more; logs the first time that there is not.
+    [[nodiscard]] bool make_queue_room(Session& session);
+    void note_queue(Session& session);
+    void log_queue_full(Session const& session);
+    [[nodiscard]] Delivery take_queued(Session& session);
+    /// What is not to be sent after all.
+    void give_up(Session& session, mqtt::PacketId id);
     [[nodiscard]] bool has_room(Link& link);
     [[nodiscard]] bool window_is_open(Session const& session) const noexcept;
     /// Sends again what must be, then what is queued, as far as window and socket allow.
     void pump(Session& session);
+    void pump_again(Session& session, Outbound& again);
+    void pump_queued(Session& session);
     void start_replay(Session& session, RetainedReplay replay);
     /// One slice of retained messages for a new subscription; false when all are sent or must wait.
     bool replay_slice(Session& session);
@@ -266,7 +379,9 @@ private:
     CoreSettings settings_;
     SubscriptionIndex& index_;
     RetainedMessages& retained_;
-    SessionStore& store_;
+    std::span<KeptSessions> kept_;
+    ShardStore& store_;
+    bool is_durable_;
     ClusterBus& bus_;
     ShardPort& port_;
     std::uint8_t shard_;
@@ -281,11 +396,15 @@ private:
     std::vector<Link*> touched_;
     std::vector<ShardBatch> batches_;
     std::vector<Session*> replaying_;
-    std::vector<DeferredAck> deferred_;
+    std::deque<DeferredAck> deferred_;                      // in the order of their tickets
     std::unordered_map<AuthTicket, Link*> authenticating_;  // those which wait for a verdict
     std::uint64_t last_auth_ticket_ = 0;
     StoreTicket durable_{};
-    StoreTicket* route_ticket_ = nullptr;  // while route() runs: what its acknowledgement waits for
+    StoreHealth health_ = StoreHealth::good;
+    std::deque<Held> held_;           // in the order of their tickets
+    std::deque<Eviction> evictions_;  // in the order of their tickets
+    std::unordered_map<DeliveryNumber, PassedOn> passed_on_;
+    std::vector<Link*> readable_again_;
     SteadyTime retained_full_logged_{};
     bool making_room_ = false;  // while has_room() flushes
     // Scratch, kept to save allocations
@@ -294,6 +413,10 @@ private:
     std::vector<std::uint32_t> identifiers_;
     std::vector<mqtt::PacketId> timed_ids_;
     std::vector<MessagePtr> slice_;
+    std::vector<Target> targets_;
+    std::vector<StoredDelivery> stored_;
+    std::vector<StoredAs> wanted_;
+    std::vector<LoadedMessage> loaded_;
     std::vector<Link*> shutting_down_;
     std::string mounted_;
     Buffer packet_;

@@ -224,10 +224,9 @@ SubscriptionIndex::Added SubscriptionIndex::join(Level& level, std::string_view 
 
 SubscriptionIndex::Group& SubscriptionIndex::add_group(Level& level, std::string_view share_name) {
     auto* group = Group::make(&level, share_name);
-    do {  // after four thousand million groups the numbers begin anew
-        ++last_group_.value;
-    } while (last_group_.value == 0 || !groups_.emplace(last_group_, group).second);
-    group->id = last_group_;
+    ShareId id{level_key(filter_of(group), hash_seed_).hash};
+    while (id.value == 0 || !groups_.emplace(id, group).second) ++id.value;
+    group->id = id;
     return *group;
 }
 

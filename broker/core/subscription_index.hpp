@@ -27,7 +27,7 @@ struct Subscriber {
     std::uint32_t retain_as_published : 1 = 0;
     std::uint16_t generation = 0;
     std::uint8_t shard = 0;
-    std::uint8_t reserved = 0;
+    bool is_kept = false;  // the session outlives its connection
 
     [[nodiscard]] SessionRef session() const noexcept { return {slot, generation, shard}; }
     friend bool operator==(Subscriber const&, Subscriber const&) = default;
@@ -40,7 +40,8 @@ class FilterNode;
 
 struct LevelHash;
 
-/// A share group, as deliveries remember it: it may be gone when they ask. 0 for none.
+/// A share group, as deliveries remember it: it may be gone when they ask. A hash of its filter,
+/// the same in every index of the same seed. 0 for none.
 using ShareId = Strong<std::uint64_t, struct ShareIdTag>;
 
 /// The member of a share group whose turn it is.
@@ -151,7 +152,6 @@ private:
     std::atomic<std::size_t> level_count_{0};
     std::mutex mutex_;
     std::unordered_map<ShareId, Group*> groups_;
-    ShareId last_group_{};
 };
 
 }  // namespace spoke::broker

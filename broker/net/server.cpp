@@ -2,12 +2,15 @@
 
 #include <spdlog/spdlog.h>
 
+#include <deque>
 #include <functional>
 #include <random>
 #include <stdexcept>
 #include <thread>
 
+#include "broker/core/kept_sessions.hpp"
 #include "broker/core/reclaimer.hpp"
+#include "broker/core/restore.hpp"
 #include "broker/core/subscription_index.hpp"
 #include "broker/net/listener.hpp"
 #include "broker/net/shard.hpp"
@@ -28,18 +31,21 @@ std::uint64_t random_seed() {
 class Server::Parts final : public Neighbours {
 public:
     Parts(NetSettings const& net_settings, CoreSettings const& core,
-          RetainedMessages::Limits const& limits, SessionStore& store, ClusterBus& bus)
+          RetainedMessages::Limits const& limits, Store& the_store, ClusterBus& bus)
         : net(net_settings),
-          reclaimer(net.shards),
-          index(reclaimer, random_seed()),
+          store(the_store),
+          reclaimer(net.shards + 1U),  // the store's thread reads retained messages
+          index(reclaimer, store.hash_seed() != 0 ? store.hash_seed() : random_seed()),
           retained(reclaimer, limits, random_seed()),
+          kept(net.shards),
           mailboxes(std::size_t{net.shards} * net.shards) {
         for (auto const& settings : net.listeners) {
             listeners.push_back(std::make_unique<Listener>(settings, net.shards));
         }
         for (std::uint8_t i = 0; i < net.shards; ++i) {
-            Shard::Wiring wiring{*this, reclaimer, index,     retained,
-                                 store, bus,       listeners, core.memory_watermark_bytes};
+            Shard::Wiring wiring{*this,    reclaimer, index,
+                                 retained, kept,      store,
+                                 bus,      listeners, core.memory_watermark_bytes};
             shards.push_back(std::make_unique<Shard>(net, core, wiring, i, random_seed()));
         }
     }
@@ -54,10 +60,30 @@ public:
         return sum;
     }
 
+    void restore() {
+        std::vector<ShardCore*> cores;
+        for (auto const& shard : shards) cores.push_back(&shard->core());
+        std::vector<LinkSettings const*> settings;
+        for (auto const& listener : listeners) settings.push_back(&listener->settings().link);
+        Restore restore{std::move(cores), retained, std::move(settings), settings_of_gone};
+        store.load(restore, read_clocks().wall);
+        restore.finish();
+    }
+    [[nodiscard]] MessagePtr find_retained(std::string_view topic) {
+        std::size_t reader = net.shards;
+        reclaimer.online(reader);
+        auto message = retained.find(topic, read_clocks().wall);
+        reclaimer.offline(reader);
+        return message;
+    }
+
     NetSettings net;
+    Store& store;
     Reclaimer reclaimer;
     SubscriptionIndex index;
     RetainedMessages retained;
+    std::vector<KeptSessions> kept;             // by shard
+    std::deque<LinkSettings> settings_of_gone;  // of listeners that restored sessions name
     std::vector<std::unique_ptr<Listener>> listeners;
     std::vector<Mailbox> mailboxes;
     std::vector<std::unique_ptr<Shard>> shards;
@@ -65,7 +91,7 @@ public:
 };
 
 Server::Server(NetSettings const& net, CoreSettings const& core,
-               RetainedMessages::Limits const& retained, SessionStore& store, ClusterBus& bus)
+               RetainedMessages::Limits const& retained, Store& store, ClusterBus& bus)
     : parts_(std::make_unique<Parts>(net, core, retained, store, bus)) {}
 
 Server::~Server() {
@@ -73,6 +99,10 @@ Server::~Server() {
 }
 
 void Server::start() {
+    parts_->restore();
+    parts_->store.start(
+        {.wake = [this](std::uint8_t shard) { parts_->wake(shard); },
+         .find_retained = [this](std::string_view topic) { return parts_->find_retained(topic); }});
     for (auto const& shard : parts_->shards) {
         parts_->threads.emplace_back([&shard] { shard->run(); });
     }
@@ -88,6 +118,8 @@ void Server::stop(std::chrono::milliseconds time) {
     }
     for (auto& thread : parts_->threads) thread.join();
     parts_->threads.clear();
+    for (auto const& shard : parts_->shards) shard->close_all();
+    parts_->store.stop();
 }
 
 void Server::reload_tls() {

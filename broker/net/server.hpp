@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "broker/core/ports/cluster_bus.hpp"
-#include "broker/core/ports/session_store.hpp"
+#include "broker/core/ports/store.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/settings.hpp"
 #include "broker/net/settings.hpp"
@@ -20,15 +20,16 @@ public:
     /// Binds all listeners. Throws std::runtime_error with one line that says which address and
     /// why.
     Server(NetSettings const& net, CoreSettings const& core,
-           RetainedMessages::Limits const& retained, SessionStore& store, ClusterBus& bus);
+           RetainedMessages::Limits const& retained, Store& store, ClusterBus& bus);
     ~Server();
     Server(Server const&) = delete;
     Server& operator=(Server const&) = delete;
 
-    /// Starts the threads; from here on connections are served.
+    /// Takes over what the store holds and starts the threads; from here on connections are served.
+    /// Throws what Store::load() throws.
     void start();
     /// Stops accepting, tells MQTT 5 clients 0x8B, writes what they still take, at most for `time`;
-    /// then returns with all threads ended.
+    /// then returns with all threads ended, those of the store too.
     void stop(std::chrono::milliseconds time);
 
     /// Reads the TLS files of all listeners anew, those of each listener all or none, and logs what

@@ -64,8 +64,8 @@ Shard::Shard(NetSettings const& settings, CoreSettings const& core_settings, Wir
       wake_watch_(std::make_unique<WakeWatch>(*this)),
       input_(kInputSize),
       core_(core_settings,
-            {wiring.subscriptions, wiring.retained, wiring.store, wiring.bus, *this, index,
-             settings.shards, seed},
+            {wiring.subscriptions, wiring.retained, wiring.kept, wiring.store.of_shard(index),
+             wiring.bus, *this, index, settings.shards, seed},
             read_clocks()),
       now_(read_clocks()),
       outgoing_(settings.shards) {
@@ -79,11 +79,17 @@ Shard::Shard(NetSettings const& settings, CoreSettings const& core_settings, Wir
 }
 
 Shard::~Shard() {
+    close_all();
+    poller_in_asio_.release();
+    ::close(wake_descriptor_);
+}
+
+void Shard::close_all() {
     for (auto& connection : connections_) core_.on_closed(*connection);
     connections_.clear();
     dead_.clear();
-    poller_in_asio_.release();
-    ::close(wake_descriptor_);
+    core_.touched().clear();
+    core_.submit();
 }
 
 void Shard::run() {
@@ -160,6 +166,7 @@ bool Shard::turn() {
         static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
     }
     take_mail();
+    take_store_news();
     core_.on_timers();
     end_turn();
     return !ready.empty() || core_.has_work() || !reading_again_.empty();
@@ -173,6 +180,7 @@ void Shard::end_turn() {
     handshake_time_ = {};
     if (!paused_.empty()) resume_paused();
     if (accepting_paused_ && now_.steady >= accept_again_) start_accepting();
+    core_.submit();  // before others can act upon it
     send_mail();
     wiring_.reclaimer.quiescent(index_);
     if (stopping_ && (connections_.empty() || now_.steady >= stop_at_)) io_.stop();
@@ -372,6 +380,10 @@ void Shard::adopt(MovedConnection moved) {
 void Shard::welcome(Connection& connection, CheckedConnect connect, Bytes unread) {
     core_.on_connect(connection, std::move(connect));
     core_.touch(connection);  // the transport may hold input
+    handle_unread(connection, unread);
+}
+
+void Shard::handle_unread(Connection& connection, Bytes unread) {
     if (unread.empty()) return;
     if (input_.room() < unread.size()) {
         flush_touched();
@@ -390,6 +402,16 @@ Authenticator::Done Shard::when_authenticated(AuthTicket ticket) {
         wiring_.neighbours.mailbox(index_, index_).put(std::move(mail));
         wake();
     };
+}
+
+void Shard::take_store_news() {
+    core_.on_store_news();
+    if (core_.readable_again().empty()) return;
+    for (Link* link : std::exchange(core_.readable_again(), {})) {
+        auto& connection = static_cast<Connection&>(*link);
+        core_.touch(connection);  // the transport may hold input
+        handle_unread(connection, std::exchange(connection.partial, {}));
+    }
 }
 
 void Shard::on_authenticated(AuthTicket ticket, AuthVerdict verdict) {

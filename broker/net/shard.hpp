@@ -45,7 +45,8 @@ public:
         Reclaimer& reclaimer;
         SubscriptionIndex& subscriptions;
         RetainedMessages& retained;
-        SessionStore& store;
+        std::span<KeptSessions> kept;
+        Store& store;
         ClusterBus& bus;
         std::vector<std::unique_ptr<Listener>> const& listeners;
         std::uint64_t memory_watermark_bytes;
@@ -68,6 +69,10 @@ public:
     void shut_down(std::chrono::milliseconds time);
 
     [[nodiscard]] Counters const& counters() const noexcept { return core_.counters(); }
+    /// Before run() and after it has returned.
+    [[nodiscard]] ShardCore& core() noexcept { return core_; }
+    /// After run(): ends the connections that are left.
+    void close_all();
 
     // ShardPort
     void flush_touched() override;
@@ -124,7 +129,10 @@ private:
     void adopt(MovedConnection moved);
     /// Opens the session of a connection that has shown who it is, and handles what it sent ahead.
     void welcome(Connection& connection, CheckedConnect connect, Bytes unread);
+    void handle_unread(Connection& connection, Bytes unread);
     void on_authenticated(AuthTicket ticket, AuthVerdict verdict);
+    /// What the store has to tell.
+    void take_store_news();
 
     // writing
     void flush(Connection& connection);

@@ -92,7 +92,7 @@ std::optional<std::size_t> Shard::handle_packets(Connection& connection,
                                                  std::span<std::byte> bytes) {
     std::size_t done = 0;
     while (done < bytes.size() && connection.state != LinkState::closing &&
-           !connection.awaits_verdict) {
+           !connection.awaits_verdict && !connection.awaits_disk) {
         auto rest = bytes.subspan(done);
         auto header = mqtt::read_fixed_header(rest, connection.settings->packet_size_max);
         if (!header) {

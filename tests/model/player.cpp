@@ -93,6 +93,7 @@ test::ScriptOptions options_of(int number) {
     options.link.topic_alias_max = rules.topic_alias_max;
     options.link.keep_alive_max = rules.keep_alive_max;
     options.settings.queue_messages_max = rules.queue_messages_max;
+    options.settings.queue_full = broker::QueueFull::drop_new;
     options.link.session_expiry_max = rules.session_expiry_max;
     options.settings.subscriptions_per_session_max = rules.subscriptions_per_session_max;
     options.fail = [](std::string const& what) { throw Disagreement{what}; };

@@ -6,6 +6,8 @@
 #include <array>
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <iterator>
+#include <utility>
 
 #include "protocol/codec/decode.hpp"
 #include "protocol/codec/framing.hpp"
@@ -28,37 +30,112 @@ std::string at(boost::source_location where) {
 
 // --- FakeStore ---
 
+struct FakeStore::Shard final : broker::ShardStore {
+    explicit Shard(FakeStore& owner) : store(owner) {}
+
+    [[nodiscard]] bool is_durable() const noexcept override { return true; }
+    [[nodiscard]] broker::StoreHealth health() const noexcept override { return store.health_; }
+    [[nodiscard]] broker::SessionNumber new_session_number() override {
+        return broker::SessionNumber{++store.last_session_};
+    }
+    StoreTicket put_session(broker::StoredSession session) override {
+        store.names_[session.number.value] = session.client_id;
+        return store.note("put_session " + session.client_id);
+    }
+    StoreTicket remove_session(broker::SessionNumber session) override {
+        return store.note("remove_session " + store.name_of(session));
+    }
+    StoreTicket put_subscription(broker::SessionNumber session, std::string_view filter,
+                                 broker::StoredSubscription const&) override {
+        return store.note(fmt::format("put_subscription {} {}", store.name_of(session), filter));
+    }
+    StoreTicket remove_subscription(broker::SessionNumber session,
+                                    std::string_view filter) override {
+        return store.note(fmt::format("remove_subscription {} {}", store.name_of(session), filter));
+    }
+    StoreTicket put_inbound(broker::SessionNumber session, mqtt::PacketId id) override {
+        return store.note(fmt::format("put_inbound {} {}", store.name_of(session), id.value));
+    }
+    StoreTicket remove_inbound(broker::SessionNumber session, mqtt::PacketId id) override {
+        return store.note(fmt::format("remove_inbound {} {}", store.name_of(session), id.value));
+    }
+    [[nodiscard]] broker::StoredAs reserve(std::uint32_t count) override {
+        auto first = store.last_delivery_ + 1;
+        store.last_delivery_ += count + 1;
+        if (count == 1) return {broker::DeliveryNumber{first}, 0};
+        return {broker::DeliveryNumber{first + 1}, 1};
+    }
+    StoreTicket put_message(broker::MessagePtr message,
+                            std::span<broker::StoredDelivery const> deliveries) override {
+        StoreTicket ticket;
+        for (auto const& delivery : deliveries) {
+            store.messages_[delivery.as.number.value] = message;
+            ticket = store.note(fmt::format("put_delivery {} {}", store.name_of(delivery.session),
+                                            message->topic()));
+        }
+        return ticket;
+    }
+    StoreTicket put_progress(broker::StoredDelivery const& delivery,
+                             broker::StoredProgress const& progress) override {
+        constexpr std::array kStates{"settled", "puback", "pubrec", "pubcomp"};
+        return store.note(fmt::format("put_progress {} {} {}", store.name_of(delivery.session),
+                                      progress.send_number,
+                                      kStates.at(static_cast<std::size_t>(progress.state))));
+    }
+    StoreTicket remove_delivery(broker::SessionNumber session, broker::StoredAs as) override {
+        store.messages_.erase(as.number.value);
+        return store.note("remove_delivery " + store.name_of(session));
+    }
+    StoreTicket put_retained(std::string_view topic) override {
+        return store.note(fmt::format("put_retained {}", topic));
+    }
+    void submit() override {}
+    [[nodiscard]] StoreTicket last_ticket() const noexcept override {
+        return StoreTicket{store.holds_ ? store.last_ : 0};
+    }
+    [[nodiscard]] StoreTicket durable() const noexcept override {
+        return StoreTicket{store.durable_};
+    }
+    void read(broker::SessionRef asker, broker::SessionNumber,
+              std::span<broker::StoredAs const> deliveries) override {
+        for (broker::StoredAs as : deliveries) {
+            auto found = store.messages_.find(as.number.value);
+            answers.push_back(
+                {asker, as.number, found == store.messages_.end() ? nullptr : found->second});
+            ++store.read_count_;
+        }
+    }
+    void take_loaded(std::vector<broker::LoadedMessage>& out) override {
+        std::ranges::move(answers, std::back_inserter(out));
+        answers.clear();
+    }
+
+    FakeStore& store;
+    std::vector<broker::LoadedMessage> answers{};
+};
+
+FakeStore::FakeStore(std::uint8_t shards) {
+    for (std::uint8_t i = 0; i < shards; ++i) shards_.push_back(std::make_unique<Shard>(*this));
+}
+
+FakeStore::~FakeStore() = default;
+
 StoreTicket FakeStore::note(std::string call) {
     calls_.push_back(std::move(call));
     return holds_ ? StoreTicket{++last_} : broker::kNothingToWaitFor;
 }
 
-StoreTicket FakeStore::put_session(broker::Session const& session) {
-    return note("put_session " + session.client_id());
+std::string FakeStore::name_of(broker::SessionNumber session) const {
+    auto found = names_.find(session.value);
+    return found == names_.end() ? "?" : found->second;
 }
 
-StoreTicket FakeStore::remove_session(broker::Session const& session) {
-    return note("remove_session " + session.client_id());
+broker::ShardStore& FakeStore::of_shard(std::uint8_t shard) {
+    return *shards_.at(shard);
 }
 
-StoreTicket FakeStore::put_subscription(broker::Session const& session, std::string_view filter,
-                                        broker::Subscriber const&) {
-    return note(fmt::format("put_subscription {} {}", session.client_id(), filter));
-}
-
-StoreTicket FakeStore::remove_subscription(broker::Session const& session,
-                                           std::string_view filter) {
-    return note(fmt::format("remove_subscription {} {}", session.client_id(), filter));
-}
-
-StoreTicket FakeStore::put_delivery(broker::Session const& session,
-                                    broker::Delivery const& delivery) {
-    return note(fmt::format("put_delivery {} {}", session.client_id(), delivery.message->topic()));
-}
-
-StoreTicket FakeStore::put_inbound(broker::Session const& session, mqtt::PacketId id, bool held) {
-    return note(fmt::format("put_inbound {} {} {}", session.client_id(), id.value,
-                            held ? "held" : "released"));
+bool FakeStore::has_answers() const noexcept {
+    return std::ranges::any_of(shards_, [](auto const& shard) { return !shard->answers.empty(); });
 }
 
 // --- Shards ---
@@ -68,8 +145,8 @@ struct Script::ShardLoop final : broker::ShardPort {
         : script(owner),
           index(place),
           core(owner.options_.settings,
-               {owner.index_, owner.retained_, owner.store_, owner.bus_, *this, place,
-                owner.options_.shards, place + 1U},
+               {owner.index_, owner.retained_, owner.kept_, owner.store_.of_shard(place),
+                owner.bus_, *this, place, owner.options_.shards, place + 1U},
                owner.now_) {}
 
     void flush_touched() override {
@@ -100,9 +177,11 @@ Script::Script(ScriptOptions options)
     : options_(std::move(options)),
       now_{SteadyTime{std::chrono::hours{1}},
            WallTime{std::chrono::milliseconds{1'700'000'000'123}}},
+      store_(options_.shards),
       reclaimer_(options_.shards),
       index_(reclaimer_),
-      retained_(reclaimer_, options_.retained) {
+      retained_(reclaimer_, options_.retained),
+      kept_(options_.shards) {
     for (std::uint8_t i = 0; i < options_.shards; ++i) {
         reclaimer_.online(i);
         loops_.push_back(std::make_unique<ShardLoop>(*this, i));
@@ -169,9 +248,7 @@ void Script::jump(std::chrono::milliseconds time) {
 }
 
 void Script::becomes_durable(std::optional<std::uint64_t> ticket) {
-    for (auto const& loop : loops_) {
-        loop->core.on_durable(StoreTicket{ticket.value_or(store_.last_ticket())});
-    }
+    store_.becomes_durable(ticket.value_or(store_.last_ticket()));
     settle();
 }
 
@@ -190,6 +267,7 @@ void Script::settle() {
         for (auto const& loop : loops_) busy = turn(*loop) || busy;
         if (!batches_held_) exchange_batches();
         for (auto const& loop : loops_) busy = busy || !loop->core.touched().empty();
+        busy = busy || store_.has_answers();
     }
     // Whatever still pointed into what was read would be found by AddressSanitizer from here on.
     input_.clear();
@@ -199,6 +277,8 @@ void Script::settle() {
 
 bool Script::turn(ShardLoop& loop) {
     loop.core.begin_turn(now_);
+    loop.core.on_store_news();
+    read_on(loop);
     loop.core.on_timers();
     auto& touched = loop.core.touched();
     for (std::size_t i = 0; i < touched.size(); ++i) {  // grows while it is walked
@@ -216,6 +296,14 @@ bool Script::turn(ShardLoop& loop) {
     std::memset(arena.free_space().data(), 0xEE, used);  // what still borrows it would show
     reclaimer_.quiescent(loop.index);
     return loop.core.has_work();
+}
+
+/// What came behind a CONNECT that was not answered yet.
+void Script::read_on(ShardLoop& loop) {
+    for (Link* link : std::exchange(loop.core.readable_again(), {})) {
+        auto& client = *client_of(*link);
+        receive(client, std::exchange(client.unread_, {}));
+    }
 }
 
 void Script::exchange_batches() {
@@ -291,7 +379,7 @@ void Script::receive(ScriptLink& client, Buffer bytes) {
     input_.push_back(std::move(bytes));
     std::span<std::byte> rest = input_.back();
     while (!rest.empty() && client.is_open() && client.link_->state != LinkState::closing) {
-        if (client.link_->awaits_verdict) {
+        if (client.link_->awaits_verdict || client.link_->awaits_disk) {
             client.unread_.assign(rest.begin(), rest.end());
             break;
         }

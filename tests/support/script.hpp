@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/assert/source_location.hpp>
 #include <chrono>
 #include <cstddef>
@@ -15,6 +16,8 @@
 #include <string_view>
 #include <vector>
 
+#include "broker/core/kept_sessions.hpp"
+#include "broker/core/ports/store.hpp"
 #include "broker/core/reclaimer.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/shard_core.hpp"
@@ -25,32 +28,47 @@
 
 namespace spoke::test {
 
-/// A store that remembers what it was told and says so by itself (the default), or gives tickets
-/// that a test completes later.
-class FakeStore final : public broker::SessionStore {
+/// A store that writes down what it is told. What it is told is durable at once (the default), or
+/// when the test says so.
+class FakeStore {
 public:
+    explicit FakeStore(std::uint8_t shards);
+    ~FakeStore();
+
     /// From here on every change gets a ticket of its own.
     void hold() noexcept { holds_ = true; }
     [[nodiscard]] std::uint64_t last_ticket() const noexcept { return last_; }
+    /// Nothing moves back.
+    void becomes_durable(std::uint64_t ticket) noexcept { durable_ = std::max(durable_, ticket); }
     /// "put_session bike-7", "put_delivery bike-7 a/b", ... in order.
     [[nodiscard]] std::vector<std::string> const& calls() const noexcept { return calls_; }
+    /// What it says of itself from here on.
+    void set_health(broker::StoreHealth health) noexcept { health_ = health; }
+    /// It has lost the messages of all deliveries that there are.
+    void lose_messages() noexcept { messages_.clear(); }
+    /// How many messages were read from it.
+    [[nodiscard]] std::size_t read_count() const noexcept { return read_count_; }
+    [[nodiscard]] std::size_t message_count() const noexcept { return messages_.size(); }
 
-    broker::StoreTicket put_session(broker::Session const& session) override;
-    broker::StoreTicket remove_session(broker::Session const& session) override;
-    broker::StoreTicket put_subscription(broker::Session const& session, std::string_view filter,
-                                         broker::Subscriber const& subscriber) override;
-    broker::StoreTicket remove_subscription(broker::Session const& session,
-                                            std::string_view filter) override;
-    broker::StoreTicket put_delivery(broker::Session const& session,
-                                     broker::Delivery const& delivery) override;
-    broker::StoreTicket put_inbound(broker::Session const& session, mqtt::PacketId id,
-                                    bool held) override;
+    [[nodiscard]] broker::ShardStore& of_shard(std::uint8_t shard);
+    /// Whether some shard has an answer to take.
+    [[nodiscard]] bool has_answers() const noexcept;
 
 private:
+    struct Shard;
     broker::StoreTicket note(std::string call);
+    [[nodiscard]] std::string name_of(broker::SessionNumber session) const;
 
+    std::vector<std::unique_ptr<Shard>> shards_;
     bool holds_ = false;
+    broker::StoreHealth health_ = broker::StoreHealth::good;
     std::uint64_t last_ = 0;
+    std::uint64_t durable_ = 0;
+    std::uint64_t last_session_ = 0;
+    std::uint64_t last_delivery_ = 0;
+    std::size_t read_count_ = 0;
+    std::map<std::uint64_t, std::string> names_;            // of sessions
+    std::map<std::uint64_t, broker::MessagePtr> messages_;  // of deliveries
     std::vector<std::string> calls_;
 };
 
@@ -267,6 +285,7 @@ private:
 
     void settle();
     bool turn(ShardLoop& loop);
+    void read_on(ShardLoop& loop);
     void exchange_batches();
     void flush(ScriptLink& client);
     [[noreturn]] void fail(std::string const& what) const;
@@ -284,6 +303,7 @@ private:
     broker::Reclaimer reclaimer_;
     broker::SubscriptionIndex index_;
     broker::RetainedMessages retained_;
+    std::vector<broker::KeptSessions> kept_;
     std::vector<std::string> log_;
     std::vector<std::unique_ptr<ShardLoop>> loops_;
     std::map<std::string, std::unique_ptr<ScriptLink>> clients_;

@@ -202,6 +202,13 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         return touch(link);
     }
     Session* session = sessions_.find(packet.client_id);
+    bool is_kept =
+        wanted_expiry(packet, *link.settings) > 0 && link.settings->session_expiry_max > 0;
+    bool begins = session == nullptr || packet.clean_start;
+    if (begins && is_kept && is_durable_ && !is_store_good()) {
+        counters_.store_refused.add();
+        return refuse(link, packet.version, {ReasonCode::server_unavailable, store_refusal().text});
+    }
     if (session == nullptr && sessions_.size() * shard_count_ >= settings_.sessions_max) {
         return refuse(link, packet.version,
                       {ReasonCode::quota_exceeded, "sessions_max is reached"});
@@ -250,25 +257,27 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
     LinkSettings const& limits = *link.settings;
     session.expiry_interval =
         connack.session_expiry_interval.value_or(wanted_expiry(packet, limits));
+    if (!connack.session_present && session.is_kept()) {
+        session.number = store_.new_session_number();
+        kept_[shard_].put(session.ref(), session.number, false);
+    }
     link.keep_alive = connack.server_keep_alive.value_or(packet.keep_alive);
     link.receive_maximum = std::min(packet.receive_maximum.value_or(65'535), limits.inflight_max);
     std::uint16_t aliases =
         std::min(packet.topic_alias_maximum.value_or(0), limits.topic_alias_out_max);
     if (aliases > 0) link.aliases_out = std::make_unique<OutboundAliases>(aliases);
 
-    attach(link, session, connect);
+    StoreTicket ticket = attach(link, session, connect);
     log_connected(link, connect, connack.session_present);
-    bool sent = send(link, connack);
+    if (connack.session_present) ticket = kNothingToWaitFor;  // it is there already
+    link.awaits_disk = ticket > durable_;
+    bool sent = send(link, connack, ticket);
     MQ_ASSERT(sent);  // on_connect() has made it fit
 }
 
-void ShardCore::attach(Link& link, Session& session, CheckedConnect const& connect) {
+StoreTicket ShardCore::attach(Link& link, Session& session, CheckedConnect const& connect) {
     session.settings = link.settings;
-    session.rights.reset();
-    if (link.settings->authorizer != nullptr) {
-        session.rights =
-            std::make_unique<SessionRights>(*link.settings->authorizer, connect.user_name);
-    }
+    session.set_user(link.settings->authorizer, connect.user_name);
     session.link = &link;
     session.timer.cancel();
     session.expires_at = session.will_at = kNever;
@@ -287,8 +296,8 @@ void ShardCore::attach(Link& link, Session& session, CheckedConnect const& conne
     for (FilterNode const* node : session.subscriptions) {
         if (SubscriptionIndex::is_shared(node)) index_.set_connected(node, session.ref(), true);
     }
-    if (session.is_kept()) store_session(session);
     counters_.connections.add();
+    return store_session(session);
 }
 
 void ShardCore::log_connected(Link const& link, CheckedConnect const& connect,

@@ -15,7 +15,6 @@ void ShardCore::handle_disconnect(Link& link, mqtt::Disconnect const& packet) {
         }
         session.expiry_interval =
             std::min(*packet.session_expiry_interval, link.settings->session_expiry_max);
-        store_session(session);
     }
     bool normal = packet.reason == mqtt::ReasonCode::normal_disconnection;
     if (normal) {

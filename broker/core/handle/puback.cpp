@@ -5,8 +5,10 @@ namespace spoke::broker {
 
 void ShardCore::handle_puback(Link& link, mqtt::PubAck const& packet) {
     Session& session = *link.session;
-    switch (session.window.on_puback(packet.id)) {
+    StoredAs as;
+    switch (session.window.on_puback(packet.id, &as)) {
         case OutboundWindow::Answer::settled:  // whatever the reason [MQTT-4.4.0-2]
+            discard(session, as);
             pump(session);
             return;
         case OutboundWindow::Answer::wrong_exchange:

@@ -4,8 +4,10 @@
 namespace spoke::broker {
 
 void ShardCore::handle_pubcomp(Link& link, mqtt::PubComp const& packet) {
-    switch (link.session->window.on_pubcomp(packet.id)) {
+    StoredAs as;
+    switch (link.session->window.on_pubcomp(packet.id, &as)) {
         case OutboundWindow::Answer::settled:
+            discard(*link.session, as);
             pump(*link.session);
             return;
         case OutboundWindow::Answer::wrong_exchange:

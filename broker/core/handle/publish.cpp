@@ -42,33 +42,63 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     }
     if (view.qos == Qos::exactly_once && session.inbound_qos2.contains(view.id)) {
         session.inbound_qos2.insert(view.id);  // delivered before [MQTT-4.3.3-10]
-        return acknowledge(link, view, ReasonCode::success, kNothingToWaitFor);
+        if (stores(session)) ticket = store_.last_ticket();
+        return acknowledge(link, view, ReasonCode::success, ticket);
     }
     topic = permit(link, view, *topic);
     if (!topic) return;
+    bool needs_store = view.retain || (view.qos == Qos::exactly_once && stores(session));
+    if (needs_store && is_durable_ && !is_store_good()) return refuse_publish(link, view);
     if (view.qos == Qos::exactly_once) {
         session.inbound_qos2.insert(view.id);
-        if (session.is_kept()) ticket = store_.put_inbound(session, view.id, true);
+        if (stores(session)) ticket = store_.put_inbound(session.number, view.id);
     }
     // A mounted topic does not stand in the frame, so that no receiver can have that as it is.
     if (link.mount_size > 0) frame = {};
     Publication publication(view, *topic, deadline_of(view, now_.wall), link.is_v5(), frame);
     publication.publisher = session.ref();
     publication.has_publisher = true;
-    bool retained = retain(publication);
-    std::uint32_t receivers = route(publication, &ticket);
+    bool retained = retain(publication, ticket);
+    Routed routed = route(publication);
+    ticket = std::max(ticket, routed.ticket);
+    if (routed.refused) return refuse_publish(link, view);
+    if (routed.rejected > 0) return reject_publish(link, view, ticket);
     if (!retained) {
-        // Delivered all the same: only the wish to have it kept is refused. After a PUBREC that
-        // says so the id is new again [MQTT-4.3.3-9]; 3.1.1 cannot be told and goes through the
-        // whole exchange.
-        if (link.is_v5() && view.qos == Qos::exactly_once) {
-            session.inbound_qos2.erase(view.id);
-            if (session.is_kept()) ticket = store_.put_inbound(session, view.id, false);
-        }
-        return acknowledge(link, view, ReasonCode::quota_exceeded, ticket);
+        // Delivered all the same: only the wish to have it kept is refused. 3.1.1 cannot be told
+        // and goes through the whole exchange.
+        if (link.is_v5()) forget_inbound(session, view, ticket);
+        return acknowledge(link, view, ReasonCode::quota_exceeded, ticket,
+                           "the retained store is full");
     }
     acknowledge(link, view,
-                receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success, ticket);
+                routed.receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success,
+                ticket);
+}
+
+/// After a PUBREC that is an error, and where none comes, the id is new again [MQTT-4.3.3-9].
+void ShardCore::forget_inbound(Session& session, mqtt::PublishView const& view,
+                               StoreTicket& ticket) {
+    if (view.qos != Qos::exactly_once || !session.inbound_qos2.erase(view.id)) return;
+    if (stores(session)) ticket = store_.remove_inbound(session.number, view.id);
+}
+
+/// The store takes no changes, and nobody got the message.
+void ShardCore::refuse_publish(Link& link, mqtt::PublishView const& view) {
+    counters_.store_refused.add();
+    StoreTicket ticket;
+    forget_inbound(*link.session, view, ticket);
+    if (view.qos == Qos::at_most_once) return;
+    if (!link.is_v5()) return close_link(link, store_refusal().reason, store_refusal().text);
+    acknowledge(link, view, store_refusal().reason, kNothingToWaitFor, store_refusal().text);
+}
+
+/// Some receivers did not get it, as their queues are full; the others did.
+void ShardCore::reject_publish(Link& link, mqtt::PublishView const& view, StoreTicket ticket) {
+    constexpr std::string_view kWhy = "the queue of a receiver is full";
+    forget_inbound(*link.session, view, ticket);
+    if (link.is_v5()) return acknowledge(link, view, ReasonCode::quota_exceeded, ticket, kWhy);
+    // 3.1.1 has no word for it, and an acknowledgement would say that it was taken.
+    if (settings_.rejection_closes_v3) close_link(link, ReasonCode::quota_exceeded, kWhy);
 }
 
 std::optional<std::string_view> ShardCore::resolve_alias(Link& link,
@@ -131,18 +161,16 @@ std::optional<std::string_view> ShardCore::permit(Link& link, mqtt::PublishView 
                         port_.peer_of(link), escaped(link.session->client_id()), escaped(topic)));
     }
     // MQTT 3.1.1 has no word for it: acknowledged as any other, and goes nowhere [MQTT-3.3.5-2].
-    acknowledge(link, view, ReasonCode::not_authorized, kNothingToWaitFor);
+    acknowledge(link, view, ReasonCode::not_authorized, kNothingToWaitFor,
+                "not allowed to publish there");
     return std::nullopt;
 }
 
 void ShardCore::acknowledge(Link& link, mqtt::PublishView const& view, ReasonCode reason,
-                            StoreTicket ticket) {
+                            StoreTicket ticket, std::string_view why) {
     if (link.state != LinkState::connected || view.qos == Qos::at_most_once) return;
     auto type =
         view.qos == Qos::at_least_once ? mqtt::PacketType::puback : mqtt::PacketType::pubrec;
-    std::string_view why = reason == ReasonCode::not_authorized   ? "not allowed to publish there"
-                           : reason == ReasonCode::quota_exceeded ? "the retained store is full"
-                                                                  : "";
     send_ack(link, type, view.id, reason, ticket, why);
 }
 

@@ -7,12 +7,16 @@ void ShardCore::handle_pubrec(Link& link, mqtt::PubRec const& packet) {
     using Answer = OutboundWindow::Answer;
     Session& session = *link.session;
     bool is_error = mqtt::is_error(packet.reason);
-    switch (session.window.on_pubrec(packet.id, is_error)) {
+    StoredAs as;
+    switch (session.window.on_pubrec(packet.id, is_error, &as)) {
         case Answer::released:
+            // Durable first: after PUBREL the client has forgotten the id, and would take a PUBLISH
+            // that is sent again for a new one.
             send_ack(link, mqtt::PacketType::pubrel, packet.id, mqtt::ReasonCode::success,
-                     kNothingToWaitFor);  // [MQTT-4.3.3-4]
+                     store_progress(session, *session.window.find(packet.id)));  // [MQTT-4.3.3-4]
             return;
         case Answer::settled:
+            discard(session, as);
             pump(session);
             return;
         case Answer::wrong_exchange:

@@ -8,7 +8,7 @@ void ShardCore::handle_pubrel(Link& link, mqtt::PubRel const& packet) {
     bool known = session.inbound_qos2.erase(packet.id);
     StoreTicket ticket = kNothingToWaitFor;
     if (known) {
-        if (session.is_kept()) ticket = store_.put_inbound(session, packet.id, false);
+        if (stores(session)) ticket = store_.remove_inbound(session.number, packet.id);
     }
     // Unknown ones are answered too, or a client that lost a PUBCOMP would hang [MQTT-4.3.3-11].
     send_ack(link, mqtt::PacketType::pubcomp, packet.id,

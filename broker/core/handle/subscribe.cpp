@@ -1,5 +1,8 @@
 // SUBSCRIBE (3.8). The packet is refused whole if any part of it is malformed or asks for what is
 // not offered; from there on each filter is judged by itself.
+#include <algorithm>
+#include <iterator>
+
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
 #include "broker/core/topic_space.hpp"
@@ -66,6 +69,10 @@ void ShardCore::handle_subscribe(Link& link, mqtt::Subscribe const& packet) {
         suback.reasons.push_back(reason);
     }
     if (!send(link, std::move(suback), ticket)) return;
+    if (link.waiting > 0) {  // behind SUBACK
+        std::ranges::move(replays, std::back_inserter(session.replays));
+        return;
+    }
     for (auto& replay : replays) start_replay(session, std::move(replay));
 }
 
@@ -76,6 +83,7 @@ ReasonCode ShardCore::judge_filter(Session& session, std::string_view filter) co
     }
     auto offered = judge_offer(settings, filter);
     if (mqtt::is_error(offered)) return offered;
+    if (stores(session) && !is_store_good()) return store_refusal().reason;
     if (auto shared = mqtt::parse_shared(filter)) filter = shared->filter;
     if (session.rights) {
         bool may = settings.mount_point.empty()
@@ -93,6 +101,7 @@ ReasonCode ShardCore::subscribe(Session& session, mqtt::Subscribe const& packet,
     subscriber.slot = session.ref().slot;
     subscriber.generation = session.ref().generation;
     subscriber.shard = session.ref().shard;
+    subscriber.is_kept = session.is_stored();
     subscriber.identifier = packet.subscription_identifier.value_or(0) & 0x0FFF'FFFF;
     subscriber.qos = static_cast<std::uint32_t>(wanted.options.qos) & 3;
     subscriber.no_local = wanted.options.no_local;
@@ -106,7 +115,14 @@ ReasonCode ShardCore::subscribe(Session& session, mqtt::Subscribe const& packet,
         }
         session.add_subscription(added.node);
     }
-    if (session.is_kept()) ticket = store_.put_subscription(session, filter, subscriber);
+    if (stores(session)) {
+        ticket =
+            store_.put_subscription(session.number, filter,
+                                    {.identifier = subscriber.identifier,
+                                     .qos = wanted.options.qos,
+                                     .no_local = wanted.options.no_local,
+                                     .retain_as_published = wanted.options.retain_as_published});
+    }
 
     bool wants_retained =
         wanted.options.retain_handling == mqtt::RetainHandling::send ||

@@ -7,6 +7,13 @@ namespace spoke::broker {
 
 void ShardCore::handle_unsubscribe(Link& link, mqtt::Unsubscribe const& packet) {
     Session& session = *link.session;
+    bool is_refused = stores(session) && !is_store_good();
+    if (is_refused) {
+        counters_.store_refused.add();
+        if (!link.is_v5()) {  // has no word for it
+            return close_link(link, store_refusal().reason, store_refusal().text);
+        }
+    }
     mqtt::UnsubAck unsuback{.id = packet.id};
     StoreTicket ticket = kNothingToWaitFor;
     for (auto const& wanted : packet.filters) {
@@ -14,11 +21,13 @@ void ShardCore::handle_unsubscribe(Link& link, mqtt::Unsubscribe const& packet) 
         auto reason = mqtt::ReasonCode::no_subscription_existed;
         if (session.inbound_qos2.contains(packet.id) && link.is_v5()) {
             reason = mqtt::ReasonCode::packet_identifier_in_use;
+        } else if (is_refused) {
+            reason = mqtt::ReasonCode::implementation_specific_error;
         } else if (FilterNode const* node = index_.unsubscribe(filter, session.ref())) {
             session.remove_subscription(node);
             std::erase_if(session.replays,
                           [&](auto const& replay) { return replay.filter == filter; });
-            if (session.is_kept()) ticket = store_.remove_subscription(session, filter);
+            if (stores(session)) ticket = store_.remove_subscription(session.number, filter);
             reason = mqtt::ReasonCode::success;
         }
         unsuback.reasons.push_back(reason);

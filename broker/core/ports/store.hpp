@@ -97,8 +97,8 @@ class ShardStore {
 public:
     virtual ~ShardStore() = default;
 
-    /// Whether anything is kept beyond the process. If not, sessions get no numbers, and nothing
-    /// else here is called.
+    /// Whether anything is kept beyond the process. If not, sessions get numbers, and nothing else
+    /// here is called.
     [[nodiscard]] virtual bool is_durable() const noexcept = 0;
     /// When not good, changes are still taken and kept until they can be written, so a caller
     /// takes on no more than it must.

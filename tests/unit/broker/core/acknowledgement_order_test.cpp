@@ -62,7 +62,8 @@ TEST_CASE("store: acknowledgements leave in the order of the publishes", "[gotch
     auto version = GENERATE(values(kBoth));
     Slow s{version};
     s.pub().sends(publish("kept", "1", qos1, 1));
-    auto first = s.store().last_ticket();
+    auto first =
+        s.store().last_ticket() - 1;  // behind it the delivery goes on, which nobody awaits
     s.pub().sends(publish("passing", "2", qos1, 2));  // needs no store, yet came behind
     s.pub().sends(publish("kept", "3", qos2, 3));
     auto third = s.store().last_ticket();
@@ -169,9 +170,9 @@ TEST_CASE("store: is told what a session that is kept becomes, and nothing of ot
     a.sends(publish("t", "x", qos2, 7)).gets(publish("t", "x", qos1, 1)).gets(pubrec(7));
     a.sends(pubrel(7)).gets(pubcomp(7));
     a.sends(unsubscribe(2, {"t"})).gets(unsuback(2));
-    CHECK(s.store().calls() == Calls{"put_session a", "put_subscription a t",
-                                     "put_inbound a 7 held", "put_delivery a t",
-                                     "put_inbound a 7 released", "remove_subscription a t"});
+    CHECK(s.store().calls() == Calls{"put_session a", "put_subscription a t", "put_inbound a 7",
+                                     "put_delivery a t", "put_progress a 1 puback",
+                                     "remove_inbound a 7", "remove_subscription a t"});
     a.drops();
     s.pass(11s);
     CHECK(s.store().calls().back() == "remove_session a");

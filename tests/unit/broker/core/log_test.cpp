@@ -14,7 +14,7 @@ using mqtt::Version;
 TEST_CASE("log: client ids and what clients say are escaped wherever they are logged") {
     auto version = GENERATE(Version::v3_1_1, Version::v5);
     std::string const id = "evil\n2026-01-01 info: all is well\x1B[2J\xE2\x80\xAE";
-    Script s{{.settings = {.queue_messages_max = 1}}};
+    Script s{{.settings = {.queue_messages_max = 1, .queue_full = broker::QueueFull::drop_new}}};
     auto& evil = s.link("peer");
     s.link("pub").sends(connect(version)).gets(connack());
     auto publishes = [&] {

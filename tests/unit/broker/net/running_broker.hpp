@@ -9,7 +9,7 @@
 #include "broker/cluster/single_node_bus.hpp"
 #include "broker/core/shard_core.hpp"
 #include "broker/net/server.hpp"
-#include "broker/storage/memory_store.hpp"
+#include "broker/storage/volatile_store.hpp"
 #include "tests/unit/broker/net/socket_client.hpp"
 
 namespace spoke::test {
@@ -70,7 +70,7 @@ private:
     }
 
     BrokerOptions options_;
-    broker::MemoryStore store_;
+    broker::VolatileStore store_;
     broker::SingleNodeBus bus_;
     broker::Server server_;
 };

@@ -34,7 +34,7 @@ TEST_CASE("server: an address in use is told with its name") {
     RunningBroker first;
     BrokerOptions options;
     options.net.listeners[0].port = first.port();
-    broker::MemoryStore store;
+    broker::VolatileStore store;
     broker::SingleNodeBus bus;
     auto name = "127.0.0.1:" + std::to_string(first.port());
     CHECK_THROWS_WITH(broker::Server(options.net, options.core, options.retained, store, bus),

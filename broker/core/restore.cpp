@@ -1,0 +1,80 @@
+#include "broker/core/restore.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/base/assert.hpp"
+
+namespace spoke::broker {
+
+LinkSettings const& Restore::settings_of(StoredSession const& session) {
+    auto is_same_place = [&](LinkSettings const& settings) {
+        return settings.mount_point == session.mount_point;
+    };
+    for (LinkSettings const* settings : listeners_) {
+        if (settings->name == session.listener && is_same_place(*settings)) return *settings;
+    }
+    for (LinkSettings const* settings : listeners_) {
+        if (is_same_place(*settings)) return *settings;
+    }
+    auto found = std::ranges::find_if(made_, is_same_place);
+    if (found != made_.end()) return *found;
+    LinkSettings settings = *listeners_.front();
+    settings.mount_point = session.mount_point;
+    return made_.emplace_back(std::move(settings));
+}
+
+Restore::Place const& Restore::place_of(SessionNumber session) {
+    auto found = places_.find(session);
+    MQ_ASSERT(found != places_.end());
+    return found->second;
+}
+
+void Restore::on_session(StoredSession session) {
+    auto home = home_shard(session.client_id, static_cast<std::uint8_t>(cores_.size()));
+    LinkSettings const& settings = settings_of(session);
+    SessionNumber number = session.number;
+    Session& made = cores_[home]->restore_session(std::move(session), settings);
+    places_.emplace(number, Place{cores_[home], &made});
+}
+
+void Restore::on_subscription(SessionNumber session, std::string_view filter,
+                              StoredSubscription const& subscription) {
+    Place const& place = place_of(session);
+    place.core->restore_subscription(*place.session, filter, subscription);
+}
+
+void Restore::on_inbound(SessionNumber session, mqtt::PacketId id) {
+    ShardCore::restore_inbound(*place_of(session).session, id);
+}
+
+void Restore::on_delivery(StoredDelivery delivery, std::optional<StoredProgress> progress) {
+    if (!sent_.empty() && sent_.front().delivery.session != delivery.session) restore_sent();
+    if (progress) {
+        sent_.push_back({std::move(delivery), *progress});
+    } else {
+        Place const& place = place_of(delivery.session);
+        place.core->restore_queued(*place.session, std::move(delivery));
+    }
+}
+
+void Restore::restore_sent() {
+    if (sent_.empty()) return;
+    Place const& place = place_of(sent_.front().delivery.session);
+    std::ranges::sort(sent_, {}, [](Sent const& sent) { return sent.progress.send_number; });
+    for (Sent& sent : sent_)
+        ShardCore::restore_sent(*place.session, std::move(sent.delivery), sent.progress);
+    sent_.clear();
+}
+
+void Restore::on_retained(MessagePtr message) {
+    restore_sent();
+    retained_.set(std::move(message));
+}
+
+void Restore::finish() {
+    restore_sent();
+    for (auto const& [number, place] : places_) place.core->finish_restore(*place.session);
+}
+
+}  // namespace spoke::broker
