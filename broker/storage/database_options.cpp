@@ -16,7 +16,9 @@ std::shared_ptr<rocksdb::TableFactory> table_factory(StoreSettings const& settin
     table.block_size = 16U << 10;
     // What is not in the cache does not count against it: a store of any size takes the same.
     table.cache_index_and_filter_blocks = true;
+    // These two are part of the format of the store: table_scan.cpp reads what RocksDB cannot.
     table.format_version = 5;
+    table.checksum = rocksdb::kCRC32c;
     return std::shared_ptr<rocksdb::TableFactory>{rocksdb::NewBlockBasedTableFactory(table)};
 }
 
@@ -43,7 +45,8 @@ rocksdb::Options database_options(StoreSettings const& settings) {
     options.allow_concurrent_memtable_write = false;
     options.enable_write_thread_adaptive_yield = false;
 
-    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+    // What lies behind a damaged piece of the log may have been acknowledged.
+    options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;
     options.avoid_unnecessary_blocking_io = true;
 
     options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;

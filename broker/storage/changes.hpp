@@ -1,0 +1,47 @@
+#pragma once
+
+#include <rocksdb/status.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rocksdb {
+class Env;
+}
+
+namespace spoke::broker {
+
+/// The files that hold the records of a database which nobody has open.
+struct DatabaseFiles {
+    std::string database{};             // its directory, where its logs are
+    std::vector<std::string> tables{};  // paths
+};
+
+/// Every table file that lies in the directory.
+[[nodiscard]] rocksdb::Status find_files(rocksdb::Env& env, std::string const& database,
+                                         DatabaseFiles& files);
+
+/// The tables that its manifest names.  Errors  those of read_manifest().
+[[nodiscard]] rocksdb::Status find_named_files(rocksdb::Env& env, std::string const& database,
+                                               DatabaseFiles& files);
+
+/// One change of a record, as it stands in a table or log.
+struct Change {
+    std::string_view key{};    // until the visitor returns
+    std::string_view value{};  // empty for a removal
+    std::uint64_t sequence = 0;
+    bool is_removal = false;
+    bool is_proven = false;  // see TableEntry
+};
+
+/// Visits every change in the files, in no order between files, with no regard to what is newer.
+/// `damaged`: tables that could not be read whole. A table that is not there has no changes.
+/// Memory  the largest table.  Errors  of reading; damage is none.
+[[nodiscard]] rocksdb::Status visit_changes(rocksdb::Env& env, DatabaseFiles const& files,
+                                            std::function<void(Change const&)> const& visit,
+                                            std::vector<std::string>& damaged);
+
+}  // namespace spoke::broker

@@ -1,0 +1,331 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "broker/storage/records.hpp"
+#include "broker/storage/store_directory.hpp"
+#include "tests/support/seed.hpp"
+#include "tests/support/temp_folder.hpp"
+#include "tests/unit/broker/storage/known_store.hpp"
+
+namespace spoke::test {
+namespace {
+
+using namespace broker;
+using Catch::Matchers::Contains;
+namespace fs = std::filesystem;
+
+/// A store with known records, and what became of it.
+class DamagedStore {
+public:
+    DamagedStore() : records_(make_known_store(directory())) {
+        fs::create_directory(folder_ / "kept");
+        fs::copy(directory(), folder_ / "kept/store", fs::copy_options::recursive);
+    }
+
+    [[nodiscard]] std::string directory() const { return folder_ / "store"; }
+    [[nodiscard]] Records const& records() const { return records_; }
+    void restore() const {
+        fs::remove_all(directory());
+        fs::copy(folder_ / "kept/store", directory(), fs::copy_options::recursive);
+    }
+    [[nodiscard]] std::vector<std::string> files() const {
+        std::vector<std::string> names;
+        for (auto const& [name, bytes] : files_below(folder_ / "kept/store")) {
+            // RocksDB's log for people, and locks, are not looked at.
+            if (!name.ends_with("LOG") && !name.ends_with("LOCK")) names.push_back(name);
+        }
+        return names;
+    }
+    [[nodiscard]] std::string file(std::string_view name) const {
+        return folder_.read(fmt::format("kept/store/{}", name));
+    }
+    void put(std::string_view name, std::string_view bytes) const {
+        folder_.write(fmt::format("store/{}", name), bytes);
+    }
+    void remove(std::string_view name) const {
+        fs::remove(folder_ / fmt::format("store/{}", name));
+    }
+
+    struct Found {
+        std::size_t lost = 0;  // of the known records
+        std::uint64_t quarantined = 0;
+        std::string warnings{};
+    };
+    /// Opens it, and once more, when there must be nothing left to repair.
+    [[nodiscard]] Found open() const {
+        StoreLines lines;
+        Found found;
+        Records first;
+        {
+            StoreDirectory opened{settings_for(directory(), lines)};
+            first = records_in(opened);
+            found.quarantined = opened.quarantined();
+            found.warnings = lines.from(LogLevel::warning);
+        }
+        for (auto const& [key, value] : records_) {
+            auto const at = first.find(key);
+            if (at == first.end() || at->second != value) ++found.lost;
+        }
+        StoreLines again;
+        StoreDirectory opened{settings_for(directory(), again)};
+        CHECK(records_in(opened) == first);
+        CHECK(again.from(LogLevel::info).empty());
+        CHECK(opened.quarantined() == 0);
+        return found;
+    }
+
+private:
+    TempFolder folder_{};
+    Records records_;
+};
+
+bool is_table(std::string_view name) {
+    return name.ends_with(".sst");
+}
+bool is_wal(std::string_view name) {
+    return name.ends_with(".log");
+}
+
+/// How many of the known records are in a file: the stores of the test have four parts, of which
+/// two are in one table each and two in the log.
+std::size_t records_in_file(DamagedStore const& store, std::string_view name) {
+    if (is_table(name)) return store.records().size() / 4 + 20;
+    return is_wal(name) ? store.records().size() / 2 + 20 : 0;
+}
+
+TEST_CASE("Recovery: a bit flips in any file, and all but what it was in is served", "[recovery]") {
+    auto const seed = seed_or(1);
+    INFO("SPOKE_SEED=" << seed);
+    std::mt19937_64 random{seed};
+    DamagedStore store;
+    for (auto const& name : store.files()) {
+        for (int time = 0; time < 12; ++time) {
+            store.restore();
+            auto bytes = store.file(name);
+            auto const at = random() % bytes.size();
+            bytes[at] = static_cast<char>(bytes[at] ^ 1 << random() % 8);
+            store.put(name, bytes);
+            INFO(name << ", bit in byte " << at << " of " << bytes.size());
+            auto const found = store.open();
+            INFO(found.warnings);
+            if (is_table(name)) {
+                CHECK(found.lost <= kRestartInterval);
+            } else if (is_wal(name)) {
+                CHECK(found.lost <= kKnownBatch);
+            } else {
+                CHECK(found.lost == 0);
+            }
+            auto const is_torn_end = is_wal(name) && bytes.size() - at < 2'000;
+            if (found.lost > 0 && !is_torn_end) {
+                CHECK(found.quarantined > 0);
+                CHECK_THAT(found.warnings, Contains("quarantine"));
+            }
+        }
+    }
+}
+
+TEST_CASE("Recovery: a page of any file is gone, and all but what was in it is served",
+          "[recovery]") {
+    constexpr std::size_t kPage = 4096;
+    auto const seed = seed_or(2);
+    INFO("SPOKE_SEED=" << seed);
+    std::mt19937_64 random{seed};
+    DamagedStore store;
+    for (auto const& name : store.files()) {
+        for (int time = 0; time < 6; ++time) {
+            store.restore();
+            auto bytes = store.file(name);
+            auto const begin = random() % bytes.size() / kPage * kPage;
+            auto const end = std::min(begin + kPage, bytes.size());
+            auto const is_random = time % 2 == 0;
+            for (auto at = begin; at < end; ++at)
+                bytes[at] = is_random ? static_cast<char>(random()) : '\0';
+            store.put(name, bytes);
+            INFO(name << ", bytes " << begin << " to " << end << " of " << bytes.size());
+            auto const found = store.open();
+            INFO(found.warnings);
+            // The smallest records take some 30 bytes of it.
+            if (is_table(name) || is_wal(name))
+                CHECK(found.lost <= kPage / 30 + 2 * kRestartInterval);
+            else
+                CHECK(found.lost == 0);
+        }
+    }
+}
+
+TEST_CASE("Recovery: any file ends too soon, and all that was before it is served", "[recovery]") {
+    auto const seed = seed_or(3);
+    INFO("SPOKE_SEED=" << seed);
+    std::mt19937_64 random{seed};
+    DamagedStore store;
+    for (auto const& name : store.files()) {
+        for (int time = 0; time < 6; ++time) {
+            store.restore();
+            auto const bytes = store.file(name);
+            auto const size = time == 0 ? 0 : random() % bytes.size();
+            store.put(name, bytes.substr(0, size));
+            INFO(name << ", cut to " << size << " of " << bytes.size());
+            auto const found = store.open();
+            INFO(found.warnings);
+            auto const in_file = records_in_file(store, name);
+            CHECK(found.lost <= in_file);
+            if (is_wal(name)) {
+                // Records are of even size there.
+                CHECK(found.lost <= in_file * (bytes.size() - size) / bytes.size() + 60);
+            } else if (!is_table(name)) {
+                CHECK(found.lost == 0);
+            }
+        }
+    }
+}
+
+TEST_CASE("Recovery: any file is missing, and what is in the others is served", "[recovery]") {
+    DamagedStore store;
+    for (auto const& name : store.files()) {
+        store.restore();
+        store.remove(name);
+        INFO(name);
+        auto const found = store.open();
+        INFO(found.warnings);
+        CHECK(found.lost <= records_in_file(store, name));
+        if (is_table(name)) CHECK_THAT(found.warnings, Contains("is missing"));
+        if (!is_table(name) && !is_wal(name)) CHECK(found.lost == 0);
+    }
+}
+
+TEST_CASE("Recovery: all files but tables and log are gone", "[recovery]") {
+    DamagedStore store;
+    store.restore();
+    for (auto const& name : store.files()) {
+        if (!is_table(name) && !is_wal(name)) store.remove(name);
+    }
+    auto const found = store.open();
+    CHECK(found.lost == 0);
+    CHECK_THAT(found.warnings, Contains("made anew"));
+}
+
+TEST_CASE("Recovery: every file is rubbish, and the broker starts with nothing", "[recovery]") {
+    DamagedStore store;
+    store.restore();
+    auto const size = GENERATE(0, 7, 70'000);
+    std::mt19937_64 random{seed_or(4)};
+    for (auto const& name : store.files()) {
+        std::string bytes;
+        for (int i = 0; i < size; ++i) bytes += static_cast<char>(random());
+        store.put(name, bytes);
+    }
+    auto const found = store.open();
+    CHECK(found.lost == store.records().size());
+    CHECK_THAT(found.warnings, Contains("made anew with 0 records"));
+    CHECK(fs::exists(store.directory() + "/quarantine"));
+}
+
+TEST_CASE("Recovery: the log ends in the middle of what was written last", "[recovery]") {
+    DamagedStore store;
+    std::string wal;
+    for (auto const& name : store.files()) {
+        if (is_wal(name)) wal = name;
+    }
+    auto const bytes = store.file(wal);
+    for (std::size_t cut = 1; cut < 400; cut += 37) {
+        store.restore();
+        // What a file system may leave behind the end that was synced.
+        for (auto const& rest : {std::string{}, std::string(9000, '\0'), std::string(300, 'x')}) {
+            store.restore();
+            store.put(wal, bytes.substr(0, bytes.size() - cut) + rest);
+            INFO(cut << " bytes, and " << rest.size());
+            auto const found = store.open();
+            CHECK(found.lost <= 2 * kKnownBatch);
+            CHECK(found.warnings.empty());
+            CHECK(found.quarantined == 0);
+        }
+    }
+}
+
+TEST_CASE("Recovery: a database made anew is taken wherever the change was cut off", "[recovery]") {
+    DamagedStore store;
+    store.restore();
+    auto const path = [&](std::string_view name) {
+        return store.directory() + "/" + std::string{name};
+    };
+    SECTION("before it was whole") {
+        fs::create_directory(path("db.partial"));
+        store.put("db.partial/000012.sst", "begun");
+        CHECK(store.open().lost == 0);
+    }
+    SECTION("before the old one was moved away") {
+        fs::copy(path("db"), path("db.rebuilt"));
+        store.put("db/CURRENT", "worthless");
+        CHECK(store.open().lost == 0);
+    }
+    SECTION("before the new one was in its place") {
+        fs::rename(path("db"), path("db.rebuilt"));
+        CHECK(store.open().lost == 0);
+    }
+    CHECK_FALSE(fs::exists(path("db.partial")));
+    CHECK_FALSE(fs::exists(path("db.rebuilt")));
+}
+
+TEST_CASE("Recovery: a first start that was cut off is gone over again", "[recovery]") {
+    TempFolder folder;
+    StoreLines lines;
+    { StoreDirectory opened{settings_for(folder / "store", lines)}; }
+    fs::remove(folder / "store/db/CURRENT");
+    for (auto const& [name, bytes] : files_below(folder / "store")) {
+        if (is_wal(name)) fs::remove(folder / ("store/" + name));
+    }
+    StoreDirectory opened{settings_for(folder / "store", lines)};
+    CHECK(records_in(opened).empty());
+    CHECK(lines.from(LogLevel::info).empty());
+}
+
+TEST_CASE("Recovery: numbers are never given twice, though nobody knows any more which were",
+          "[recovery]") {
+    DamagedStore store;
+    store.restore();
+    StoreLines lines;
+    {
+        StoreDirectory opened{settings_for(store.directory(), lines)};
+        for (auto field : {MetaField::hash_seed, MetaField::session_mark, MetaField::starts})
+            REQUIRE(opened.get()->Delete({}, meta_key(field)).ok());
+    }
+    StoreDirectory opened{settings_for(store.directory(), lines)};
+    auto const meta = [&](MetaField field) {
+        std::string value;
+        REQUIRE(opened.get()->Get({}, meta_key(field), &value).ok());
+        return decode_meta(meta_key(field), value).value().number;
+    };
+    CHECK(meta(MetaField::session_mark) == 41);
+    CHECK(meta(MetaField::starts) == 1);
+    static_cast<void>(meta(MetaField::hash_seed));
+}
+
+TEST_CASE("Recovery: a record that makes no sense is taken out and kept as text", "[recovery]") {
+    DamagedStore store;
+    store.restore();
+    StoreLines lines;
+    auto const key = session_key(SessionNumber{3});
+    {
+        StoreDirectory opened{settings_for(store.directory(), lines)};
+        opened.discard(key, "value", "no reason");
+        CHECK(opened.quarantined() == 1);
+        CHECK_FALSE(records_in(opened).contains(key));
+    }
+    CHECK_THAT(lines.from(LogLevel::warning), Contains("key 530000000003 is damaged (no reason)"));
+    auto is_kept = false;
+    for (auto const& [name, bytes] : files_below(store.directory())) {
+        is_kept = is_kept || (name.starts_with("quarantine/") &&
+                              bytes == "key=530000000003 value=76616c7565 no reason\n");
+    }
+    CHECK(is_kept);
+}
+
+}  // namespace
+}  // namespace spoke::test
