@@ -1,5 +1,6 @@
 #include "broker/app/wiring.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -128,6 +129,18 @@ ListenerSettings listener_settings(ListenerConfig const& config) {
     return settings;
 }
 
+QueueFull queue_full(QueueFullPolicy policy) {
+    switch (policy) {
+        case QueueFullPolicy::reject:
+            return QueueFull::reject;
+        case QueueFullPolicy::drop_oldest:
+            return QueueFull::drop_oldest;
+        case QueueFullPolicy::drop_new:
+            return QueueFull::drop_new;
+    }
+    return QueueFull::reject;
+}
+
 std::uint8_t shard_count(PerformanceConfig const& config) {
     if (config.shards > 0) return config.shards;
     return static_cast<std::uint8_t>(
@@ -163,6 +176,7 @@ LinkSettings link_settings(Config const& config, ListenerConfig const& listener)
     auto const& offered = config.mqtt;
     auto const& own = listener.limits;
     LinkSettings settings;
+    settings.name = fmt::format("{}:{}", listener.address, listener.port);
     settings.connect_timeout = listener.connect_timeout;
     settings.mount_point = listener.mount_point;
     settings.packet_size_max = own.packet_size_max.value_or(limits.packet_size_max);
@@ -194,6 +208,9 @@ CoreSettings core_settings(Config const& config) {
     CoreSettings settings;
     settings.queue_messages_max = limits.queue_messages_max;
     settings.queue_bytes_max = limits.queue_bytes_max;
+    settings.queue_full = queue_full(limits.queue_full);
+    settings.rejection_closes_v3 = limits.rejection_v3 == RejectionV3::close;
+    settings.queue_window = config.persistence.queue_window;
     settings.subscriptions_per_session_max = limits.subscriptions_per_session_max;
     settings.sessions_max = limits.sessions_max;
     settings.memory_watermark_bytes = limits.memory_watermark_bytes;

@@ -140,6 +140,11 @@ struct ListenerConfig {
     ListenerLimitsConfig limits;
 };
 
+/// What happens at the limit of a session's queue.
+enum class QueueFullPolicy : std::uint8_t { reject, drop_oldest, drop_new };
+/// What a 3.1.1 publisher gets whose message is rejected.
+enum class RejectionV3 : std::uint8_t { close, silence };
+
 struct LimitsConfig {
     std::uint32_t packet_size_max = 1U << 20;
     std::uint32_t client_id_size_max = 1024;
@@ -151,6 +156,8 @@ struct LimitsConfig {
     std::uint16_t topic_alias_out_max = 64;
     std::uint32_t queue_messages_max = 10'000;
     std::uint64_t queue_bytes_max = 64U << 20;
+    QueueFullPolicy queue_full = QueueFullPolicy::reject;
+    RejectionV3 rejection_v3 = RejectionV3::close;
     std::uint64_t out_queue_bytes_max = 4U << 20;
     std::uint32_t subscriptions_per_session_max = 100'000;
     std::uint32_t sessions_max = 1'000'000;
@@ -177,6 +184,16 @@ struct PerformanceConfig {
     std::chrono::microseconds busy_poll{0};
 };
 
+struct PersistenceConfig {
+    enum class Sync { always, interval, never };
+
+    std::string directory;  // empty: nothing outlives the process
+    Sync sync = Sync::always;
+    std::chrono::milliseconds sync_interval{100};
+    std::uint64_t bytes_max = 16ULL << 30;
+    std::uint32_t queue_window = 128;
+};
+
 struct LogConfig {
     enum class Level { trace, debug, info, warning, error };
 
@@ -189,6 +206,7 @@ struct Config {
     AuthConfig auth;
     LimitsConfig limits;
     MqttConfig mqtt;
+    PersistenceConfig persistence;
     PerformanceConfig performance;
     LogConfig log;
 };

@@ -184,9 +184,25 @@ void read_limits(OptionTable& table, LimitsConfig& c) {
 
 void session_limits(OptionTable& table, LimitsConfig& c) {
     table
-        .number("queue_messages_max", c.queue_messages_max, {0, kCountMax}, "messages",
-                "QoS 1 and 2 messages waiting for one session. Above it new ones are dropped.")
-        .bytes("queue_bytes_max", c.queue_bytes_max, {0, kBytesMax}, "The same counted in bytes.")
+        .number("queue_messages_max", c.queue_messages_max, {1, kCountMax}, "messages",
+                "QoS 1 and 2 messages waiting for one session. With so many its queue is full.")
+        .bytes("queue_bytes_max", c.queue_bytes_max, {1, kBytesMax},
+               "The same counted in bytes; the message that reaches the limit is still taken.")
+        .choice("queue_full", c.queue_full,
+                {{"reject", QueueFullPolicy::reject},
+                 {"drop_oldest", QueueFullPolicy::drop_oldest},
+                 {"drop_new", QueueFullPolicy::drop_new}},
+                "What becomes of a message for a session whose queue is full. reject: it does not "
+                "get it, and the publisher is told 0x97, though other receivers may have got it. "
+                "drop_oldest: what waits longest gives way. drop_new: it does not get it, and "
+                "nobody is told. Each is counted, and logged once until the queue is empty. A "
+                "session that ends with its connection never has a publisher refused: for it "
+                "reject is drop_new.")
+        .choice(
+            "rejection_v3", c.rejection_v3,
+            {{"close", RejectionV3::close}, {"silence", RejectionV3::silence}},
+            "What a 3.1.1 publisher gets, whose version has no word for it, when its message is "
+            "rejected. close: its connection is closed. silence: no acknowledgement.")
         .number("subscriptions_per_session_max", c.subscriptions_per_session_max, {1, kCountMax},
                 "subscriptions",
                 "Subscriptions of one session. Above it SUBACK answers 0x97 (3.1.1: 0x80).");
@@ -223,6 +239,30 @@ void performance_options(OptionTable& table, PerformanceConfig& c) {
         .duration("busy_poll", c.busy_poll, {0us, 10ms},
                   "How long a thread looks for new work before it sleeps while there was traffic "
                   "a moment ago: shorter round trips for more CPU time. 0 s: it sleeps at once.");
+}
+
+void persistence_options(OptionTable& table, PersistenceConfig& c) {
+    using Sync = PersistenceConfig::Sync;
+    table
+        .section("persistence",
+                 "What is kept over a restart: sessions that outlive their connection, what waits "
+                 "for them, and retained messages. What was acknowledged is kept.")
+        .text("directory", c.directory,
+              "Where it is kept; made if it is not there. Empty: nothing is kept. One broker at a "
+              "time may use it.")
+        .choice("sync", c.sync,
+                {{"always", Sync::always}, {"interval", Sync::interval}, {"never", Sync::never}},
+                "When it is on the disk. always: before it is acknowledged, so that it survives a "
+                "power failure. interval: now and then; a power failure takes what was "
+                "acknowledged since. never: when the operating system writes it; a power failure "
+                "may take anything. All of them survive the end of the broker alone.")
+        .duration("sync_interval", c.sync_interval, {1ms, 1min}, "How often, for sync = interval.")
+        .bytes("bytes_max", c.bytes_max, {kMiB, kBytesMax},
+               "Messages that wait for sessions, in all. Above it, and when the disk is full, what "
+               "must be stored is refused with 0x97, until there is room again.")
+        .number("queue_window", c.queue_window, {2, 1'000'000}, "messages",
+                "How many messages of a session's queue are in memory; the others are read from "
+                "the disk when it is their turn.");
 }
 
 void log_options(OptionTable& table, LogConfig& c) {
@@ -279,6 +319,7 @@ OptionTable option_table(Config& config) {
     session_limits(table, config.limits);
     process_limits(table, config.limits);
     mqtt_options(table, config.mqtt);
+    persistence_options(table, config.persistence);
     performance_options(table, config.performance);
     log_options(table, config.log);
     return table;

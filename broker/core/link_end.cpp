@@ -153,7 +153,7 @@ void ShardCore::pass_on(Session& session) {
             Publication publication(delivery.message);
             is_given = route_to(publication, *member).rejected == 0;
         }
-        discard(session, delivery.as());
+        discard(session, delivery.as(), is_given ? Removal::moved : Removal::done);
         return is_given;
     };
     session.window.each_open([&](Outbound const& outbound) {

@@ -191,7 +191,7 @@ void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant, S
         if (Session* session = sessions_.find(to)) {
             deliver(*session, publication, grant, std::move(ids));
         } else if (grant.as.is_stored()) {
-            store_.remove_delivery(number, grant.as);
+            store_.remove_delivery(number, grant.as, Removal::done);
         }
         return;
     }

@@ -122,7 +122,7 @@ void ShardCore::on_batch(ShardBatch& batch) {
                         {receiver.qos, receiver.retain, receiver.share, receiver.as},
                         std::move(receiver.ids));
             } else if (receiver.as.is_stored()) {
-                store_.remove_delivery(receiver.session_number, receiver.as);
+                store_.remove_delivery(receiver.session_number, receiver.as, Removal::done);
             }
         }
     }

@@ -306,7 +306,7 @@ private:
     void remove_stored(Session& session);
     [[nodiscard]] static StoredDelivery stored(Session const& session, Delivery const& delivery);
     StoreTicket store_progress(Session const& session, Outbound const& outbound);
-    void discard(Session const& session, StoredAs as);
+    void discard(Session const& session, StoredAs as, Removal why = Removal::done);
     /// For whom several messages are stored one by one, beside route().
     [[nodiscard]] StoredAs store_own(Session const& session, Publication& publication,
                                      Grant const& grant, SubscriptionIds const& ids);

@@ -53,8 +53,8 @@ StoreTicket ShardCore::store_progress(Session const& session, Outbound const& ou
                                 .released = outbound.released});
 }
 
-void ShardCore::discard(Session const& session, StoredAs as) {
-    if (as.is_stored()) store_.remove_delivery(session.number, as);
+void ShardCore::discard(Session const& session, StoredAs as, Removal why) {
+    if (as.is_stored()) store_.remove_delivery(session.number, as, why);
 }
 
 StoredAs ShardCore::store_own(Session const& session, Publication& publication, Grant const& grant,
@@ -215,7 +215,7 @@ void ShardCore::on_loaded(LoadedMessage& loaded) {
     } else {
         counters_.dropped.damaged.add();
     }
-    store_.remove_delivery(passed.session, passed.delivery.as());
+    store_.remove_delivery(passed.session, passed.delivery.as(), Removal::moved);
 }
 
 void ShardCore::on_loaded(Session& session, LoadedMessage& loaded) {

@@ -127,7 +127,7 @@ public:
             if (found != data.deliveries.end()) found->second = {copy(*kept), progress};
         });
     }
-    StoreTicket remove_delivery(SessionNumber session, StoredAs as) override {
+    StoreTicket remove_delivery(SessionNumber session, StoredAs as, Removal) override {
         return add([session, as](Data& data) { data.remove(session, as); });
     }
     StoreTicket put_retained(std::string_view topic) override {

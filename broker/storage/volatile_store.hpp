@@ -42,7 +42,7 @@ private:
     StoreTicket put_progress(StoredDelivery const&, StoredProgress const&) override {
         return unused();
     }
-    StoreTicket remove_delivery(SessionNumber, StoredAs) override { return unused(); }
+    StoreTicket remove_delivery(SessionNumber, StoredAs, Removal) override { return unused(); }
     StoreTicket put_retained(std::string_view) override { return unused(); }
     void submit() override {}
     [[nodiscard]] StoreTicket last_ticket() const noexcept override { return kNothingToWaitFor; }

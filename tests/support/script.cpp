@@ -82,7 +82,8 @@ struct FakeStore::Shard final : broker::ShardStore {
                                       progress.send_number,
                                       kStates.at(static_cast<std::size_t>(progress.state))));
     }
-    StoreTicket remove_delivery(broker::SessionNumber session, broker::StoredAs as) override {
+    StoreTicket remove_delivery(broker::SessionNumber session, broker::StoredAs as,
+                                broker::Removal) override {
         store.messages_.erase(as.number.value);
         return store.note("remove_delivery " + store.name_of(session));
     }

@@ -72,6 +72,12 @@ struct StoredProgress {
     friend bool operator==(StoredProgress const&, StoredProgress const&) = default;
 };
 
+/// Why a delivery is removed.
+enum class Removal : std::uint8_t {
+    done,   // its client has it, or it is not to have it
+    moved,  // another one that was put since stands for it: not before that is durable
+};
+
 /// Whether a store takes changes.
 enum class StoreHealth : std::uint8_t {
     good,
@@ -128,8 +134,10 @@ public:
     /// The delivery was sent, or goes on: from here on it is stored with this progress.
     virtual StoreTicket put_progress(StoredDelivery const& delivery,
                                      StoredProgress const& progress) = 0;
-    /// Done with. A message whose last delivery is removed is removed with it.
-    virtual StoreTicket remove_delivery(SessionNumber session, StoredAs as) = 0;
+    /// A message whose last delivery is removed is removed with it. A delivery that is done before
+    /// it was written need not be written at all.
+    virtual StoreTicket remove_delivery(SessionNumber session, StoredAs as,
+                                        Removal why = Removal::done) = 0;
     /// The retained message of the topic has changed: what counts is what the lookup that
     /// Store::start() was given finds when it is written.
     virtual StoreTicket put_retained(std::string_view topic) = 0;

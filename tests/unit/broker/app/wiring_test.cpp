@@ -37,6 +37,9 @@ TEST_CASE("wiring: the defaults of the options are those of the parts", "[config
     CHECK(link.topic_alias_out_max == own_link.topic_alias_out_max);
     CHECK(core.queue_messages_max == own.queue_messages_max);
     CHECK(core.queue_bytes_max == own.queue_bytes_max);
+    CHECK(core.queue_full == own.queue_full);
+    CHECK(core.rejection_closes_v3 == own.rejection_closes_v3);
+    CHECK(core.queue_window == own.queue_window);
     CHECK(link.out_queue_bytes_max == own_link.out_queue_bytes_max);
     CHECK(core.subscriptions_per_session_max == own.subscriptions_per_session_max);
     CHECK(core.sessions_max == own.sessions_max);
