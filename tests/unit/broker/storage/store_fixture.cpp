@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "broker/storage/reference_store.hpp"
+#include "broker/storage/rocksdb_store.hpp"
 #include "tests/unit/broker/storage/stored_samples.hpp"
 
 namespace spoke::test {
@@ -115,6 +116,8 @@ void StoreFixture::open() {
             if (!store_) store_ = std::make_unique<ReferenceStore>();
             return;
         case StoreKind::rocksdb:
+            store_.reset();
+            store_ = std::make_unique<RocksDbStore>(StoreSettings{.directory = folder_ / "store"});
             return;
     }
 }

@@ -21,7 +21,7 @@ enum class StoreKind { reference, rocksdb };
 std::ostream& operator<<(std::ostream& out, StoreKind kind);
 /// What each test of the contract is run with.
 [[nodiscard]] inline auto store_kinds() {
-    return Catch::Generators::values({StoreKind::reference});
+    return Catch::Generators::values({StoreKind::reference, StoreKind::rocksdb});
 }
 
 inline constexpr WallTime kNow{std::chrono::milliseconds{1'700'000'000'000}};

@@ -1,0 +1,250 @@
+#include "broker/storage/committer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "broker/storage/fault_point.hpp"
+#include "broker/storage/records.hpp"
+
+namespace spoke::broker {
+namespace {
+
+/// About how much goes into one write: what was submitted while the disk was away is cut into
+/// these.
+constexpr std::size_t kWeightMax = 8U << 20;
+/// How far ahead of the session numbers given their mark is stored.
+constexpr std::uint64_t kSessionStep = 4096;
+
+SteadyTime now() {
+    return std::chrono::steady_clock::now();
+}
+
+StoreHealth health_after(rocksdb::Status const& status) {
+    // RocksDB has a code for ENOSPC alone; a quota it tells in words.
+    if (status.IsNoSpace() || status.ToString().find(std::strerror(EDQUOT)) != std::string::npos) {
+        return StoreHealth::full;
+    }
+    return StoreHealth::failed;
+}
+
+}  // namespace
+
+Committer::Committer(Parts parts) : parts_(parts), builder_(parts.live) {}
+
+Committer::~Committer() {
+    stop();
+}
+
+void Committer::start(Store::Outside outside, std::uint64_t session_mark) {
+    outside_ = std::move(outside);
+    builder_.set_find_retained(outside_.find_retained);
+    session_mark_ = session_mark;
+    publish_statistics();
+    publish_health();
+    thread_ = std::thread{[this] { run(); }};
+}
+
+void Committer::stop() {
+    {
+        std::lock_guard lock{mutex_};
+        is_stopping_ = true;
+    }
+    news_.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+void Committer::submit(std::unique_ptr<ChangeBatch> batch) {
+    auto is_awaited = batch->is_awaited;
+    submitted_.push(batch.release());
+    // The thread says how deep it sleeps before it looks at the stack for the last time, so one of
+    // the two sees the other.
+    auto sleep = sleep_.load();
+    if (sleep == Sleep::till_any || (sleep == Sleep::till_awaited && is_awaited)) {
+        { std::lock_guard lock{mutex_}; }
+        news_.notify_one();
+    }
+}
+
+void Committer::run() {
+    while (!has_given_up_ && await_work()) {
+        if (!queue_.empty()) commit();
+        sync_if_due();
+    }
+    if (is_unsynced_ && !has_given_up_) is_unsynced_ = !parts_.database.sync().ok();
+}
+
+bool Committer::await_work() {
+    std::unique_lock lock{mutex_};
+    auto write_at = SteadyTime::max();
+    for (;;) {
+        sleep_ = queue_.empty() ? Sleep::till_any : Sleep::till_awaited;
+        auto was_empty = queue_.empty();
+        take_submitted();
+        auto time = now();
+        if (queue_is_awaited_ || is_stopping_) break;
+        if (was_empty && !queue_.empty()) {
+            write_at = time + parts_.settings.idle_write_delay;
+            continue;
+        }
+        auto wake_at = is_unsynced_ ? std::min(write_at, sync_at_) : write_at;
+        if (time >= wake_at) break;
+        if (wake_at == SteadyTime::max()) {
+            news_.wait(lock);
+        } else {
+            news_.wait_until(lock, wake_at);
+        }
+    }
+    sleep_ = Sleep::awake;
+    return !(is_stopping_ && queue_.empty());
+}
+
+void Committer::take_submitted() {
+    auto* top = submitted_.take();
+    auto at = queue_.size();
+    for (; top; top = top->next) {
+        queue_.emplace_back(top);
+        queue_is_awaited_ |= top->is_awaited;
+    }
+    std::reverse(queue_.begin() + static_cast<std::ptrdiff_t>(at), queue_.end());
+}
+
+void Committer::commit() {
+    take_submitted();
+    build();
+    auto sync = parts_.settings.sync == SyncMode::always && builder_.is_awaited();
+    if (builder_.batch().Count() > 0) {
+        SPOKE_FAULT_POINT("commit-before-write");
+        if (!write_for_good(sync)) return;
+        SPOKE_FAULT_POINT("commit-after-write");
+        ++writes_;
+        if (sync) ++syncs_;
+        if (parts_.settings.sync == SyncMode::interval && !is_unsynced_) {
+            is_unsynced_ = true;
+            sync_at_ = now() + parts_.settings.sync_interval;
+        }
+    }
+    complete();
+}
+
+void Committer::build() {
+    while (!queue_.empty() && builder_.weight() < kWeightMax) {
+        builder_.take(*queue_.front());
+        in_write_.push_back(std::move(queue_.front()));
+        queue_.pop_front();
+    }
+    // What is left was submitted long ago.
+    queue_is_awaited_ = !queue_.empty();
+    builder_.finish();
+    auto next_session = parts_.numbers.next_session.load();
+    if (next_session + kSessionStep / 2 > session_mark_) {
+        session_mark_ = next_session + kSessionStep;
+        builder_.put_meta(MetaField::session_mark, session_mark_);
+    }
+}
+
+void Committer::complete() {
+    std::bitset<256> with_news;
+    for (auto& batch : in_write_) {
+        auto& shard = *parts_.shards[batch->shard];
+        shard.set_durable(batch->ticket);
+        with_news.set(batch->shard);
+        batch->clear();
+        shard.give_back(std::move(batch));
+    }
+    in_write_.clear();
+    builder_.clear();
+    publish_statistics();
+    publish_health();
+    for (std::size_t shard = 0; shard < with_news.size(); ++shard) {
+        if (with_news[shard]) outside_.wake(static_cast<std::uint8_t>(shard));
+    }
+}
+
+void Committer::sync_if_due() {
+    if (has_given_up_ || !is_unsynced_ || now() < sync_at_) return;
+    is_unsynced_ = false;
+    ++syncs_;
+    auto status = parts_.database.sync();
+    // There is nothing to write, but the database must be opened anew.
+    if (!status.ok()) (void)recover(std::move(status), true);
+}
+
+// --- Failure of the disk ---------------------------------------------------------------------
+
+bool Committer::write_for_good(bool sync) {
+    auto status = parts_.database.write(builder_.batch(), sync);
+    return status.ok() || recover(std::move(status), sync);
+}
+
+bool Committer::recover(rocksdb::Status status, bool sync) {
+    auto const& settings = parts_.settings;
+    settings.log(LogLevel::error,
+                 fmt::format("store: cannot write to {}: {}; nothing is acknowledged until that "
+                             "works again",
+                             settings.directory, status.ToString()));
+    auto is_last_try = false;
+    while (!is_last_try) {
+        set_disk_health(health_after(status));
+        parts_.database.close();
+        is_last_try = !pause();
+        SPOKE_FAULT_POINT("reopen");
+        status = parts_.database.open();
+        if (status.ok()) status = parts_.database.write(builder_.batch(), sync);
+        if (!status.ok()) continue;
+        settings.log(LogLevel::info,
+                     fmt::format("store: {} can be written again", settings.directory));
+        set_disk_health(StoreHealth::good);
+        return true;
+    }
+    parts_.database.close();
+    has_given_up_ = true;
+    settings.log(LogLevel::error,
+                 fmt::format("store: stopped, and what was not acknowledged is not written: {}",
+                             status.ToString()));
+    return false;
+}
+
+bool Committer::pause() {
+    std::unique_lock lock{mutex_};
+    return !news_.wait_for(lock, parts_.settings.reopen_interval, [&] { return is_stopping_; });
+}
+
+void Committer::set_disk_health(StoreHealth health) {
+    disk_health_ = health;
+    publish_health();
+}
+
+void Committer::publish_health() {
+    auto bytes_max = parts_.settings.bytes_max;
+    auto bytes = parts_.live.message_bytes();
+    // A little room, so that it does not come and go with each message.
+    if (bytes > bytes_max) is_over_limit_ = true;
+    if (bytes <= bytes_max - bytes_max / 16) is_over_limit_ = false;
+    auto health = disk_health_;
+    if (bytes_max != 0 && is_over_limit_ && health == StoreHealth::good) health = StoreHealth::full;
+    if (health_.exchange(health) != health) wake_all();
+}
+
+void Committer::publish_statistics() {
+    cancelled_ = builder_.cancelled();
+    deliveries_ = parts_.live.deliveries();
+    messages_ = parts_.live.messages();
+    message_bytes_ = parts_.live.message_bytes();
+}
+
+StoreStatistics Committer::statistics() const noexcept {
+    return {writes_, syncs_, cancelled_, deliveries_, messages_, message_bytes_};
+}
+
+void Committer::wake_all() {
+    for (std::size_t shard = 0; shard < parts_.shards.size(); ++shard) {
+        if (parts_.shards[shard]->is_used) outside_.wake(static_cast<std::uint8_t>(shard));
+    }
+}
+
+}  // namespace spoke::broker

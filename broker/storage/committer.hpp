@@ -1,0 +1,126 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <bitset>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "broker/core/ports/store.hpp"
+#include "broker/storage/batch_builder.hpp"
+#include "broker/storage/change_batch.hpp"
+#include "broker/storage/database.hpp"
+#include "broker/storage/live_deliveries.hpp"
+#include "broker/storage/rocksdb_shard.hpp"
+#include "broker/storage/store_settings.hpp"
+#include "protocol/base/time.hpp"
+
+namespace spoke::broker {
+
+using StoreShards = std::array<std::unique_ptr<RocksDbShard>, 256>;
+
+/// What a store has done since it was opened.
+struct StoreStatistics {
+    std::uint64_t writes = 0;      // batches written
+    std::uint64_t syncs = 0;       // writes that were synced, and syncs alone
+    std::uint64_t cancelled = 0;   // deliveries that were done with before they were written
+    std::uint64_t deliveries = 0;  // stored now
+    std::uint64_t messages = 0;
+    std::uint64_t message_bytes = 0;
+};
+
+/// Writes what shards submit: takes all there is, makes one batch of it, writes and syncs it,
+/// tells the shards how far they are, and begins anew. Changes that nobody waits for are written
+/// with the next that somebody does, or after a while, and are not synced for their own sake.
+///
+/// When a write or sync fails, what is on disk is not known. The batch is kept, the database closed
+/// and opened anew about once a second until the batch is written; all of it may be written twice.
+class Committer {
+public:
+    /// All outlive this.
+    struct Parts {
+        StoreSettings const& settings;
+        Database& database;
+        StoreNumbers& numbers;
+        LiveDeliveries& live;
+        StoreShards& shards;
+    };
+    explicit Committer(Parts parts);
+    ~Committer();
+    Committer(Committer const&) = delete;
+    Committer& operator=(Committer const&) = delete;
+
+    /// `session_mark`: as it is stored.
+    void start(Store::Outside outside, std::uint64_t session_mark);
+    /// Writes all there is, if that is possible, and ends the thread.
+    void stop();
+
+    /// Any thread.
+    void submit(std::unique_ptr<ChangeBatch> batch);
+    [[nodiscard]] StoreHealth health() const noexcept {
+        return health_.load(std::memory_order_relaxed);
+    }
+    [[nodiscard]] StoreStatistics statistics() const noexcept;
+
+private:
+    using Batches = std::vector<std::unique_ptr<ChangeBatch>>;
+    /// For whom a submit must wake the thread.
+    enum class Sleep : std::uint8_t { awake, till_awaited, till_any };
+
+    void run();
+    /// Waits for something to do; false if there will not be anything more.
+    [[nodiscard]] bool await_work();
+    /// Moves what was submitted to the queue.
+    void take_submitted();
+    void commit();
+    void build();
+    /// Writes what was built, however long it takes. False: the store is stopped before it could.
+    [[nodiscard]] bool write_for_good(bool sync);
+    void complete();
+    void sync_if_due();
+
+    [[nodiscard]] bool recover(rocksdb::Status status, bool sync);
+    [[nodiscard]] bool pause();
+    void set_disk_health(StoreHealth health);
+    void publish_health();
+    void publish_statistics();
+    void wake_all();
+
+    Parts parts_;
+    Store::Outside outside_{};
+    BatchBuilder builder_;
+    ChangeStack submitted_{};
+    std::atomic<Sleep> sleep_{Sleep::awake};
+    std::atomic<StoreHealth> health_{StoreHealth::good};
+
+    // The thread's own.
+    std::deque<std::unique_ptr<ChangeBatch>> queue_{};
+    bool queue_is_awaited_ = false;
+    Batches in_write_{};
+    std::uint64_t session_mark_ = 0;
+    StoreHealth disk_health_ = StoreHealth::good;
+    bool is_over_limit_ = false;
+    bool is_unsynced_ = false;   // with SyncMode::interval
+    bool has_given_up_ = false;  // stopped while the disk was away
+    SteadyTime sync_at_{};
+
+    std::atomic<std::uint64_t> writes_{0};
+    std::atomic<std::uint64_t> syncs_{0};
+    std::atomic<std::uint64_t> cancelled_{0};
+    std::atomic<std::uint64_t> deliveries_{0};
+    std::atomic<std::uint64_t> messages_{0};
+    std::atomic<std::uint64_t> message_bytes_{0};
+
+    std::mutex mutex_;  // of the two below
+    std::condition_variable news_;
+    bool is_stopping_ = false;
+    std::thread thread_{};
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,177 @@
+#include "broker/storage/load_store.hpp"
+
+#include <rocksdb/iterator.h>
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "broker/storage/fault_point.hpp"
+
+namespace spoke::broker {
+namespace {
+
+std::string_view view(rocksdb::Slice slice) {
+    return {slice.data(), slice.size()};
+}
+
+class Loader {
+public:
+    Loader(rocksdb::DB& database, WallTime now, StoreVisitor& visitor, LiveDeliveries& live,
+           DamagedRecord const& on_damaged, LoadReport& report)
+        : database_(database),
+          now_(now),
+          visitor_(visitor),
+          live_(live),
+          on_damaged_(on_damaged),
+          report_(report) {}
+
+    rocksdb::Status load() {
+        auto status = each(RecordFamily::session, [&](auto key, auto value) {
+            if (auto session = decode_session(key, value)) {
+                take(*std::move(session));
+            } else {
+                drop_damaged(key, value, session.error());
+            }
+        });
+        if (status.ok()) status = load_of_sessions();
+        if (status.ok()) status = load_retained();
+        if (status.ok()) status = write();
+        return status;
+    }
+
+private:
+    template <class Visit>
+    rocksdb::Status each(RecordFamily family, Visit const& visit) {
+        std::string begin(1, static_cast<char>(family));
+        std::string end(1, static_cast<char>(static_cast<char>(family) + 1));
+        rocksdb::Slice upper{end};
+        rocksdb::ReadOptions options;
+        options.iterate_upper_bound = &upper;
+        options.fill_cache = false;
+        options.readahead_size = 1U << 20;
+        std::unique_ptr<rocksdb::Iterator> at{database_.NewIterator(options)};
+        for (at->Seek(begin); at->Valid(); at->Next()) {
+            visit(view(at->key()), view(at->value()));
+            if (dropped_.Count() < kDroppedMax) continue;
+            if (auto status = write(); !status.ok()) return status;
+        }
+        return at->status();
+    }
+
+    rocksdb::Status load_of_sessions() {
+        auto status = each(RecordFamily::subscription, [&](auto key, auto value) {
+            auto record = decode_subscription(key, value);
+            if (!record) return drop_damaged(key, value, record.error());
+            if (!is_known(record->session)) return drop_orphan(key);
+            ++report_.subscriptions;
+            visitor_.on_subscription(record->session, record->filter, record->subscription);
+        });
+        if (!status.ok()) return status;
+        at_session_ = 0;
+        status = each(RecordFamily::inbound, [&](auto key, auto value) {
+            auto record = decode_inbound(key, value);
+            if (!record) return drop_damaged(key, value, record.error());
+            if (!is_known(record->session)) return drop_orphan(key);
+            visitor_.on_inbound(record->session, record->id);
+        });
+        if (!status.ok()) return status;
+        at_session_ = 0;
+        return load_deliveries();
+    }
+
+    rocksdb::Status load_deliveries() {
+        std::vector<std::pair<SessionNumber, StoredAs>> orphans;
+        auto status = each(RecordFamily::delivery, [&](auto key, auto value) {
+            auto record = decode_delivery(key, value);
+            if (!record) return drop_damaged(key, value, record.error());
+            auto& delivery = record->delivery;
+            live_.add(delivery.as, delivery.message_size);
+            if (!is_known(delivery.session)) {
+                orphans.emplace_back(delivery.session, delivery.as);
+                return drop_orphan(key);
+            }
+            ++report_.deliveries;
+            visitor_.on_delivery(std::move(delivery), record->progress);
+        });
+        // Only now is known who else has their messages.
+        for (auto const& [session, as] : orphans) {
+            if (live_.remove(as) == LiveDeliveries::Removed::with_message) {
+                drop(message_key(session, as));
+            }
+        }
+        return status;
+    }
+
+    rocksdb::Status load_retained() {
+        return each(RecordFamily::retained, [&](auto key, auto value) {
+            auto message = decode_retained(key, value);
+            if (!message) return drop_damaged(key, value, message.error());
+            if ((*message)->has_expired(now_)) {
+                ++report_.expired;
+                return drop(key);
+            }
+            ++report_.retained;
+            visitor_.on_retained(*std::move(message));
+        });
+    }
+
+    void take(StoredSession session) {
+        ++report_.sessions;
+        sessions_.push_back(session.number);
+        visitor_.on_session(std::move(session));
+    }
+
+    /// Sessions are asked for in the order in which they were told.
+    bool is_known(SessionNumber session) noexcept {
+        while (at_session_ < sessions_.size() && sessions_[at_session_] < session) ++at_session_;
+        return at_session_ < sessions_.size() && sessions_[at_session_] == session;
+    }
+
+    void drop_damaged(std::string_view key, std::string_view value, RecordError error) {
+        ++report_.damaged;
+        on_damaged_(key, value, error);
+        drop(key);
+    }
+    void drop_orphan(std::string_view key) {
+        ++report_.orphans;
+        drop(key);
+    }
+    void drop(std::string_view key) {
+        dropped_.Delete(rocksdb::Slice{key.data(), key.size()}).PermitUncheckedError();
+    }
+    /// It need not be durable: what is left of it is dropped the next time.
+    rocksdb::Status write() {
+        if (dropped_.Count() == 0) return {};
+        auto status = database_.Write({}, &dropped_);
+        dropped_.Clear();
+        SPOKE_FAULT_POINT("load-drop");
+        return status;
+    }
+
+    static constexpr std::uint32_t kDroppedMax = 4096;
+
+    rocksdb::DB& database_;
+    WallTime now_;
+    StoreVisitor& visitor_;
+    LiveDeliveries& live_;
+    DamagedRecord const& on_damaged_;
+    LoadReport& report_;
+    std::vector<SessionNumber> sessions_{};  // rising
+    std::size_t at_session_ = 0;
+    rocksdb::WriteBatch dropped_{};
+};
+
+}  // namespace
+
+rocksdb::Status load_store(rocksdb::DB& database, WallTime now, StoreVisitor& visitor,
+                           LiveDeliveries& live, DamagedRecord const& on_damaged,
+                           LoadReport& report) {
+    SPOKE_FAULT_POINT("load");
+    return Loader{database, now, visitor, live, on_damaged, report}.load();
+}
+
+}  // namespace spoke::broker

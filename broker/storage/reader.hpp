@@ -1,0 +1,73 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "broker/core/ports/store.hpp"
+#include "broker/storage/committer.hpp"
+#include "broker/storage/database.hpp"
+
+namespace spoke::broker {
+
+/// Reads messages for shards on a thread of its own, one request after the other.
+///
+/// A message that is not there or is damaged is answered with none. When the disk cannot be read,
+/// the request waits and is tried again; if the disk can be written meanwhile and only this place
+/// cannot be read, its messages count as damaged after ten tries.
+class Reader {
+public:
+    struct Request {
+        std::uint8_t shard = 0;
+        SessionRef asker{};
+        SessionNumber session{};
+        std::vector<StoredAs> deliveries{};
+    };
+    struct Parts {
+        StoreSettings const& settings;
+        Database& database;
+        StoreShards& shards;
+    };
+    /// All outlive this.
+    explicit Reader(Parts parts) : parts_(parts) {}
+    ~Reader() { stop(); }
+    Reader(Reader const&) = delete;
+    Reader& operator=(Reader const&) = delete;
+
+    void start(std::function<void(std::uint8_t shard)> wake);
+    /// What was not answered is not answered any more.
+    void stop();
+
+    /// Any thread.
+    void ask(Request request);
+
+private:
+    void run();
+    /// Gives false if the store is stopped before there is an answer.
+    [[nodiscard]] bool answer(Request const& request);
+    [[nodiscard]] bool pause();
+    void log_damage(Request const& request, StoredAs as, std::string const& why);
+    /// Whether the disk could be read; what is missing stays null.
+    [[nodiscard]] bool find(Request const& request, std::vector<LoadedMessage>& messages,
+                            bool is_last_try);
+    [[nodiscard]] bool find_own(rocksdb::DB& database, Request const& request,
+                                std::vector<LoadedMessage>& messages, bool is_last_try);
+    [[nodiscard]] bool find_shared(rocksdb::DB& database, Request const& request,
+                                   std::vector<LoadedMessage>& messages, bool is_last_try);
+    [[nodiscard]] MessagePtr decode(Request const& request, StoredAs as, std::string_view key,
+                                    std::string_view value);
+
+    Parts parts_;
+    std::function<void(std::uint8_t shard)> wake_{};
+    std::mutex mutex_;  // of the three below
+    std::condition_variable news_;
+    std::deque<Request> requests_{};
+    bool is_stopping_ = false;
+    std::thread thread_{};
+};
+
+}  // namespace spoke::broker

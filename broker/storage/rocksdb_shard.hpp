@@ -1,0 +1,94 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "broker/core/ports/store.hpp"
+#include "broker/storage/change_batch.hpp"
+
+namespace spoke::broker {
+
+class Committer;
+class Reader;
+
+/// Numbers that all shards take from.
+struct StoreNumbers {
+    std::atomic<std::uint64_t> next_session{1};
+    std::atomic<std::uint64_t> last_delivery{0};
+};
+
+/// One shard's side of a RocksDbStore. The shard's thread fills a ChangeBatch and pushes it to the
+/// committer; what comes back lies in atomics and, for messages that were read, behind a mutex that
+/// is held for a moment.
+class RocksDbShard final : public ShardStore {
+public:
+    /// All outlive this.
+    struct Parts {
+        Committer& committer;
+        Reader& reader;
+        StoreNumbers& numbers;
+    };
+    RocksDbShard(Parts parts, std::uint8_t shard);
+    ~RocksDbShard() override;
+
+    [[nodiscard]] bool is_durable() const noexcept override { return true; }
+    [[nodiscard]] StoreHealth health() const noexcept override;
+
+    [[nodiscard]] SessionNumber new_session_number() override;
+    StoreTicket put_session(StoredSession session) override;
+    StoreTicket remove_session(SessionNumber session) override;
+    StoreTicket put_subscription(SessionNumber session, std::string_view filter,
+                                 StoredSubscription const& subscription) override;
+    StoreTicket remove_subscription(SessionNumber session, std::string_view filter) override;
+    StoreTicket put_inbound(SessionNumber session, mqtt::PacketId id) override;
+    StoreTicket remove_inbound(SessionNumber session, mqtt::PacketId id) override;
+    [[nodiscard]] StoredAs reserve(std::uint32_t count) override;
+    StoreTicket put_message(MessagePtr message,
+                            std::span<StoredDelivery const> deliveries) override;
+    StoreTicket put_progress(StoredDelivery const& delivery,
+                             StoredProgress const& progress) override;
+    StoreTicket remove_delivery(SessionNumber session, StoredAs as) override;
+    StoreTicket put_retained(std::string_view topic) override;
+
+    void submit() override;
+    [[nodiscard]] StoreTicket last_ticket() const noexcept override;
+    [[nodiscard]] StoreTicket durable() const noexcept override {
+        return StoreTicket{durable_.load(std::memory_order_acquire)};
+    }
+
+    void read(SessionRef asker, SessionNumber session,
+              std::span<StoredAs const> deliveries) override;
+    void take_loaded(std::vector<LoadedMessage>& out) override;
+
+    // --- by the store's threads ---
+
+    /// Whether anybody has asked for it.
+    std::atomic<bool> is_used{false};
+    void set_durable(StoreTicket ticket) noexcept {
+        durable_.store(ticket.value, std::memory_order_release);
+    }
+    /// Emptied, for the shard to fill again.
+    void give_back(std::unique_ptr<ChangeBatch> batch) noexcept;
+    void add_loaded(std::vector<LoadedMessage> messages);
+
+private:
+    Change& add(ChangeKind kind, SessionNumber session, bool is_awaited);
+    [[nodiscard]] std::unique_ptr<ChangeBatch> next_batch();
+
+    Parts parts_;
+    std::uint8_t shard_;
+    StoreTicket submitted_{};
+    std::unique_ptr<ChangeBatch> batch_;  // being filled
+    ChangeBatch* taken_spare_ = nullptr;  // a list of empty ones
+    ChangeStack spare_{};                 // empty ones that came back
+    std::atomic<int> spares_{0};          // in both
+    std::atomic<std::uint64_t> durable_{0};
+    std::mutex loaded_mutex_;
+    std::vector<LoadedMessage> loaded_{};
+};
+
+}  // namespace spoke::broker

@@ -1,0 +1,96 @@
+#include "broker/storage/rocksdb_store.hpp"
+
+#include <fmt/format.h>
+#include <rocksdb/write_batch.h>
+
+#include <stdexcept>
+#include <utility>
+
+#include "broker/storage/records.hpp"
+
+namespace spoke::broker {
+namespace {
+
+/// Bits of a delivery number below those that count the starts.
+constexpr unsigned kNumberBits = 40;
+
+}  // namespace
+
+RocksDbStore::RocksDbStore(StoreSettings settings)
+    : settings_(std::move(settings)),
+      database_(settings_),
+      committer_({settings_, database_, numbers_, live_, shards_}),
+      reader_({settings_, database_, shards_}) {
+    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+        shards_[shard] = std::make_unique<RocksDbShard>(
+            RocksDbShard::Parts{committer_, reader_, numbers_}, static_cast<std::uint8_t>(shard));
+    }
+    if (auto status = database_.open(); !status.ok()) fail(status.ToString());
+    hash_seed_ = read_meta(MetaField::hash_seed);
+    session_mark_ = read_meta(MetaField::session_mark);
+    numbers_.next_session = session_mark_;
+    count_start();
+}
+
+RocksDbStore::~RocksDbStore() {
+    stop();
+}
+
+ShardStore& RocksDbStore::of_shard(std::uint8_t shard) {
+    shards_[shard]->is_used = true;
+    return *shards_[shard];
+}
+
+void RocksDbStore::load(StoreVisitor& visitor, WallTime now) {
+    load_report_ = {};
+    auto on_damaged = [&](std::string_view key, std::string_view, RecordError error) {
+        settings_.log(LogLevel::error, fmt::format("store: a record of kind '{}' is left out: {}",
+                                                   key.substr(0, 1), describe(error)));
+    };
+    auto status = load_store(*database_.get(), now, visitor, live_, on_damaged, load_report_);
+    if (!status.ok()) fail(status.ToString());
+}
+
+void RocksDbStore::start(Outside outside) {
+    reader_.start(outside.wake);
+    committer_.start(std::move(outside), session_mark_);
+}
+
+void RocksDbStore::stop() {
+    reader_.stop();
+    committer_.stop();
+    database_.close();
+}
+
+std::uint64_t RocksDbStore::read_meta(MetaField field) {
+    auto key = meta_key(field);
+    std::string value;
+    auto status = database_.get()->Get({}, key, &value);
+    if (!status.ok()) {
+        fail(fmt::format("meta record '{}': {}", static_cast<char>(field), status.ToString()));
+    }
+    auto record = decode_meta(key, value);
+    if (!record) {
+        fail(fmt::format("meta record '{}': {}", static_cast<char>(field),
+                         describe(record.error())));
+    }
+    return record->number;
+}
+
+void RocksDbStore::count_start() {
+    auto starts = read_meta(MetaField::starts) + 1;
+    auto key = meta_key(MetaField::starts);
+    std::string value;
+    encode_meta(key, starts, value);
+    rocksdb::WriteBatch batch;
+    auto status = batch.Put(key, value);
+    if (status.ok()) status = database_.write(batch, true);
+    if (!status.ok()) fail(status.ToString());
+    numbers_.last_delivery = starts << kNumberBits;
+}
+
+void RocksDbStore::fail(std::string const& what) const {
+    throw std::runtime_error{fmt::format("store {}: {}", settings_.directory, what)};
+}
+
+}  // namespace spoke::broker

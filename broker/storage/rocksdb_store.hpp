@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "broker/core/ports/store.hpp"
+#include "broker/storage/committer.hpp"
+#include "broker/storage/database.hpp"
+#include "broker/storage/live_deliveries.hpp"
+#include "broker/storage/load_store.hpp"
+#include "broker/storage/reader.hpp"
+#include "broker/storage/rocksdb_shard.hpp"
+#include "broker/storage/store_settings.hpp"
+
+namespace spoke::broker {
+
+/// The store that survives the process, in a RocksDB database (FORMAT.md). Two threads of its own:
+/// the Committer writes, the Reader reads.
+class RocksDbStore final : public Store {
+public:
+    /// Opens the database, or makes one, and counts the start. Throws std::runtime_error, which
+    /// says why it cannot be used.
+    explicit RocksDbStore(StoreSettings settings);
+    ~RocksDbStore() override;
+
+    [[nodiscard]] ShardStore& of_shard(std::uint8_t shard) override;
+    /// Throws std::runtime_error if the disk cannot be read.
+    void load(StoreVisitor& visitor, WallTime now) override;
+    [[nodiscard]] std::uint64_t hash_seed() const noexcept override { return hash_seed_; }
+    void start(Outside outside) override;
+    void stop() override;
+
+    /// Any thread.
+    [[nodiscard]] StoreStatistics statistics() const noexcept { return committer_.statistics(); }
+    /// Of the last load().
+    [[nodiscard]] LoadReport const& load_report() const noexcept { return load_report_; }
+
+private:
+    [[nodiscard]] std::uint64_t read_meta(MetaField field);
+    void count_start();
+    [[noreturn]] void fail(std::string const& what) const;
+
+    StoreSettings settings_;
+    Database database_;
+    StoreNumbers numbers_{};
+    LiveDeliveries live_{};
+    StoreShards shards_{};
+    Committer committer_;
+    Reader reader_;
+    LoadReport load_report_{};
+    std::uint64_t hash_seed_ = 0;
+    std::uint64_t session_mark_ = 0;
+};
+
+}  // namespace spoke::broker
