@@ -111,7 +111,7 @@ StoreTicket RocksDbShard::put_progress(StoredDelivery const& delivery,
     return last_ticket();
 }
 
-StoreTicket RocksDbShard::remove_delivery(SessionNumber session, StoredAs as) {
+StoreTicket RocksDbShard::remove_delivery(SessionNumber session, StoredAs as, Removal) {
     auto& change = add(ChangeKind::remove_delivery, session, false);
     change.number = as.number;
     change.count = as.message_back;

@@ -51,7 +51,7 @@ public:
                             std::span<StoredDelivery const> deliveries) override;
     StoreTicket put_progress(StoredDelivery const& delivery,
                              StoredProgress const& progress) override;
-    StoreTicket remove_delivery(SessionNumber session, StoredAs as) override;
+    StoreTicket remove_delivery(SessionNumber session, StoredAs as, Removal why) override;
     StoreTicket put_retained(std::string_view topic) override;
 
     void submit() override;
