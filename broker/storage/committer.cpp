@@ -190,10 +190,9 @@ bool Committer::recover(rocksdb::Status status, bool sync) {
     auto is_last_try = false;
     while (!is_last_try) {
         set_disk_health(health_after(status));
-        parts_.database.close();
         is_last_try = !pause();
         SPOKE_FAULT_POINT("reopen");
-        status = parts_.database.open();
+        status = parts_.database.reopen();
         if (status.ok()) status = parts_.database.write(builder_.batch(), sync);
         if (!status.ok()) continue;
         settings.log(LogLevel::info,
@@ -201,7 +200,6 @@ bool Committer::recover(rocksdb::Status status, bool sync) {
         set_disk_health(StoreHealth::good);
         return true;
     }
-    parts_.database.close();
     has_given_up_ = true;
     settings.log(LogLevel::error,
                  fmt::format("store: stopped, and what was not acknowledged is not written: {}",

@@ -39,8 +39,8 @@ struct StoreStatistics {
 /// tells the shards how far they are, and begins anew. Changes that nobody waits for are written
 /// with the next that somebody does, or after a while, and are not synced for their own sake.
 ///
-/// When a write or sync fails, what is on disk is not known. The batch is kept, the database closed
-/// and opened anew about once a second until the batch is written; all of it may be written twice.
+/// When a write or sync fails, what is on disk is not known. The batch is kept, the database opened
+/// anew about once a second until the batch is written; all of it may be written twice.
 class Committer {
 public:
     /// All outlive this.

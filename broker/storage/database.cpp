@@ -1,27 +1,24 @@
 #include "broker/storage/database.hpp"
 
-#include <utility>
-
-#include "broker/storage/open_database.hpp"
+#include <rocksdb/options.h>
+#include <rocksdb/write_batch.h>
 
 namespace spoke::broker {
 
-rocksdb::Status Database::open() {
-    std::unique_ptr<rocksdb::DB> opened;
-    auto status = open_database(settings_, opened);
+Database::Database(StoreSettings const& settings)
+    : directory_(std::make_unique<StoreDirectory>(settings)), database_(directory_->get()) {}
+
+rocksdb::Status Database::reopen() {
     std::unique_lock lock{closing_};
-    database_ = std::move(opened);
+    auto status = directory_->reopen();
+    database_ = directory_->get();
     return status;
 }
 
 void Database::close() {
-    std::unique_ptr<rocksdb::DB> closed;
-    {
-        std::unique_lock lock{closing_};
-        closed = std::move(database_);
-    }
-    // What could not be written is known to its writer already.
-    if (closed) closed->Close().PermitUncheckedError();
+    std::unique_lock lock{closing_};
+    database_ = nullptr;
+    directory_.reset();
 }
 
 rocksdb::Status Database::write(rocksdb::WriteBatch& batch, bool sync) {

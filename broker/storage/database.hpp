@@ -3,34 +3,37 @@
 #include <rocksdb/db.h>
 #include <rocksdb/status.h>
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <shared_mutex>
 
+#include "broker/storage/store_directory.hpp"
 #include "broker/storage/store_settings.hpp"
 
 namespace spoke::broker {
 
-/// The RocksDB database of a store, which the committer closes and opens again after an error while
-/// others read.
+/// The RocksDB database of a store, which the committer opens anew after an error while others
+/// read.
 class Database {
 public:
-    /// Not open yet.
-    explicit Database(StoreSettings const& settings) : settings_(settings) {}
+    /// Opens it. Throws StoreError.
+    explicit Database(StoreSettings const& settings);
     ~Database() { close(); }
     Database(Database const&) = delete;
     Database& operator=(Database const&) = delete;
 
     // --- by the one thread that writes ---
 
-    [[nodiscard]] rocksdb::Status open();
+    /// Waits for those who read, closes it and opens it again, as after an error.
+    [[nodiscard]] rocksdb::Status reopen();
+    /// For good.
     void close();
     [[nodiscard]] rocksdb::Status write(rocksdb::WriteBatch& batch, bool sync);
     [[nodiscard]] rocksdb::Status sync();
     /// Null while it is closed.
-    [[nodiscard]] rocksdb::DB* get() const noexcept { return database_.get(); }
+    [[nodiscard]] rocksdb::DB* get() const noexcept { return database_; }
+    /// Before anybody else uses it.
+    [[nodiscard]] StoreDirectory& directory() noexcept { return *directory_; }
 
     // --- by any thread ---
 
@@ -38,7 +41,7 @@ public:
     class Use {
     public:
         explicit Use(Database& database)
-            : lock_(database.closing_), database_(database.database_.get()) {}
+            : lock_(database.closing_), database_(database.database_) {}
         [[nodiscard]] rocksdb::DB* get() const noexcept { return database_; }
 
     private:
@@ -48,9 +51,9 @@ public:
     [[nodiscard]] Use use() { return Use{*this}; }
 
 private:
-    StoreSettings const& settings_;  // outlives this
+    std::unique_ptr<StoreDirectory> directory_;
     std::shared_mutex closing_;
-    std::unique_ptr<rocksdb::DB> database_{};
+    rocksdb::DB* database_ = nullptr;
 };
 
 }  // namespace spoke::broker

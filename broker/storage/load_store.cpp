@@ -1,33 +1,23 @@
 #include "broker/storage/load_store.hpp"
 
-#include <rocksdb/iterator.h>
-#include <rocksdb/options.h>
+#include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
-#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "broker/storage/fault_point.hpp"
+#include "broker/storage/records.hpp"
 
 namespace spoke::broker {
 namespace {
 
-std::string_view view(rocksdb::Slice slice) {
-    return {slice.data(), slice.size()};
-}
-
 class Loader {
 public:
-    Loader(rocksdb::DB& database, WallTime now, StoreVisitor& visitor, LiveDeliveries& live,
-           DamagedRecord const& on_damaged, LoadReport& report)
-        : database_(database),
-          now_(now),
-          visitor_(visitor),
-          live_(live),
-          on_damaged_(on_damaged),
-          report_(report) {}
+    Loader(StoreDirectory& directory, WallTime now, StoreVisitor& visitor, LiveDeliveries& live,
+           LoadReport& report)
+        : directory_(directory), now_(now), visitor_(visitor), live_(live), report_(report) {}
 
     rocksdb::Status load() {
         auto status = each(RecordFamily::session, [&](auto key, auto value) {
@@ -46,20 +36,8 @@ public:
 private:
     template <class Visit>
     rocksdb::Status each(RecordFamily family, Visit const& visit) {
-        std::string begin(1, static_cast<char>(family));
-        std::string end(1, static_cast<char>(static_cast<char>(family) + 1));
-        rocksdb::Slice upper{end};
-        rocksdb::ReadOptions options;
-        options.iterate_upper_bound = &upper;
-        options.fill_cache = false;
-        options.readahead_size = 1U << 20;
-        std::unique_ptr<rocksdb::Iterator> at{database_.NewIterator(options)};
-        for (at->Seek(begin); at->Valid(); at->Next()) {
-            visit(view(at->key()), view(at->value()));
-            if (dropped_.Count() < kDroppedMax) continue;
-            if (auto status = write(); !status.ok()) return status;
-        }
-        return at->status();
+        auto status = directory_.for_each(std::string(1, static_cast<char>(family)), visit);
+        return status.ok() ? write() : status;
     }
 
     rocksdb::Status load_of_sessions() {
@@ -133,45 +111,47 @@ private:
 
     void drop_damaged(std::string_view key, std::string_view value, RecordError error) {
         ++report_.damaged;
-        on_damaged_(key, value, error);
-        drop(key);
+        directory_.discard(key, value, describe(error));
     }
     void drop_orphan(std::string_view key) {
         ++report_.orphans;
         drop(key);
     }
     void drop(std::string_view key) {
-        dropped_.Delete(rocksdb::Slice{key.data(), key.size()}).PermitUncheckedError();
+        auto status = dropped_.Delete(rocksdb::Slice{key.data(), key.size()});
+        if (status.ok() && dropped_.Count() >= kDroppedMax) status = write();
+        if (!status.ok() && dropping_.ok()) dropping_ = std::move(status);
     }
     /// It need not be durable: what is left of it is dropped the next time.
     rocksdb::Status write() {
-        if (dropped_.Count() == 0) return {};
-        auto status = database_.Write({}, &dropped_);
-        dropped_.Clear();
-        SPOKE_FAULT_POINT("load-drop");
-        return status;
+        if (dropped_.Count() > 0) {
+            auto status = directory_.get()->Write({}, &dropped_);
+            if (!status.ok() && dropping_.ok()) dropping_ = std::move(status);
+            dropped_.Clear();
+            SPOKE_FAULT_POINT("load-drop");
+        }
+        return dropping_;
     }
 
     static constexpr std::uint32_t kDroppedMax = 4096;
 
-    rocksdb::DB& database_;
+    StoreDirectory& directory_;
     WallTime now_;
     StoreVisitor& visitor_;
     LiveDeliveries& live_;
-    DamagedRecord const& on_damaged_;
     LoadReport& report_;
     std::vector<SessionNumber> sessions_{};  // rising
     std::size_t at_session_ = 0;
     rocksdb::WriteBatch dropped_{};
+    rocksdb::Status dropping_{};  // the first error
 };
 
 }  // namespace
 
-rocksdb::Status load_store(rocksdb::DB& database, WallTime now, StoreVisitor& visitor,
-                           LiveDeliveries& live, DamagedRecord const& on_damaged,
-                           LoadReport& report) {
+rocksdb::Status load_store(StoreDirectory& directory, WallTime now, StoreVisitor& visitor,
+                           LiveDeliveries& live, LoadReport& report) {
     SPOKE_FAULT_POINT("load");
-    return Loader{database, now, visitor, live, on_damaged, report}.load();
+    return Loader{directory, now, visitor, live, report}.load();
 }
 
 }  // namespace spoke::broker

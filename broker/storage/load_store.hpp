@@ -1,14 +1,12 @@
 #pragma once
 
-#include <rocksdb/db.h>
+#include <rocksdb/status.h>
 
 #include <cstdint>
-#include <functional>
-#include <string_view>
 
 #include "broker/core/ports/store.hpp"
 #include "broker/storage/live_deliveries.hpp"
-#include "broker/storage/records.hpp"
+#include "broker/storage/store_directory.hpp"
 
 namespace spoke::broker {
 
@@ -23,15 +21,11 @@ struct LoadReport {
     std::uint64_t damaged = 0;
 };
 
-/// Is told of a record that cannot be read, before it is removed.
-using DamagedRecord =
-    std::function<void(std::string_view key, std::string_view value, RecordError error)>;
-
 /// Reads all there is but the messages of deliveries, tells it to `visitor` in the order of
-/// StoreVisitor, and notes the deliveries in `live`. Errors  of RocksDB: what was told so far is
-/// not all.
-[[nodiscard]] rocksdb::Status load_store(rocksdb::DB& database, WallTime now, StoreVisitor& visitor,
-                                         LiveDeliveries& live, DamagedRecord const& on_damaged,
+/// StoreVisitor, and notes the deliveries in `live`. Damaged records go to quarantine. Errors  of
+/// the disk: what was told so far is not all.
+[[nodiscard]] rocksdb::Status load_store(StoreDirectory& directory, WallTime now,
+                                         StoreVisitor& visitor, LiveDeliveries& live,
                                          LoadReport& report);
 
 }  // namespace spoke::broker

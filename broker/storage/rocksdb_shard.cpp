@@ -112,6 +112,8 @@ StoreTicket RocksDbShard::put_progress(StoredDelivery const& delivery,
 }
 
 StoreTicket RocksDbShard::remove_delivery(SessionNumber session, StoredAs as, Removal) {
+    // What stands for one that has moved was submitted before, so it is in this write or an
+    // earlier one.
     auto& change = add(ChangeKind::remove_delivery, session, false);
     change.number = as.number;
     change.count = as.message_back;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <rocksdb/write_batch.h>
 
-#include <stdexcept>
 #include <utility>
 
 #include "broker/storage/records.hpp"
@@ -25,7 +24,6 @@ RocksDbStore::RocksDbStore(StoreSettings settings)
         shards_[shard] = std::make_unique<RocksDbShard>(
             RocksDbShard::Parts{committer_, reader_, numbers_}, static_cast<std::uint8_t>(shard));
     }
-    if (auto status = database_.open(); !status.ok()) fail(status.ToString());
     hash_seed_ = read_meta(MetaField::hash_seed);
     session_mark_ = read_meta(MetaField::session_mark);
     numbers_.next_session = session_mark_;
@@ -43,11 +41,7 @@ ShardStore& RocksDbStore::of_shard(std::uint8_t shard) {
 
 void RocksDbStore::load(StoreVisitor& visitor, WallTime now) {
     load_report_ = {};
-    auto on_damaged = [&](std::string_view key, std::string_view, RecordError error) {
-        settings_.log(LogLevel::error, fmt::format("store: a record of kind '{}' is left out: {}",
-                                                   key.substr(0, 1), describe(error)));
-    };
-    auto status = load_store(*database_.get(), now, visitor, live_, on_damaged, load_report_);
+    auto status = load_store(database_.directory(), now, visitor, live_, load_report_);
     if (!status.ok()) fail(status.ToString());
 }
 
@@ -90,7 +84,7 @@ void RocksDbStore::count_start() {
 }
 
 void RocksDbStore::fail(std::string const& what) const {
-    throw std::runtime_error{fmt::format("store {}: {}", settings_.directory, what)};
+    throw StoreError{fmt::format("store {}: {}", settings_.directory, what)};
 }
 
 }  // namespace spoke::broker

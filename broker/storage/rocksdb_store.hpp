@@ -19,13 +19,12 @@ namespace spoke::broker {
 /// the Committer writes, the Reader reads.
 class RocksDbStore final : public Store {
 public:
-    /// Opens the database, or makes one, and counts the start. Throws std::runtime_error, which
-    /// says why it cannot be used.
+    /// Opens the database, or makes one, and counts the start. Throws StoreError.
     explicit RocksDbStore(StoreSettings settings);
     ~RocksDbStore() override;
 
     [[nodiscard]] ShardStore& of_shard(std::uint8_t shard) override;
-    /// Throws std::runtime_error if the disk cannot be read.
+    /// Throws StoreError if the disk cannot be read.
     void load(StoreVisitor& visitor, WallTime now) override;
     [[nodiscard]] std::uint64_t hash_seed() const noexcept override { return hash_seed_; }
     void start(Outside outside) override;
