@@ -9,6 +9,7 @@
 #include <iterator>
 #include <utility>
 
+#include "broker/core/restore.hpp"
 #include "protocol/codec/decode.hpp"
 #include "protocol/codec/framing.hpp"
 
@@ -146,8 +147,8 @@ struct Script::ShardLoop final : broker::ShardPort {
         : script(owner),
           index(place),
           core(owner.options_.settings,
-               {owner.index_, owner.retained_, owner.kept_, owner.store_.of_shard(place),
-                owner.bus_, *this, place, owner.options_.shards, place + 1U},
+               {owner.index_, owner.retained_, owner.kept_, owner.store_of(place), owner.bus_,
+                *this, place, owner.options_.shards, place + 1U},
                owner.now_) {}
 
     void flush_touched() override {
@@ -172,12 +173,12 @@ struct Script::ShardLoop final : broker::ShardPort {
     Script& script;
     std::uint8_t index;
     broker::ShardCore core;
+    StoreTicket durable{};  // as the loop knew it last
 };
 
 Script::Script(ScriptOptions options)
     : options_(std::move(options)),
-      now_{SteadyTime{std::chrono::hours{1}},
-           WallTime{std::chrono::milliseconds{1'700'000'000'123}}},
+      now_(options_.start),
       store_(options_.shards),
       reclaimer_(options_.shards),
       index_(reclaimer_),
@@ -187,6 +188,24 @@ Script::Script(ScriptOptions options)
         reclaimer_.online(i);
         loops_.push_back(std::make_unique<ShardLoop>(*this, i));
     }
+    if (options_.store != nullptr) restore();
+}
+
+broker::ShardStore& Script::store_of(std::uint8_t shard) {
+    return options_.store != nullptr ? options_.store->of_shard(shard) : store_.of_shard(shard);
+}
+
+void Script::restore() {
+    std::vector<broker::ShardCore*> cores;
+    for (auto const& loop : loops_) cores.push_back(&loop->core);
+    broker::Restore restore{std::move(cores), retained_, {&options_.link}, settings_of_gone_};
+    options_.store->load(restore, now_.wall);
+    restore.finish();
+    options_.store->start(
+        {.wake = [](std::uint8_t) {},
+         .find_retained =
+             [this](std::string_view topic) { return retained_.find(topic, now_.wall); }});
+    settle();
 }
 
 Script::~Script() {
@@ -267,6 +286,10 @@ void Script::settle() {
         busy = false;
         for (auto const& loop : loops_) busy = turn(*loop) || busy;
         if (!batches_held_) exchange_batches();
+        for (auto const& loop : loops_) {
+            auto durable = store_of(loop->index).durable();
+            busy = std::exchange(loop->durable, durable) != durable || busy;
+        }
         for (auto const& loop : loops_) busy = busy || !loop->core.touched().empty();
         busy = busy || store_.has_answers();
     }
@@ -291,6 +314,7 @@ bool Script::turn(ShardLoop& loop) {
         if (link.state == LinkState::closing && link.out.bytes() == 0) client->close();
     }
     touched.clear();
+    loop.core.submit();
     auto& arena = loop.core.writer().arena();
     std::size_t used = arena.size() - arena.room();
     arena.reset();

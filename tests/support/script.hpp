@@ -229,6 +229,11 @@ struct ScriptOptions {
     broker::LinkSettings link{};
     std::uint8_t shards = 1;
     broker::RetainedMessages::Limits retained{1'000'000, 1U << 30};
+    /// Where what outlives a connection is stored, instead of a FakeStore; it outlives the script,
+    /// and what it holds is there at the start.
+    broker::Store* store = nullptr;
+    Now start{SteadyTime{std::chrono::hours{1}},
+              WallTime{std::chrono::milliseconds{1'700'000'000'123}}};
     /// Called when the broker breaks what holds for all packets; must not return. Without it, the
     /// test case fails.
     std::function<void(std::string const&)> fail{};
@@ -260,6 +265,7 @@ public:
     void hold_batches() noexcept { batches_held_ = true; }
     void pass_batches();
 
+    /// Unless the script was given another.
     [[nodiscard]] FakeStore& store() noexcept { return store_; }
     [[nodiscard]] FakeBus& bus() noexcept { return bus_; }
     /// All changes up to this ticket are on disk; without an argument, all there are.
@@ -283,6 +289,8 @@ private:
     friend class ScriptLink;
     struct ShardLoop;
 
+    [[nodiscard]] broker::ShardStore& store_of(std::uint8_t shard);
+    void restore();
     void settle();
     bool turn(ShardLoop& loop);
     void read_on(ShardLoop& loop);
@@ -304,6 +312,7 @@ private:
     broker::SubscriptionIndex index_;
     broker::RetainedMessages retained_;
     std::vector<broker::KeptSessions> kept_;
+    std::deque<broker::LinkSettings> settings_of_gone_;
     std::vector<std::string> log_;
     std::vector<std::unique_ptr<ShardLoop>> loops_;
     std::map<std::string, std::unique_ptr<ScriptLink>> clients_;
