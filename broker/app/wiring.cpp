@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "broker/app/logging.hpp"
+#include "broker/app/persistence.hpp"
 #include "broker/app/process.hpp"
 #include "broker/app/security.hpp"
 #include "broker/app/tls_upkeep.hpp"
@@ -16,7 +17,6 @@
 #include "broker/config/load.hpp"
 #include "broker/net/log_line.hpp"
 #include "broker/net/server.hpp"
-#include "broker/storage/volatile_store.hpp"
 
 namespace spoke::broker {
 namespace {
@@ -230,11 +230,13 @@ void run(Loaded const& loaded) {
     Security security{config};
     for (std::size_t i = 0; i < net.listeners.size(); ++i)
         security.put_into(net.listeners[i].link, config.listeners[i]);
-    VolatileStore store;
+    auto store = make_store(config.persistence);
     SingleNodeBus bus;
-    Server server{net, core_settings(config), retained_limits(config), store, bus};
+    Server server{net, core_settings(config), retained_limits(config), *store, bus};
+    server.set_status("$SYS/broker/persistence/sync", sync_name(config.persistence));
     Reloads reloads{security.reload_items(), log_line};
     server.start();
+    say_what_is_kept(config.persistence);
     say_where(loaded, server, net);
     TlsUpkeep upkeep{server};
     auto why = signals.await_stop([&reloads, &server] {

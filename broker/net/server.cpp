@@ -98,6 +98,15 @@ Server::~Server() {
     if (!parts_->threads.empty()) stop(std::chrono::milliseconds{0});
 }
 
+void Server::set_status(std::string_view topic, std::string_view text) {
+    mqtt::Publish status;
+    status.topic = topic;
+    auto payload = as_bytes(text);
+    status.payload.assign(payload.begin(), payload.end());
+    status.retain = true;
+    parts_->retained.set(Message::make(status, kNever));
+}
+
 void Server::start() {
     parts_->restore();
     parts_->store.start(

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/core/ports/cluster_bus.hpp"
@@ -25,6 +26,8 @@ public:
     Server(Server const&) = delete;
     Server& operator=(Server const&) = delete;
 
+    /// What a topic below $SYS says from the start on, as a retained message. Before start().
+    void set_status(std::string_view topic, std::string_view text);
     /// Takes over what the store holds and starts the threads; from here on connections are served.
     /// Throws what Store::load() throws.
     void start();

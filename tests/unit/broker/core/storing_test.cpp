@@ -1,7 +1,7 @@
 // What waits for the disk and what does not, what of a long queue is in memory, and what is said
 // while the store takes no changes.
-#include <catch2/catch.hpp>
 #include <algorithm>
+#include <catch2/catch.hpp>
 #include <string>
 
 #include "tests/support/script.hpp"
