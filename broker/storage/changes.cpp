@@ -69,20 +69,17 @@ Status visit_table(rocksdb::Env& env, std::string const& path, Visit const& visi
 
 Status find_files(rocksdb::Env& env, std::string const& database, DatabaseFiles& files) {
     files = {database, {}};
+    Manifest manifest;
+    if (check_files(env, database).ok() && read_manifest(env, database, manifest).ok()) {
+        for (auto const& [number, size] : manifest.tables)
+            files.tables.push_back(fmt::format("{}/{:06}.sst", database, number));
+        return Status::OK();
+    }
     std::vector<std::string> names;
     auto status = list_directory(env, database, names);
     for (auto const& name : names) {
         if (file_number(name, ".sst") != 0) files.tables.push_back(database + "/" + name);
     }
-    return status;
-}
-
-Status find_named_files(rocksdb::Env& env, std::string const& database, DatabaseFiles& files) {
-    files = {database, {}};
-    Manifest manifest;
-    auto status = read_manifest(env, database, manifest);
-    for (auto const& [number, size] : manifest.tables)
-        files.tables.push_back(fmt::format("{}/{:06}.sst", database, number));
     return status;
 }
 

@@ -20,13 +20,10 @@ struct DatabaseFiles {
     std::vector<std::string> tables{};  // paths
 };
 
-/// Every table file that lies in the directory.
+/// The tables that its manifest names, or, where that is not to be trusted, every table file that
+/// lies in the directory.
 [[nodiscard]] rocksdb::Status find_files(rocksdb::Env& env, std::string const& database,
                                          DatabaseFiles& files);
-
-/// The tables that its manifest names.  Errors  those of read_manifest().
-[[nodiscard]] rocksdb::Status find_named_files(rocksdb::Env& env, std::string const& database,
-                                               DatabaseFiles& files);
 
 /// One change of a record, as it stands in a table or log.
 struct Change {

@@ -44,6 +44,10 @@ void Committer::start(Store::Outside outside, std::uint64_t session_mark) {
     outside_ = std::move(outside);
     builder_.set_find_retained(outside_.find_retained);
     session_mark_ = session_mark;
+    parts_.database.set_on_damage([this] {
+        { std::lock_guard lock{mutex_}; }
+        news_.notify_one();
+    });
     publish_statistics();
     publish_health();
     thread_ = std::thread{[this] { run(); }};
@@ -72,6 +76,7 @@ void Committer::submit(std::unique_ptr<ChangeBatch> batch) {
 
 void Committer::run() {
     while (!has_given_up_ && await_work()) {
+        if (parts_.database.is_damaged() && !repair()) return;
         if (!queue_.empty()) commit();
         sync_if_due();
     }
@@ -86,7 +91,7 @@ bool Committer::await_work() {
         auto was_empty = queue_.empty();
         take_submitted();
         auto time = now();
-        if (queue_is_awaited_ || is_stopping_) break;
+        if (queue_is_awaited_ || is_stopping_ || parts_.database.is_damaged()) break;
         if (was_empty && !queue_.empty()) {
             write_at = time + parts_.settings.idle_write_delay;
             continue;
@@ -179,6 +184,11 @@ void Committer::sync_if_due() {
 bool Committer::write_for_good(bool sync) {
     auto status = parts_.database.write(builder_.batch(), sync);
     return status.ok() || recover(std::move(status), sync);
+}
+
+bool Committer::repair() {
+    // A reader met it: there is nothing to write.
+    return recover(rocksdb::Status::Corruption("a part of it is damaged"), true);
 }
 
 bool Committer::recover(rocksdb::Status status, bool sync) {

@@ -86,6 +86,7 @@ private:
     void sync_if_due();
 
     [[nodiscard]] bool recover(rocksdb::Status status, bool sync);
+    [[nodiscard]] bool repair();
     [[nodiscard]] bool pause();
     void set_disk_health(StoreHealth health);
     void publish_health();

@@ -22,9 +22,9 @@ std::string_view view(rocksdb::Slice slice) {
     return {slice.data(), slice.size()};
 }
 
-/// Not found and damaged are answers; the rest may be another in a while.
+/// That it is not there is an answer; the rest may be another in a while.
 bool is_answer(rocksdb::Status const& status) {
-    return status.ok() || status.IsNotFound() || status.IsCorruption();
+    return status.ok() || status.IsNotFound();
 }
 
 /// Moves to the first key from `key` on.
@@ -121,7 +121,8 @@ bool Reader::find_own(rocksdb::DB& database, Request const& request,
         if (at->Valid() && at->key() == key) {
             messages[i].message = decode(request, as, key, view(at->value()));
         } else if (!at->status().ok()) {
-            if (!is_answer(at->status()) && !is_last_try) return false;
+            parts_.database.report_damage(at->status());
+            if (!is_last_try) return false;
             log_damage(request, as, at->status().ToString());
             at.reset(database.NewIterator(options));
         }
@@ -149,6 +150,7 @@ bool Reader::find_shared(rocksdb::DB& database, Request const& request,
         if (statuses[i].ok()) {
             messages[places[i]].message = decode(request, as, keys[i], view(values[i]));
         } else if (!is_answer(statuses[i]) && !is_last_try) {
+            parts_.database.report_damage(statuses[i]);
             return false;
         } else if (!statuses[i].IsNotFound()) {
             log_damage(request, as, statuses[i].ToString());

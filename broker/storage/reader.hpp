@@ -16,9 +16,10 @@ namespace spoke::broker {
 
 /// Reads messages for shards on a thread of its own, one request after the other.
 ///
-/// A message that is not there or is damaged is answered with none. When the disk cannot be read,
-/// the request waits and is tried again; if the disk can be written meanwhile and only this place
-/// cannot be read, its messages count as damaged after ten tries.
+/// A message that is not there or is damaged is answered with none. Where the database is damaged,
+/// the request waits until it is made anew, and the messages near the damage are there again. When
+/// the disk cannot be read, it is tried again; if the disk can be written meanwhile and only this
+/// place cannot be read, its messages count as damaged after ten tries.
 class Reader {
 public:
     struct Request {

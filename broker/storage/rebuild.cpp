@@ -4,14 +4,12 @@
 #include <rocksdb/env.h>
 #include <rocksdb/write_batch.h>
 
-#include <algorithm>
-#include <functional>
 #include <memory>
 #include <string_view>
 
 #include "broker/storage/files.hpp"
 #include "broker/storage/quarantine.hpp"
-#include "broker/storage/record_check.hpp"
+#include "broker/storage/salvage.hpp"
 
 namespace spoke::broker {
 namespace {
@@ -20,61 +18,13 @@ using rocksdb::Status;
 
 constexpr std::size_t kBatchBytes = 1U << 20;
 
-/// Whether a change is to be believed: one in a block with a wrong checksum may be anything.
-bool is_credible(Change const& change) {
-    if (change.is_proven) return true;
-    return change.is_removal ? is_key(change.key) : has_right_checksum(change.key, change.value);
-}
-
-/// Which change of each key is the latest.
-class Latest {
-public:
-    void add(Change const& change) { entries_.push_back({hash(change), change.sequence}); }
-
-    void finish() {
-        std::sort(entries_.begin(), entries_.end(), [](Entry const& a, Entry const& b) {
-            return a.hash != b.hash ? a.hash < b.hash : a.sequence > b.sequence;
-        });
-        auto const end =
-            std::unique(entries_.begin(), entries_.end(),
-                        [](Entry const& a, Entry const& b) { return a.hash == b.hash; });
-        entries_.erase(end, entries_.end());
-    }
-
-    /// Whether it is, and is asked for the first time: the same may stand in a table and a log.
-    [[nodiscard]] bool take(Change const& change) {
-        auto const wanted = hash(change);
-        auto const entry =
-            std::lower_bound(entries_.begin(), entries_.end(), wanted,
-                             [](Entry const& e, std::uint64_t value) { return e.hash < value; });
-        if (entry == entries_.end() || entry->hash != wanted || entry->sequence != change.sequence)
-            return false;
-        entry->sequence = kTaken;
-        return true;
-    }
-
-private:
-    struct Entry {
-        std::uint64_t hash;
-        std::uint64_t sequence;
-    };
-    static constexpr std::uint64_t kTaken = UINT64_MAX;  // RocksDB's have 56 bits
-
-    static std::uint64_t hash(Change const& change) {
-        return std::hash<std::string_view>{}(change.key);
-    }
-
-    std::vector<Entry> entries_{};
-};
-
 class Writer {
 public:
     explicit Writer(rocksdb::DB& database) : database_(database) { options_.disableWAL = true; }
 
-    void put(Change const& change) {
+    void put(std::string_view key, std::string_view value) {
         if (!status_.ok()) return;
-        status_ = batch_.Put({change.key.data(), change.key.size()},
-                             {change.value.data(), change.value.size()});
+        status_ = batch_.Put({key.data(), key.size()}, {value.data(), value.size()});
         if (status_.ok() && batch_.GetDataSize() >= kBatchBytes) write();
     }
 
@@ -111,28 +61,18 @@ Status open_new(rocksdb::Options options, std::string const& target,
 
 Status copy_records(rocksdb::Env& env, DatabaseFiles const& source, rocksdb::DB& target,
                     Quarantine& quarantine, RebuildResult& result) {
-    Latest latest;
-    auto status = visit_changes(
-        env, source,
-        [&](Change const& change) {
-            if (is_credible(change)) latest.add(change);
-        },
-        result.damaged_files);
-    if (!status.ok()) return status;
-    latest.finish();
     Writer writer{target};
-    std::vector<std::string> told_before;
-    status = visit_changes(
-        env, source,
-        [&](Change const& change) {
-            if (is_credible(change) && (!latest.take(change) || change.is_removal)) return;
-            if (change.is_removal) return;
-            if (!has_right_checksum(change.key, change.value))
-                return quarantine.keep_record(change.key, change.value, "wrong checksum");
-            writer.put(change);
-            ++result.records;
-        },
-        told_before);
+    auto const status = salvage(env, source,
+                                {.on_record =
+                                     [&](std::string_view key, std::string_view value) {
+                                         writer.put(key, value);
+                                         ++result.records;
+                                     },
+                                 .on_damaged =
+                                     [&](std::string_view key, std::string_view value) {
+                                         quarantine.keep_record(key, value, "wrong checksum");
+                                     }},
+                                result.damaged_files);
     return status.ok() ? writer.finish() : status;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rocksdb/write_batch.h>
 
+#include <chrono>
 #include <utility>
 
 #include "broker/storage/records.hpp"
@@ -43,6 +44,18 @@ void RocksDbStore::load(StoreVisitor& visitor, WallTime now) {
     load_report_ = {};
     auto status = load_store(database_.directory(), now, visitor, live_, load_report_);
     if (!status.ok()) fail(status.ToString());
+    if (load_report_.orphans > 0)
+        settings_.log(LogLevel::warning,
+                      fmt::format("store: removed {} records of sessions that are not there",
+                                  load_report_.orphans));
+    auto const took = SteadyTime::clock::now() - begun_;
+    settings_.log(
+        LogLevel::info,
+        fmt::format("store opened: {} sessions, {} subscriptions, {} deliveries, {} "
+                    "retained messages, {} records quarantined, in {} ms",
+                    load_report_.sessions, load_report_.subscriptions, load_report_.deliveries,
+                    load_report_.retained, database_.directory().quarantined(),
+                    std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
 }
 
 void RocksDbStore::start(Outside outside) {

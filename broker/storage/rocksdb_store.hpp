@@ -12,6 +12,7 @@
 #include "broker/storage/reader.hpp"
 #include "broker/storage/rocksdb_shard.hpp"
 #include "broker/storage/store_settings.hpp"
+#include "protocol/base/time.hpp"
 
 namespace spoke::broker {
 
@@ -40,6 +41,7 @@ private:
     void count_start();
     [[noreturn]] void fail(std::string const& what) const;
 
+    SteadyTime begun_ = SteadyTime::clock::now();
     StoreSettings settings_;
     Database database_;
     StoreNumbers numbers_{};

@@ -207,10 +207,7 @@ Status StoreDirectory::rebuild(std::string const& why) {
 
 Status StoreDirectory::rebuild_from_files(RebuildResult& result) {
     DatabaseFiles files;
-    auto status = find_files(env_, path(kDatabaseName), files);
-    // Tables that a sound manifest does not name hold nothing that is not elsewhere too.
-    if (status.ok() && check_files(env_, path(kDatabaseName)).ok())
-        status = find_named_files(env_, path(kDatabaseName), files);
+    auto const status = find_files(env_, path(kDatabaseName), files);
     if (!status.ok()) return status;
     return spoke::broker::rebuild(database_options(settings_), files, path(kUnfinishedName),
                                   quarantine_, result);

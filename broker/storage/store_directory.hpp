@@ -40,21 +40,21 @@ public:
     StoreDirectory(StoreDirectory const&) = delete;
     StoreDirectory& operator=(StoreDirectory const&) = delete;
 
-    /// Null after an error of reopen() or rebuild().
+    /// Null while it is closed.
     [[nodiscard]] rocksdb::DB* get() noexcept { return database_.get(); }
 
     /// Closes and opens again, as after a failed write. Whoever uses the rocksdb::DB has ended.
     [[nodiscard]] rocksdb::Status reopen();
     /// When something in it turned out to be damaged: makes it anew from what can be read, and
-    /// opens that. Takes as much space again while it is done. As reopen().
+    /// opens that. Takes as much space again while it is done. As reopen(); both leave it closed
+    /// after an error.
     [[nodiscard]] rocksdb::Status rebuild(std::string const& why);
     /// Whether rebuild() can help after this error, which reopen() alone would meet again.
     [[nodiscard]] static bool is_damage(rocksdb::Status const& status);
 
+    using Visit = std::function<void(std::string_view key, std::string_view value)>;
     /// Visits the records whose key begins with `prefix`, in order; rebuilds where it has to.
-    [[nodiscard]] rocksdb::Status for_each(
-        std::string_view prefix,
-        std::function<void(std::string_view key, std::string_view value)> const& visit);
+    [[nodiscard]] rocksdb::Status for_each(std::string_view prefix, Visit const& visit);
     /// Takes a record that makes no sense out of the database, into quarantine.
     void discard(std::string_view key, std::string_view value, std::string_view why);
 
@@ -62,8 +62,6 @@ public:
     [[nodiscard]] std::uint64_t quarantined() const noexcept { return quarantine_.records(); }
 
 private:
-    using Visit = std::function<void(std::string_view key, std::string_view value)>;
-
     void claim();
     [[nodiscard]] std::uint64_t version_without_format(FoundStore const& found);
     void check_version(std::uint64_t version) const;

@@ -60,6 +60,7 @@ FoundStore find_store(rocksdb::Env& env, std::string const& directory) {
             throw StoreError{
                 fmt::format("the store '{}' cannot be read: {}", directory, status.ToString())};
         found.version = format_version_in(text);
+        found.format_is_damaged = !found.version;
     }
     if (found.version || found.has_database) return found;
     for (auto const& name : names) {

@@ -17,8 +17,9 @@ inline constexpr auto kRebuiltName = "db.rebuilt";     // made anew: is to take 
 
 /// What the directory of a store says of itself.
 struct FoundStore {
-    bool has_format = false;                 // there is a file FORMAT...
-    std::optional<std::uint64_t> version{};  // ... and it is whole
+    bool has_format = false;  // there is a file FORMAT
+    bool format_is_damaged = false;
+    std::optional<std::uint64_t> version{};  // as it says
     bool has_database = false;
 };
 

@@ -120,12 +120,20 @@ StoreSettings settings_for(std::string const& directory, StoreLines& lines) {
 
 Records records_in(StoreDirectory& opened) {
     Records records;
-    auto const status = opened.for_each("", [&](std::string_view key, std::string_view value) {
-        if (family_of(key) != RecordFamily::meta) records[std::string{key}] = value;
-    });
-    INFO(status.ToString());
-    REQUIRE(status.ok());
-    return records;
+    for (;;) {
+        rocksdb::Status status;
+        {
+            std::unique_ptr<rocksdb::Iterator> at{opened.get()->NewIterator({})};
+            for (at->SeekToFirst(); at->Valid(); at->Next()) {
+                if (family_of(at->key().ToStringView()) != RecordFamily::meta)
+                    records[at->key().ToString()] = at->value().ToString();
+            }
+            status = at->status();
+        }
+        if (status.ok()) return records;
+        REQUIRE(StoreDirectory::is_damage(status));
+        REQUIRE(opened.rebuild(status.ToString()).ok());
+    }
 }
 
 Records make_known_store(std::string const& directory) {

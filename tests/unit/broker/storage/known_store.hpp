@@ -29,7 +29,7 @@ using Records = std::map<std::string, std::string>;
 
 [[nodiscard]] broker::StoreSettings settings_for(std::string const& directory, StoreLines& lines);
 
-/// Every record but those of meta.
+/// Every record but those of meta; where damage is met, what is there after rebuild().
 [[nodiscard]] Records records_in(broker::StoreDirectory& opened);
 
 /// Makes a store with records of each kind, some in tables and some in the log alone, some of them

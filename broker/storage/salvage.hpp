@@ -1,0 +1,30 @@
+#pragma once
+
+#include <rocksdb/status.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "broker/storage/changes.hpp"
+
+namespace spoke::broker {
+
+/// Takes what salvage() finds, in no order. Views hold until the call returns.
+struct SalvageVisitor {
+    std::function<void(std::string_view key, std::string_view value)> on_record{};
+    /// Is not what was written; its key may not be either.
+    std::function<void(std::string_view key, std::string_view value)> on_damaged{};
+};
+
+/// Finds the records of a database by its tables and logs alone: of each key the latest change, if
+/// that is a record.
+/// `damaged`: tables that could not be read whole.
+/// Memory  16 bytes for each change, the largest table.
+/// Errors  of reading; damage is none.
+[[nodiscard]] rocksdb::Status salvage(rocksdb::Env& env, DatabaseFiles const& files,
+                                      SalvageVisitor const& visitor,
+                                      std::vector<std::string>& damaged);
+
+}  // namespace spoke::broker
