@@ -128,7 +128,11 @@ class Publisher(Actor):
 
 
 class RetainedWriter(Publisher):
-    """Sets and clears the retained messages of topics that nobody else writes to."""
+    """Sets and clears the retained messages of topics that nobody else writes to.
+
+    Each topic has one QoS: a write at QoS 1 that is sent again after a kill may take the place of a
+    later one at QoS 2, which is not taken again.
+    """
 
     def __init__(self, world, name, version, topics):
         super().__init__(world, name, version)
@@ -136,7 +140,8 @@ class RetainedWriter(Publisher):
 
     def next_message(self):
         message = super().next_message()
-        message |= {"topic": self.rng.choice(self._topics), "retain": True}
+        topic = self.rng.choice(self._topics)
+        message |= {"topic": topic, "retain": True, "qos": 1 + int(topic[-1]) % 2}
         if self.rng.random() < 0.25:
             message |= {"payload": b"", "expiry": None}
         return message

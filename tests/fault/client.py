@@ -239,6 +239,8 @@ class Client:
 
     async def subscribe(self, topic_filter, qos):
         """The reason code of SUBACK; None if the connection was lost first."""
+        if not self.is_connected:
+            return None
         packet_id = self.new_id()
         self.record("subscribe", filter=topic_filter, qos=qos)
         code = await self._ask(packet_id,
@@ -248,6 +250,8 @@ class Client:
         return code
 
     async def unsubscribe(self, topic_filter):
+        if not self.is_connected:
+            return None
         packet_id = self.new_id()
         self.record("unsubscribe", filter=topic_filter)
         code = await self._ask(packet_id, packets.unsubscribe(self.version, packet_id, topic_filter))
@@ -256,8 +260,6 @@ class Client:
         return code
 
     async def _ask(self, packet_id, data):
-        if not self.is_connected:
-            return None
         answer = self._answers[packet_id] = asyncio.get_running_loop().create_future()
         self.link.send(data)
         return await answer

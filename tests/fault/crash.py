@@ -9,6 +9,7 @@ a run that failed is kept: data, broker.log, history.jsonl, findings.txt.
 import argparse
 import asyncio
 import collections
+import logging
 import os
 import random
 import shutil
@@ -44,23 +45,27 @@ class World:
 
 
 class Plan:
-    """How each cycle ends: SIGKILL, or a fault point and at which passage of it."""
+    """How each cycle ends: SIGKILL, or a fault point and at which passage of it.
 
-    def __init__(self, rng, points):
-        self._rng = rng
+    How often a point is passed in a cycle shows as it goes.
+    """
+
+    def __init__(self, points):
         self._waiting = collections.deque(points)
         self._passages_max = dict.fromkeys(points, 64)
 
-    def next(self):
+    def next(self, rng):
         """(point, passage); the point is None for a SIGKILL."""
-        if not self._waiting or self._rng.random() < 0.4:
+        if not self._waiting or rng.random() < 0.4:
             return None, 0
         point = self._waiting[0]
         self._waiting.rotate(-1)
-        return point, self._rng.randint(1, self._passages_max[point])
+        return point, rng.randint(1, self._passages_max[point])
 
-    def not_reached(self, point):
-        self._passages_max[point] = max(1, self._passages_max[point] // 4)
+    def not_reached(self, point, passage):
+        if passage == 1 and point in self._waiting:
+            self._waiting.remove(point)  # nothing here leads there
+        self._passages_max[point] = max(1, passage // 4)
 
 
 class Run:
@@ -72,7 +77,7 @@ class Run:
         self._rng = random.Random(f"{seed} run")
         self._world = World(seed)
         self._broker = broker_module.Broker(options.program, folder, options.sync)
-        self._plan = Plan(self._rng, options.points)
+        self._plan = options.plan
         self._actors = cast(self._world)
         self._lives = []
         self._looks = 0
@@ -106,11 +111,11 @@ class Run:
     # --- a cycle ---
 
     async def _cycle(self):
-        point, passage = self._plan.next()
+        point, passage = self._plan.next(self._rng)
         if await self._start(point, passage):
             await self._look_at_retained()
             self._let_in()
-            await self._traffic(point)
+            await self._traffic(point, passage)
         await self._kill(point)
 
     def _environment(self, point=None, passage=0):
@@ -135,11 +140,11 @@ class Run:
         if not self._lives:
             self._lives = [asyncio.create_task(actor.live()) for actor in self._actors]
 
-    async def _traffic(self, point):
+    async def _traffic(self, point, passage):
         if point is None:
             await self._broker.ended(self._rng.uniform(0.05, 1.0))
         elif not await self._broker.ended(POINT_SECONDS_MAX):
-            self._plan.not_reached(point)
+            self._plan.not_reached(point, passage)
 
     async def _kill(self, point):
         is_by_point = await self._broker.ended(0.001)
@@ -222,6 +227,8 @@ class Run:
         for topic_filter in ("r/#", "w/#"):
             await looker.subscribe(topic_filter, 0)
         await self._quiet(looker)
+        if not looker.is_connected:
+            return  # a fault point: what it saw may not be all
         looker.cut()
         found = {event["topic"]: event["m"] for event in self.history.events[first:]
                  if event["kind"] == "receive" and event["c"] == looker.name and event["retain"]}
@@ -263,10 +270,8 @@ def play(options, seed, cycles):
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(prog="./dev crash", description=__doc__)
-    parser.add_argument("count", nargs="?", metavar="cycles", type=int, default=20,
-                        help="kills in all (20)")
-    parser.add_argument("--cycles", dest="count", type=int, help="the same",
-                        default=argparse.SUPPRESS)
+    parser.add_argument("count", nargs="?", metavar="cycles", type=int, help="kills in all (20)")
+    parser.add_argument("--cycles", type=int, default=20, help="the same")
     parser.add_argument("--bin", required=True, help="folder with the programs")
     parser.add_argument("--seed", type=int, help="of the first run; those after it count up")
     parser.add_argument("--per-run", type=int, default=CYCLES_PER_RUN,
@@ -279,6 +284,7 @@ def options_of(arguments):
     parser.add_argument("--keep", action="store_true", help="keep the folders of good runs too")
     parser.add_argument("--show", type=int, default=10, help="findings to print for a run (10)")
     options = parser.parse_args(arguments)
+    options.cycles = options.count or options.cycles
     name = "spoke-broker-fault" if options.power_loss else "spoke-broker"
     options.program = os.path.abspath(os.path.join(options.bin, name))
     known = broker_module.fault_points()
@@ -289,6 +295,7 @@ def options_of(arguments):
         if unknown := set(options.points) - set(known):
             parser.error(f"no such fault points: {', '.join(sorted(unknown))}; "
                          f"there are {', '.join(known)}")
+    options.plan = Plan(options.points)
     if options.seed is None:
         options.seed = random.SystemRandom().randrange(1 << 31)
     return options
@@ -296,15 +303,17 @@ def options_of(arguments):
 
 def main(arguments=None):
     options = options_of(arguments)
+    # It warns of each write to a broker that has just been killed.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     print(f"seed {options.seed}", flush=True)
     total = judge.Verdict()
-    left, seed = options.count, options.seed
+    left, seed = options.cycles, options.seed
     while left > 0:
         cycles = min(left, options.per_run)
         total += play(options, seed, cycles)
         left -= cycles
         seed += 1
-    print(f"{options.count} cycles{', power loss' if options.power_loss else ''}: "
+    print(f"{options.cycles} cycles{', power loss' if options.power_loss else ''}: "
           + " ".join(total.words()))
     return 0 if total.is_clean else 1
 

@@ -5,9 +5,9 @@ from judge_retained import RetainedJudge
 from judge_sessions import SessionJudge
 from judge_wills import WillJudge
 from timeline import Timeline
-from verdict import Verdict
+from verdict import WRONG, Verdict
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["WRONG", "Verdict", "judge"]
 
 
 def judge(events):

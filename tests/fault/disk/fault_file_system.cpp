@@ -251,6 +251,13 @@ IOStatus FaultFileSystem::GetFileModificationTime(std::string const& path, IOOpt
     return IOStatus::OK();
 }
 
+IOStatus FaultFileSystem::IsDirectory(std::string const& path, IOOptions const& options, bool* out,
+                                      IODebugContext* context) {
+    if (!disk_->find_written(path)) return target()->IsDirectory(path, options, out, context);
+    *out = false;
+    return IOStatus::OK();
+}
+
 // --- Changing names ------------------------------------------------------------------------------
 
 IOStatus FaultFileSystem::DeleteFile(std::string const& path, IOOptions const& options,
@@ -258,6 +265,13 @@ IOStatus FaultFileSystem::DeleteFile(std::string const& path, IOOptions const& o
     if (is_aside(path)) return target()->DeleteFile(path, options, context);
     if (auto status = check(DiskAction::name, path); !status.ok()) return status;
     return disk_->remove(path) ? IOStatus::OK() : status_of(ENOENT, path);
+}
+
+IOStatus FaultFileSystem::DeleteDir(std::string const& path, IOOptions const& options,
+                                    IODebugContext* context) {
+    if (auto status = check(DiskAction::name, path); !status.ok()) return status;
+    disk_->prepare_to_remove_directory(path);
+    return target()->DeleteDir(path, options, context);
 }
 
 IOStatus FaultFileSystem::Truncate(std::string const& path, std::size_t size,
@@ -273,6 +287,10 @@ IOStatus FaultFileSystem::RenameFile(std::string const& from, std::string const&
                                      IOOptions const& options, IODebugContext* context) {
     if (is_aside(from)) return target()->RenameFile(from, to, options, context);
     if (auto status = check(DiskAction::name, from); !status.ok()) return status;
+    if (std::filesystem::is_directory(from)) {
+        disk_->rename_directory(from, to);
+        return IOStatus::OK();
+    }
     return disk_->rename(from, to) ? IOStatus::OK() : status_of(ENOENT, from);
 }
 

@@ -52,6 +52,8 @@ public:
                                                 rocksdb::IODebugContext* context) override;
     rocksdb::IOStatus DeleteFile(std::string const& path, rocksdb::IOOptions const& options,
                                  rocksdb::IODebugContext* context) override;
+    rocksdb::IOStatus DeleteDir(std::string const& path, rocksdb::IOOptions const& options,
+                                rocksdb::IODebugContext* context) override;
     rocksdb::IOStatus Truncate(std::string const& path, std::size_t size,
                                rocksdb::IOOptions const& options,
                                rocksdb::IODebugContext* context) override;
@@ -63,6 +65,8 @@ public:
     rocksdb::IOStatus RenameFile(std::string const& from, std::string const& to,
                                  rocksdb::IOOptions const& options,
                                  rocksdb::IODebugContext* context) override;
+    rocksdb::IOStatus IsDirectory(std::string const& path, rocksdb::IOOptions const& options,
+                                  bool* out, rocksdb::IODebugContext* context) override;
     rocksdb::IOStatus LinkFile(std::string const& from, std::string const& to,
                                rocksdb::IOOptions const& options,
                                rocksdb::IODebugContext* context) override;

@@ -292,15 +292,48 @@ void VolatileDisk::sync_directory(std::string const& given) {
     changes_ = std::move(others);
 }
 
-void VolatileDisk::write_all() {
-    std::lock_guard lock{mutex_};
+void VolatileDisk::write_rest(Inode& inode) {
+    if (inode.real_path.empty() || inode.on_disk == inode.data.size()) return;
+    write_out(inode, inode.on_disk, inode.data.size());
+    inode.on_disk = inode.data.size();
+}
+
+void VolatileDisk::apply_all() {
     for (auto const& change : changes_) apply(change);
     changes_.clear();
+}
+
+void VolatileDisk::write_all() {
+    std::lock_guard lock{mutex_};
+    apply_all();
+    for (auto const& [path, inode] : names_)
+        if (inode) write_rest(*inode);
+}
+
+// --- Directories ---------------------------------------------------------------------------------
+
+void VolatileDisk::rename_directory(std::string const& from, std::string const& to) {
+    std::lock_guard lock{mutex_};
+    apply_all();
+    std::filesystem::rename(from, to);
+    std::map<std::string, InodePtr> moved;
     for (auto const& [path, inode] : names_) {
-        if (!inode || inode->real_path.empty() || inode->on_disk == inode->data.size()) continue;
-        write_out(*inode, inode->on_disk, inode->data.size());
-        inode->on_disk = inode->data.size();
+        if (parent_of(path) != from) continue;
+        auto fresh = to + path.substr(from.size());
+        moved[fresh] = inode;
+        if (!inode) continue;
+        real_names_.erase(inode->real_path);
+        give_real_name(inode, fresh);
+        write_rest(*inode);
     }
+    std::erase_if(names_, [&](auto const& entry) { return parent_of(entry.first) == from; });
+    for (auto& [path, inode] : moved) names_[path] = inode;
+}
+
+void VolatileDisk::prepare_to_remove_directory(std::string const& path) {
+    std::lock_guard lock{mutex_};
+    apply_all();
+    std::erase_if(names_, [&](auto const& entry) { return parent_of(entry.first) == path; });
 }
 
 }  // namespace spoke::fault

@@ -43,6 +43,7 @@ struct Temper {
 /// - Making, renaming and removing a file get there when the directory is synced, or early: then
 ///   in their order, as file systems with a journal do it. Syncing a file does not make its name
 ///   durable. A file whose name is durable before its data is empty, or holds a part.
+/// - Making, renaming and removing a directory is durable at once.
 /// - What a failed sync did not write never gets there: zeros stand in its place once bytes behind
 ///   it do. Until then it is read as if it were.
 ///
@@ -65,6 +66,9 @@ public:
     /// False if there is no such file.
     bool rename(std::string const& from, std::string const& to);
     bool remove(std::string const& path);
+    /// Directories are renamed and removed at once, with all that is in them as it is seen.
+    void rename_directory(std::string const& from, std::string const& to);
+    void prepare_to_remove_directory(std::string const& path);
     /// Names in a directory, of files and directories.
     [[nodiscard]] std::vector<std::string> list(std::string const& directory);
 
@@ -105,6 +109,8 @@ private:
     void give_real_name(InodePtr const& inode, std::string const& path);
     void apply_early();
     void release_early(Inode& inode);
+    void write_rest(Inode& inode);
+    void apply_all();
     void write_out(Inode& inode, std::size_t begin, std::size_t end);
     bool happens(double chance);
 

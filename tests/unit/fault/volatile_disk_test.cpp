@@ -121,6 +121,35 @@ TEST_CASE("volatile disk: what a failed sync did not write is never durable", "[
     REQUIRE(d.folder.read("a") == std::string{"good\0\0\0\0more", 12});
 }
 
+TEST_CASE("volatile disk: a directory is renamed at once, with what is in it", "[fault]") {
+    Disk d;
+    std::filesystem::create_directory(d.path("old"));
+    d.folder.write("old/real", "real");
+    auto file = d.disk.create(d.path("old/a"));
+    d.disk.append(*file, "data");
+    REQUIRE(d.disk.remove(d.path("old/real")));
+    d.disk.rename_directory(d.path("old"), d.path("new"));
+    REQUIRE(d.disk.list(d.path("new")) == std::vector<std::string>{"a"});
+    REQUIRE(d.folder.read("new/a") == "data");
+    d.disk.append(*file, "+");
+    REQUIRE(d.seen("new/a") == "data+");
+    REQUIRE(d.folder.read("new/a") == "data");
+    d.disk.sync(*file);
+    REQUIRE(d.folder.read("new/a") == "data+");
+    REQUIRE_FALSE(d.disk.exists(d.path("old/a")));
+}
+
+TEST_CASE("volatile disk: a directory can be removed once its files are", "[fault]") {
+    Disk d;
+    std::filesystem::create_directory(d.path("old"));
+    auto file = d.disk.create(d.path("old/a"));
+    d.disk.sync_directory(d.path("old"));
+    REQUIRE(d.disk.remove(d.path("old/a")));
+    REQUIRE(d.is_durable("old/a"));
+    d.disk.prepare_to_remove_directory(d.path("old"));
+    REQUIRE(std::filesystem::remove(d.path("old")));
+}
+
 TEST_CASE("volatile disk: a program that ends in peace leaves everything", "[fault]") {
     Disk d;
     d.folder.write("gone", "x");
