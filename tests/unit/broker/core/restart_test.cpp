@@ -227,7 +227,9 @@ TEST_CASE("restart: a QoS 2 delivery is not sent before its id is durable") {
     s.store().hold();
     s.link("pub").sends(publish("t", "1", qos2, 1)).sends(publish("t", "2", qos1, 2));
     s.link("pub").sends(publish("t", "3", qos2, 3)).gets_nothing();
-    s.link("sub").gets(publish("t", "2", qos1, 2)).gets_nothing();  // delivery and commit side by side
+    s.link("sub")
+        .gets(publish("t", "2", qos1, 2))
+        .gets_nothing();  // delivery and commit side by side
     s.store().release();
     s->jump(0ms);
     s.link("pub").gets(pubrec(1)).gets(puback(2)).gets(pubrec(3));
