@@ -21,6 +21,7 @@ struct BrokerOptions {
     broker::NetSettings net{};  // one listener, whose port does not count
     broker::CoreSettings core{};
     broker::RetainedMessages::Limits retained{100'000, 1U << 28};
+    broker::Store* store = nullptr;  // outlives the broker; null: nothing is kept
 };
 
 inline BrokerOptions with_shards(std::uint8_t shards) {
@@ -34,7 +35,8 @@ class RunningBroker {
 public:
     explicit RunningBroker(BrokerOptions options = with_shards(2))
         : options_(prepared(std::move(options))),
-          server_(options_.net, options_.core, options_.retained, store_, bus_) {
+          server_(options_.net, options_.core, options_.retained,
+                  options_.store != nullptr ? *options_.store : no_store_, bus_) {
         server_.start();
     }
 
@@ -70,7 +72,7 @@ private:
     }
 
     BrokerOptions options_;
-    broker::VolatileStore store_;
+    broker::VolatileStore no_store_;
     broker::SingleNodeBus bus_;
     broker::Server server_;
 };
