@@ -11,7 +11,8 @@ std::variant<Loaded, int> load(int argc, char const* const* argv) {
     auto table = option_table(config);
     options::Program program{
         "spoke-broker",
-        "An MQTT 3.1.1 and 5.0 broker. `spoke-broker passwd --help` tells how to manage users.",
+        "An MQTT 3.1.1 and 5.0 broker. `spoke-broker passwd --help` tells how to manage users, "
+        "`spoke-broker store --help` how to look into what is kept.",
         [&config](std::uint16_t port) {
             if (!config.listeners.empty()) config.listeners.front().port = port;
         },
