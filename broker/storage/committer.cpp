@@ -246,7 +246,7 @@ void Committer::publish_statistics() {
 }
 
 StoreStatistics Committer::statistics() const noexcept {
-    return {writes_, syncs_, cancelled_, deliveries_, messages_, message_bytes_};
+    return {writes_, syncs_, cancelled_, deliveries_, messages_, message_bytes_, 0};
 }
 
 void Committer::wake_all() {

@@ -33,6 +33,7 @@ struct StoreStatistics {
     std::uint64_t deliveries = 0;  // stored now
     std::uint64_t messages = 0;
     std::uint64_t message_bytes = 0;
+    std::uint64_t read_errors = 0;  // of the disk, each tried again
 };
 
 /// Writes what shards submit: takes all there is, makes one batch of it, writes and syncs it,

@@ -81,6 +81,7 @@ bool Reader::answer(Request const& request) {
         // While it is closed there is nothing to be tried.
         if (parts_.database.use().get()) ++tries;
     }
+    has_errors_ = false;
     parts_.shards[request.shard]->add_loaded(std::move(messages));
     wake_(request.shard);
     return true;
@@ -121,7 +122,7 @@ bool Reader::find_own(rocksdb::DB& database, Request const& request,
         if (at->Valid() && at->key() == key) {
             messages[i].message = decode(request, as, key, view(at->value()));
         } else if (!at->status().ok()) {
-            parts_.database.report_damage(at->status());
+            note_error(at->status());
             if (!is_last_try) return false;
             log_damage(request, as, at->status().ToString());
             at.reset(database.NewIterator(options));
@@ -150,7 +151,7 @@ bool Reader::find_shared(rocksdb::DB& database, Request const& request,
         if (statuses[i].ok()) {
             messages[places[i]].message = decode(request, as, keys[i], view(values[i]));
         } else if (!is_answer(statuses[i]) && !is_last_try) {
-            parts_.database.report_damage(statuses[i]);
+            note_error(statuses[i]);
             return false;
         } else if (!statuses[i].IsNotFound()) {
             log_damage(request, as, statuses[i].ToString());
@@ -165,6 +166,15 @@ MessagePtr Reader::decode(Request const& request, StoredAs as, std::string_view 
     if (message) return *message;
     log_damage(request, as, std::string{describe(message.error())});
     return {};
+}
+
+void Reader::note_error(rocksdb::Status const& status) {
+    parts_.database.report_damage(status);
+    ++errors_;
+    if (std::exchange(has_errors_, true)) return;
+    parts_.settings.log(LogLevel::error,
+                        fmt::format("store: cannot read from {}: {}; it is tried again",
+                                    parts_.settings.directory, status.ToString()));
 }
 
 void Reader::log_damage(Request const& request, StoredAs as, std::string const& why) {

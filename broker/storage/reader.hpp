@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -45,12 +46,15 @@ public:
 
     /// Any thread.
     void ask(Request request);
+    /// How often the disk could not be read. Any thread.
+    [[nodiscard]] std::uint64_t errors() const noexcept { return errors_; }
 
 private:
     void run();
     /// Gives false if the store is stopped before there is an answer.
     [[nodiscard]] bool answer(Request const& request);
     [[nodiscard]] bool pause();
+    void note_error(rocksdb::Status const& status);
     void log_damage(Request const& request, StoredAs as, std::string const& why);
     /// Whether the disk could be read; what is missing stays null.
     [[nodiscard]] bool find(Request const& request, std::vector<LoadedMessage>& messages,
@@ -64,7 +68,9 @@ private:
 
     Parts parts_;
     std::function<void(std::uint8_t shard)> wake_{};
-    std::mutex mutex_;  // of the three below
+    std::atomic<std::uint64_t> errors_{0};
+    bool has_errors_ = false;  // the request at hand, and the log says so
+    std::mutex mutex_;         // of the three below
     std::condition_variable news_;
     std::deque<Request> requests_{};
     bool is_stopping_ = false;

@@ -69,6 +69,12 @@ void RocksDbStore::stop() {
     database_.close();
 }
 
+StoreStatistics RocksDbStore::statistics() const noexcept {
+    auto statistics = committer_.statistics();
+    statistics.read_errors = reader_.errors();
+    return statistics;
+}
+
 std::uint64_t RocksDbStore::read_meta(MetaField field) {
     auto key = meta_key(field);
     std::string value;

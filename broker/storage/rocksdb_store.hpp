@@ -32,7 +32,7 @@ public:
     void stop() override;
 
     /// Any thread.
-    [[nodiscard]] StoreStatistics statistics() const noexcept { return committer_.statistics(); }
+    [[nodiscard]] StoreStatistics statistics() const noexcept;
     /// Of the last load().
     [[nodiscard]] LoadReport const& load_report() const noexcept { return load_report_; }
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "broker/storage/reference_store.hpp"
-#include "broker/storage/rocksdb_store.hpp"
 #include "tests/unit/broker/storage/stored_samples.hpp"
 
 namespace spoke::test {
@@ -102,6 +101,14 @@ private:
 };
 
 StoreFixture::StoreFixture(StoreKind kind) : kind_(kind) {
+    settings_.directory = folder_ / "store";
+    open();
+    REQUIRE(load(kNow).lines.empty());
+}
+
+StoreFixture::StoreFixture(StoreSettings settings)
+    : kind_(StoreKind::rocksdb), settings_(std::move(settings)) {
+    settings_.directory = folder_ / "store";
     open();
     REQUIRE(load(kNow).lines.empty());
 }
@@ -117,7 +124,7 @@ void StoreFixture::open() {
             return;
         case StoreKind::rocksdb:
             store_.reset();
-            store_ = std::make_unique<RocksDbStore>(StoreSettings{.directory = folder_ / "store"});
+            store_ = std::make_unique<RocksDbStore>(settings_);
             return;
     }
 }
@@ -141,6 +148,12 @@ Loaded StoreFixture::load(WallTime now) {
         visitor.loaded.lines[delivery.line] += " " + read(delivery.session, {delivery.as}).at(0);
     }
     return std::move(visitor.loaded);
+}
+
+RocksDbStore& StoreFixture::rocksdb() {
+    auto* store = dynamic_cast<RocksDbStore*>(store_.get());
+    REQUIRE(store != nullptr);
+    return *store;
 }
 
 Loaded StoreFixture::reopen(WallTime now) {

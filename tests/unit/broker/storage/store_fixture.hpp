@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "broker/core/ports/store.hpp"
+#include "broker/storage/rocksdb_store.hpp"
 #include "tests/support/temp_folder.hpp"
 
 namespace spoke::test {
@@ -40,6 +41,8 @@ struct Loaded {
 class StoreFixture {
 public:
     explicit StoreFixture(StoreKind kind);
+    /// A RocksDbStore, whatever directory the settings name.
+    explicit StoreFixture(broker::StoreSettings settings);
     ~StoreFixture();
     StoreFixture(StoreFixture const&) = delete;
     StoreFixture& operator=(StoreFixture const&) = delete;
@@ -48,6 +51,9 @@ public:
     [[nodiscard]] broker::ShardStore& shard(std::uint8_t index = 0) {
         return store_->of_shard(index);
     }
+
+    /// Of a fixture with settings.
+    [[nodiscard]] broker::RocksDbStore& rocksdb();
 
     /// Stops the store and gives what another finds on the same data.
     Loaded reopen(WallTime now = kNow);
@@ -81,6 +87,7 @@ private:
 
     StoreKind kind_;
     TempFolder folder_{};
+    broker::StoreSettings settings_{};
     std::unique_ptr<broker::Store> store_{};
     mutable std::mutex mutex_;
     std::condition_variable woken_;
