@@ -62,8 +62,12 @@ void Restore::restore_sent() {
     if (sent_.empty()) return;
     Place const& place = place_of(sent_.front().delivery.session);
     std::ranges::sort(sent_, {}, [](Sent const& sent) { return sent.progress.send_number; });
-    for (Sent& sent : sent_)
+    std::uint64_t last = 0;
+    for (Sent& sent : sent_) {
+        // No two have the same number, unless a damaged store has kept one that was done with.
+        last = sent.progress.send_number = std::max(sent.progress.send_number, last + 1);
         ShardCore::restore_sent(*place.session, std::move(sent.delivery), sent.progress);
+    }
     sent_.clear();
 }
 

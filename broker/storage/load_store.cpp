@@ -3,6 +3,10 @@
 #include <rocksdb/db.h>
 #include <rocksdb/write_batch.h>
 
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,12 +24,16 @@ public:
         : directory_(directory), now_(now), visitor_(visitor), live_(live), report_(report) {}
 
     rocksdb::Status load() {
-        auto status = each(RecordFamily::session, [&](auto key, auto value) {
-            if (auto session = decode_session(key, value)) {
-                take(*std::move(session));
-            } else {
-                drop_damaged(key, value, session.error());
+        auto status = find_superseded();
+        if (!status.ok()) return status;
+        status = each(RecordFamily::session, [&](auto key, auto value) {
+            auto session = decode_session(key, value);
+            if (!session) return drop_damaged(key, value, session.error());
+            if (superseded_.contains(session->number)) {
+                ++report_.damaged;
+                return directory_.discard(key, value, "its client has a later session");
             }
+            take(*std::move(session));
         });
         if (status.ok()) status = load_of_sessions();
         if (status.ok()) status = load_retained();
@@ -38,6 +46,33 @@ private:
     rocksdb::Status each(RecordFamily family, Visit const& visit) {
         auto status = directory_.for_each(std::string(1, static_cast<char>(family)), visit);
         return status.ok() ? write() : status;
+    }
+
+    /// A client has one session. Its last one may still be there too if the power went while the
+    /// log was written and took the removal alone, or if a piece of the log is damaged.
+    rocksdb::Status find_superseded() {
+        std::vector<std::pair<std::size_t, SessionNumber>> sessions;  // by hash of client id
+        auto status = each(RecordFamily::session, [&](auto key, auto value) {
+            if (auto session = decode_session(key, value))
+                sessions.emplace_back(std::hash<std::string>{}(session->client_id),
+                                      session->number);
+        });
+        std::sort(sessions.begin(), sessions.end());
+        for (std::size_t i = 1; status.ok() && i < sessions.size(); ++i) {
+            auto const [hash, number] = sessions[i - 1];
+            for (auto j = i; j < sessions.size() && sessions[j].first == hash; ++j) {
+                if (client_of(number) == client_of(sessions[j].second)) superseded_.insert(number);
+            }
+        }
+        return status;
+    }
+
+    std::optional<std::string> client_of(SessionNumber session) {
+        auto key = session_key(session);
+        std::string value;
+        if (!directory_.get()->Get({}, key, &value).ok()) return std::nullopt;
+        auto decoded = decode_session(key, value);
+        return decoded ? std::optional{std::move(decoded->client_id)} : std::nullopt;
     }
 
     rocksdb::Status load_of_sessions() {
@@ -140,6 +175,7 @@ private:
     StoreVisitor& visitor_;
     LiveDeliveries& live_;
     LoadReport& report_;
+    std::set<SessionNumber> superseded_{};
     std::vector<SessionNumber> sessions_{};  // rising
     std::size_t at_session_ = 0;
     rocksdb::WriteBatch dropped_{};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <rocksdb/env.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <utility>
@@ -42,8 +43,10 @@ StoreDirectory::StoreDirectory(StoreSettings settings, Upgrades const& upgrades)
     claim();
     auto const status = open();
     if (!status.ok())
-        throw StoreError{fmt::format("the store '{}' cannot be opened: {}", settings_.directory,
-                                     status.ToString())};
+        throw StoreError{fmt::format(
+            "the store '{}' cannot be opened: {}: see to the disk, its space and the rights of "
+            "user {}, or name another directory",
+            settings_.directory, status.ToString(), ::geteuid())};
     upgrade();
 }
 
@@ -134,7 +137,7 @@ Status StoreDirectory::reopen() {
 }
 
 Status StoreDirectory::open() {
-    auto status = take_rebuilt({});
+    auto status = take_rebuilt(nullptr);
     if (status.ok()) status = open_repaired();
     if (is_damage(status)) status = rebuild(status.ToString());
     return status;
@@ -191,14 +194,12 @@ Status StoreDirectory::rebuild(std::string const& why) {
     database_.reset();
     RebuildResult result;
     auto status = rebuild_from_files(result);
-    if (is_damage(status)) return start_empty(status.ToString());
     if (status.ok()) status = env_.RenameFile(path(kUnfinishedName), path(kRebuiltName));
     if (status.ok()) status = sync_directory(env_, settings_.directory);
-    if (status.ok()) status = take_rebuilt(result.damaged_files);
+    if (status.ok()) status = take_rebuilt(&result.damaged_files);
     if (status.ok()) status = open_as_it_is();
-    if (is_damage(status)) return start_empty(status.ToString());
     if (status.ok())
-        settings_.log(LogLevel::warning,
+        settings_.log(result.records > 0 ? LogLevel::warning : LogLevel::error,
                       fmt::format("store: the database is made anew with {} records; {} are in "
                                   "quarantine",
                                   result.records, quarantined()));
@@ -214,7 +215,8 @@ Status StoreDirectory::rebuild_from_files(RebuildResult& result) {
 }
 
 /// A database under this name is whole, and what is under the usual one is not wanted any more.
-Status StoreDirectory::take_rebuilt(std::vector<std::string> const& damaged_files) {
+/// `damaged_files`: its damaged tables, if that is known.
+Status StoreDirectory::take_rebuilt(std::vector<std::string> const* damaged_files) {
     if (!exists(env_, path(kRebuiltName))) return remove_tree(env_, path(kUnfinishedName));
     std::string old;
     if (exists(env_, path(kDatabaseName))) {
@@ -226,7 +228,7 @@ Status StoreDirectory::take_rebuilt(std::vector<std::string> const& damaged_file
     }
     auto status = env_.RenameFile(path(kRebuiltName), path(kDatabaseName));
     if (status.ok()) status = sync_directory(env_, settings_.directory);
-    if (status.ok() && !old.empty() && !damaged_files.empty()) status = prune(old, damaged_files);
+    if (status.ok() && !old.empty() && damaged_files) status = prune(old, *damaged_files);
     return status;
 }
 
@@ -244,20 +246,6 @@ Status StoreDirectory::prune(std::string const& old,
         if (is_table && !is_damaged) status = env_.DeleteFile(old + "/" + *name);
     }
     return status;
-}
-
-Status StoreDirectory::start_empty(std::string const& why) {
-    database_.reset();
-    settings_.log(LogLevel::error,
-                  fmt::format("store: nothing can be read of the database ({}); the broker starts "
-                              "with an empty one",
-                              why));
-    if (quarantine_.move_here(path(kDatabaseName), "is unreadable").empty()) {
-        auto const status = remove_tree(env_, path(kDatabaseName));
-        if (!status.ok()) return status;
-    }
-    quarantine_.count(1);
-    return open_as_it_is();
 }
 
 // --- Records ------------------------------------------------------------------------------------

@@ -71,10 +71,9 @@ private:
     [[nodiscard]] rocksdb::Status open_as_it_is();
     [[nodiscard]] bool is_new() const;
     [[nodiscard]] rocksdb::Status rebuild_from_files(RebuildResult& result);
-    [[nodiscard]] rocksdb::Status take_rebuilt(std::vector<std::string> const& damaged_files);
+    [[nodiscard]] rocksdb::Status take_rebuilt(std::vector<std::string> const* damaged_files);
     [[nodiscard]] rocksdb::Status prune(std::string const& old,
                                         std::vector<std::string> const& damaged_files);
-    [[nodiscard]] rocksdb::Status start_empty(std::string const& why);
     [[nodiscard]] rocksdb::Status visit_from(std::string const& from, std::string_view prefix,
                                              Visit const& visit, std::string& next);
     [[nodiscard]] std::string path(std::string_view name) const;

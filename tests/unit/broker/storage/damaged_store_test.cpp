@@ -10,7 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "broker/storage/records.hpp"
 #include "broker/storage/rocksdb_store.hpp"
+#include "broker/storage/store_directory.hpp"
 #include "tests/support/temp_folder.hpp"
 #include "tests/unit/broker/storage/known_store.hpp"
 #include "tests/unit/broker/storage/stored_samples.hpp"
@@ -178,6 +180,30 @@ TEST_CASE("Damaged store: what is met while it is loaded does not keep the rest 
     RunningStore again{directory};
     CHECK(again.lines.from(LogLevel::warning).empty());
     CHECK_THAT(again.lines.from(LogLevel::info), Contains("7 sessions, 0 subscriptions, 350"));
+}
+
+TEST_CASE("Damaged store: of two sessions of one client the later one counts", "[recovery]") {
+    TempFolder folder;
+    auto const directory = folder / "store";
+    make_store(directory);
+    {
+        StoreLines lines;
+        StoreDirectory opened{settings_for(directory, lines)};
+        std::string value;
+        for (auto const& [number, client_id] :
+             {std::pair{100, "client 2"}, {101, "client 7"}, {102, "client 2"}}) {
+            auto const session = SessionNumber{static_cast<std::uint64_t>(number)};
+            encode_session(session_key(session), {.number = session, .client_id = client_id},
+                           value);
+            REQUIRE(opened.get()->Put({}, session_key(session), value).ok());
+        }
+    }
+    RunningStore running{directory};
+    std::vector<std::string> const clients{"client 1", "client 3", "client 4", "client 5",
+                                           "client 6", "client 8", "client 7", "client 2"};
+    CHECK(running.found.clients == clients);
+    CHECK(running.found.deliveries.size() == (kSessions - 2) * kMessages);
+    CHECK_THAT(running.lines.from(LogLevel::info), Contains("3 records quarantined"));
 }
 
 }  // namespace
