@@ -81,9 +81,12 @@ void ShardCore::on_store_news() {
     if (StoreTicket ticket = store_.durable(); ticket > durable_) on_durable(ticket);
     StoreHealth health = store_.health();
     if (health != health_) {
-        bool was_good = is_store_good();
+        auto is_written = [](StoreHealth now) {
+            return now == StoreHealth::good || now == StoreHealth::over_limit;
+        };
+        bool ends = is_written(health_) && !is_written(health);
         health_ = health;
-        if (was_good) on_store_bad();
+        if (ends) on_store_bad();
         if (is_store_good()) {  // retained messages for new subscriptions have waited for this
             sessions_.each([this](Session& session) {
                 if (session.link != nullptr && !session.replays.empty()) pump(session);
@@ -114,7 +117,15 @@ void ShardCore::on_durable(StoreTicket ticket) {
 }
 
 ShardCore::Refusal ShardCore::store_refusal() const noexcept {
-    if (health_ == StoreHealth::full) return {ReasonCode::quota_exceeded, "the store is full"};
+    switch (health_) {
+        case StoreHealth::over_limit:
+            return {ReasonCode::quota_exceeded, "the store holds as much as it may"};
+        case StoreHealth::full:
+            return {ReasonCode::quota_exceeded, "the disk is full"};
+        case StoreHealth::good:
+        case StoreHealth::failed:
+            break;
+    }
     return {ReasonCode::implementation_specific_error, "the store cannot be written"};
 }
 

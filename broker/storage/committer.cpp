@@ -234,7 +234,8 @@ void Committer::publish_health() {
     if (bytes > bytes_max) is_over_limit_ = true;
     if (bytes <= bytes_max - bytes_max / 16) is_over_limit_ = false;
     auto health = disk_health_;
-    if (bytes_max != 0 && is_over_limit_ && health == StoreHealth::good) health = StoreHealth::full;
+    if (bytes_max != 0 && is_over_limit_ && health == StoreHealth::good)
+        health = StoreHealth::over_limit;
     if (health_.exchange(health) != health) wake_all();
 }
 

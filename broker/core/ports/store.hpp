@@ -81,8 +81,9 @@ enum class Removal : std::uint8_t {
 /// Whether a store takes changes.
 enum class StoreHealth : std::uint8_t {
     good,
-    full,    // no space is left: on the device, or as configured
-    failed,  // any other error
+    over_limit,  // holds as much as it may, as configured; what was handed over is written
+    full,        // no space is left on the device
+    failed,      // any other error
 };
 
 /// The message of a delivery, read from the store.

@@ -269,10 +269,10 @@ TEST_CASE("queue full: the home shard tells the shards of publishers") {
 
 TEST_CASE("store out of order: what needs it is refused, the rest goes on") {
     auto version = GENERATE(values(kBoth));
-    auto health = GENERATE(StoreHealth::full, StoreHealth::failed);
+    auto health = GENERATE(StoreHealth::over_limit, StoreHealth::full, StoreHealth::failed);
     bool v5 = version == Version::v5;
-    auto reason = health == StoreHealth::full ? ReasonCode::quota_exceeded
-                                              : ReasonCode::implementation_specific_error;
+    auto reason = health == StoreHealth::failed ? ReasonCode::implementation_specific_error
+                                                : ReasonCode::quota_exceeded;
     Away s{version};
     s.link("now").sends(connect(version)).gets(connack());
     s.link("now").sends(subscribe(1, "n", qos1)).gets(suback(1));
@@ -319,6 +319,18 @@ TEST_CASE("store out of order: what needs it is refused, the rest goes on") {
         s.link("passing").sends(connect(version)).gets(connack());
         CHECK(s.session("new") == nullptr);
     }
+}
+
+TEST_CASE("store over its limit: what was handed over is still acknowledged") {
+    auto version = GENERATE(values(kBoth));
+    Away s{version};
+    s.store().hold();
+    s.pub().sends(publish("t", "x", qos1, 1)).gets_nothing();
+    s.store().set_health(StoreHealth::over_limit);
+    s.jump(0ms);
+    s.pub().gets_nothing();
+    s.becomes_durable();
+    s.pub().gets(puback(1));
 }
 
 TEST_CASE("store out of order: who waits for it is told that it was not taken") {
