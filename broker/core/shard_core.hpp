@@ -188,8 +188,9 @@ private:
     void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
     [[nodiscard]] std::string new_client_id();
     void take_over(Session& session, mqtt::Connect const& connect, std::string_view mount_point);
+    /// `gone`: of the removal of the session that was there, if it was stored.
     void accept(Link& link, Session& session, CheckedConnect const& connect,
-                mqtt::ConnAck const& connack);
+                mqtt::ConnAck const& connack, StoreTicket gone);
     /// Session and link become one another's.
     StoreTicket attach(Link& link, Session& session, CheckedConnect const& connect);
     void log_connected(Link const& link, CheckedConnect const& connect, bool session_present);

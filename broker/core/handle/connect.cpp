@@ -205,7 +205,8 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     bool is_kept =
         wanted_expiry(packet, *link.settings) > 0 && link.settings->session_expiry_max > 0;
     bool begins = session == nullptr || packet.clean_start;
-    if (begins && is_kept && is_durable_ && !is_store_good()) {
+    bool was_stored = session != nullptr && stores(*session);
+    if (begins && (is_kept || was_stored) && is_durable_ && !is_store_good()) {
         counters_.store_refused.add();
         return refuse(link, packet.version, {ReasonCode::server_unavailable, store_refusal().text});
     }
@@ -229,11 +230,14 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         session = nullptr;
     }
     connack.session_present = session != nullptr;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
+    // Who was told that a session is gone must not find it again after a restart.
+    bool is_gone = session == nullptr && was_stored;
+    StoreTicket gone = is_gone ? store_.last_ticket() : kNothingToWaitFor;
     if (session == nullptr) {
         session = &sessions_.add(packet.client_id);
         counters_.sessions.add();
     }
-    accept(link, *session, connect, connack);
+    accept(link, *session, connect, connack, gone);
     if (connack.session_present) resume(*session);
 }
 
@@ -252,7 +256,7 @@ void ShardCore::take_over(Session& session, mqtt::Connect const& connect,
 }
 
 void ShardCore::accept(Link& link, Session& session, CheckedConnect const& connect,
-                       mqtt::ConnAck const& connack) {
+                       mqtt::ConnAck const& connack, StoreTicket gone) {
     mqtt::Connect const& packet = connect.packet;
     LinkSettings const& limits = *link.settings;
     session.expiry_interval =
@@ -270,6 +274,7 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
     StoreTicket ticket = attach(link, session, connect);
     log_connected(link, connect, connack.session_present);
     if (connack.session_present) ticket = kNothingToWaitFor;  // it is there already
+    ticket = std::max(ticket, gone);
     link.awaits_disk = ticket > durable_;
     bool sent = send(link, connack, ticket);
     MQ_ASSERT(sent);  // on_connect() has made it fit

@@ -73,6 +73,18 @@ TEST_CASE("storing: CONNACK of a new session waits, and what came behind CONNECT
     a.gets(suback(1)).gets(puback(2)).gets(suback(3)).gets_nothing();
 }
 
+TEST_CASE("storing: CONNACK waits until the stored session that it ends is gone",
+          "[MQTT-3.1.2-4]") {
+    auto version = GENERATE(values(kBoth));
+    Away s{version};
+    s.store().hold();
+    s.sub().sends(connect(version)).gets_nothing();
+    s.becomes_durable();
+    s.sub().gets(connack());
+    s.link("never stored").sends(connect(version)).gets(connack()).drops();
+    s.link("never stored").sends(connect(version)).gets(connack());
+}
+
 TEST_CASE("storing: who is taken over before CONNACK hears nothing of it", "[MQTT-3.14.0-1]") {
     auto version = GENERATE(values(kBoth));
     Script s;
