@@ -106,6 +106,11 @@ def interop_jobs(options):
     yield "interop", [sys.executable, runner, "--bin", os.path.join(options.build, "bin")], {}
 
 
+def fault_jobs(options):
+    runner = os.path.join(HERE, "fault", "run.py")
+    yield "fault", [sys.executable, runner, "--bin", os.path.join(options.build, "bin")], {}
+
+
 def wanted(jobs, names):
     return [job for job in jobs if not names or any(name in job[0] for name in names)]
 
@@ -126,7 +131,8 @@ def main():
         quick = [*jobs_of(options), *script_jobs()]
         results = list(pool.map(run, wanted(quick, options.names)))
     # Alone, after the others: these have deadlines, which a busy machine would stretch.
-    alone = [*conformance_jobs(options), *interop_jobs(options)]
+    alone = [*conformance_jobs(options), *interop_jobs(options),
+             *fault_jobs(options)]
     results += [run(job) for job in wanted(alone, options.names)]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)

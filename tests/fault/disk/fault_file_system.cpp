@@ -55,18 +55,43 @@ private:
 
 class MemoryRandomAccessFile : public rocksdb::FSRandomAccessFile {
 public:
-    MemoryRandomAccessFile(std::shared_ptr<VolatileDisk> disk, InodePtr inode)
-        : disk_{std::move(disk)}, inode_{std::move(inode)} {}
+    MemoryRandomAccessFile(std::shared_ptr<VolatileDisk> disk, DiskFaults faults, InodePtr inode)
+        : disk_{std::move(disk)}, faults_{std::move(faults)}, inode_{std::move(inode)} {}
 
     IOStatus Read(std::uint64_t offset, std::size_t size, IOOptions const& /*options*/, Slice* out,
                   char* scratch, IODebugContext* /*context*/) const override {
+        *out = Slice{};
+        if (int error = faults_.error_of(DiskAction::read)) return status_of(error, "file");
         *out = Slice{scratch, disk_->read(*inode_, offset, size, scratch)};
         return IOStatus::OK();
     }
 
 private:
     std::shared_ptr<VolatileDisk> disk_;
+    DiskFaults faults_;
     InodePtr inode_;
+};
+
+/// A real file that cannot be read at times.
+class RealRandomAccessFile : public rocksdb::FSRandomAccessFileOwnerWrapper {
+public:
+    RealRandomAccessFile(std::unique_ptr<rocksdb::FSRandomAccessFile> file, DiskFaults faults)
+        : FSRandomAccessFileOwnerWrapper{std::move(file)}, faults_{std::move(faults)} {}
+
+    IOStatus Read(std::uint64_t offset, std::size_t size, IOOptions const& options, Slice* out,
+                  char* scratch, IODebugContext* context) const override {
+        *out = Slice{};
+        if (int error = faults_.error_of(DiskAction::read)) return status_of(error, "file");
+        return FSRandomAccessFileOwnerWrapper::Read(offset, size, options, out, scratch, context);
+    }
+    IOStatus MultiRead(rocksdb::FSReadRequest* requests, std::size_t count,
+                       IOOptions const& options, IODebugContext* context) override {
+        // By way of Read().
+        return rocksdb::FSRandomAccessFile::MultiRead(requests, count, options, context);
+    }
+
+private:
+    DiskFaults faults_;
 };
 
 class VolatileFile : public rocksdb::FSWritableFile {
@@ -172,11 +197,14 @@ IOStatus FaultFileSystem::NewRandomAccessFile(std::string const& path, FileOptio
                                               IODebugContext* context) {
     if (auto status = check(DiskAction::read, path); !status.ok()) return status;
     if (auto inode = disk_->find_written(path)) {
-        *out = std::make_unique<MemoryRandomAccessFile>(disk_, std::move(inode));
+        *out = std::make_unique<MemoryRandomAccessFile>(disk_, faults_, std::move(inode));
         return IOStatus::OK();
     }
     if (!disk_->exists(path)) return status_of(ENOENT, path);
-    return target()->NewRandomAccessFile(path, options, out, context);
+    std::unique_ptr<rocksdb::FSRandomAccessFile> real;
+    auto status = target()->NewRandomAccessFile(path, options, &real, context);
+    if (status.ok()) *out = std::make_unique<RealRandomAccessFile>(std::move(real), faults_);
+    return status;
 }
 
 IOStatus FaultFileSystem::NewWritableFile(std::string const& path, FileOptions const& options,
