@@ -54,6 +54,7 @@ void Model::connect(LinkId link, mqtt::Connect const& packet) {
     std::uint32_t wanted = packet.session_expiry_interval.value_or(0);
     if (!v5) wanted = packet.clean_start ? 0 : rules_.session_expiry_max;
     session.expiry = std::min(wanted, rules_.session_expiry_max);
+    if (!is_present) session.is_stored = session.expiry > 0;
 
     Connection& connection = connections_[link];
     connection.client = client;
@@ -124,7 +125,17 @@ void Model::close(LinkId link, ReasonCode reason) {
 /// The connection is gone; a will that is still there takes its course.
 void Model::detach(LinkId link) {
     std::string client = connections_.at(link).client;
-    connections_.erase(link);
+    auto places = room(sessions_.at(client));
+    for (auto& each : sessions_.at(client).waiting) {
+        if (takes_room(each) && places > 0) {
+            each.has_left = true;
+            --places;
+        }
+    }
+    ended_.insert_or_assign(link, std::move(connections_.extract(link).mapped()));
+    if (rules_.is_durable) {
+        for (auto& each : due_[link]) each.may_be_lost = true;
+    }
     Session& session = sessions_.at(client);
     session.link.reset();
     if (session.expiry == 0) return end_session(client);
@@ -143,8 +154,12 @@ void Model::detach(LinkId link) {
 
 void Model::end_session(std::string const& client) {
     auto session = std::move(sessions_.extract(client).mapped());
-    pass_on(session);
+    // What must be read from disk before it is passed on comes behind the will.
+    bool order_matters = session.will && rules_.is_durable && rules_.queue_messages_max < 100;
+    bool will_first = order_matters && choose(2) == 1;
+    if (!will_first) pass_on(session);
     if (session.will) publish_will(session.client, *session.will);
+    if (will_first) pass_on(session);
 }
 
 void Model::publish_will(std::string const& client, mqtt::Will const& will) {
@@ -161,7 +176,7 @@ void Model::publish_will(std::string const& client, mqtt::Will const& will) {
     }
     auto shared = std::make_shared<Message const>(std::move(message));
     retain(shared);
-    route(shared);
+    route(shared, client);
 }
 
 Millis Model::next_timer() const {
@@ -187,36 +202,51 @@ void Model::advance(Millis now) {
     }
     for (LinkId link : silent) close(link, ReasonCode::keep_alive_timeout);
 
-    std::vector<std::string> over;
-    std::vector<std::string> willing;
+    std::vector<std::string> due;
     for (auto const& [client, session] : sessions_) {
-        if (session.link) continue;
-        if (session.expires_at <= now) {
-            over.push_back(client);
-        } else if (session.will_at <= now) {
-            willing.push_back(client);
+        if (!session.link && std::min(session.expires_at, session.will_at) <= now) {
+            due.push_back(client);
         }
     }
-    for (auto const& client : over) end_session(client);
-    for (auto const& client : willing) {
+    shuffle(due);
+    for (auto const& client : due) {
         Session& session = sessions_.at(client);
+        if (session.expires_at <= now) {
+            end_session(client);
+            continue;
+        }
         session.will_at = kNever;
         publish_will(client, *std::exchange(session.will, std::nullopt));
     }
 }
 
-void Model::restart(bool is_durable) {
+void Model::restart() {
     due_.clear();
-    if (!is_durable) {
-        connections_.clear();
+    connections_.clear();
+    if (!rules_.is_durable) {
         sessions_.clear();
         retained_.clear();
         return;
     }
-    while (!connections_.empty()) detach(connections_.begin()->first);
+    // As far as anybody can know later, connections ended at this moment. What is due now is done
+    // when the timers run next.
+    std::erase_if(sessions_, [](auto const& entry) { return !entry.second.is_stored; });
+    for (auto& [client, session] : sessions_) {
+        session.replays.clear();
+        session.waiting.remove_if([](auto const& each) { return each.is_replay; });
+        for (auto& each : session.in_flight) each.is_new = false;  // as far as is known
+        if (!session.link) continue;
+        session.link.reset();
+        if (session.expiry != mqtt::kSessionNeverExpires) {
+            session.expires_at = after(now_, session.expiry);
+        }
+        if (session.will) {
+            session.will_at = after(now_, session.will->will_delay_interval.value_or(0));
+        }
+    }
 }
 
-bool Model::has_share_groups() const {
+bool Model::has_choices() const {
     return std::ranges::any_of(sessions_, [](auto const& entry) {
         return std::ranges::any_of(entry.second.subscriptions, [](auto const& subscription) {
             return subscription.first.starts_with("$share/");

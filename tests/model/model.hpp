@@ -26,6 +26,9 @@ using LinkId = int;
 /// What does not hold, in words.
 using Finding = std::optional<std::string>;
 
+/// What becomes of a message for a queue that is full.
+enum class WhenFull { reject, drop_oldest, drop_new };
+
 /// The settings of the broker that a client can notice.
 struct Rules {
     std::uint16_t receive_maximum = 1024;
@@ -35,6 +38,12 @@ struct Rules {
     std::uint32_t queue_messages_max = 10'000;
     std::uint32_t session_expiry_max = mqtt::kSessionNeverExpires;
     std::uint32_t subscriptions_per_session_max = 100'000;
+    WhenFull when_full = WhenFull::reject;
+    bool rejection_closes_v3 = true;
+    bool is_durable = false;  // sessions that outlive their connection outlive the process too
+    /// Which shard each client's session is on: what shards know of each other's queues is some
+    /// moments old.
+    std::map<std::string, int> shards{};
 };
 
 struct Message {
@@ -55,11 +64,17 @@ struct Delivery {
     bool retain = false;
     std::vector<std::uint32_t> identifiers{};  // sorted
     std::string share{};                       // full filter of the share group it came through
-    int share_number = 0;                      // of the groups of that filter one after another
     std::string replay{};                      // filter whose SUBSCRIBE asked for it, if retained
     bool is_replay = false;
     bool is_optional = false;  // it may come or not: its topic changed before its turn
+    bool has_left = false;     // it had a place in the window when its connection ended just now
 };
+
+/// Whether it stands in the queue while it waits: QoS 1 and 2; retained messages wait where they
+/// are stored.
+[[nodiscard]] inline bool takes_room(Delivery const& delivery) {
+    return delivery.qos != mqtt::Qos::at_most_once && !delivery.is_replay && !delivery.has_left;
+}
 
 enum class Stage { awaiting_puback, awaiting_pubrec, awaiting_pubcomp };
 
@@ -68,6 +83,7 @@ struct InFlight {
     Stage stage = Stage::awaiting_puback;
     Delivery delivery;
     bool is_sent = true;         // on the connection there is now
+    bool is_new = false;         // it was never sent: its id had to be durable first
     std::uint64_t released = 0;  // order of the PUBRECs
 };
 
@@ -85,6 +101,7 @@ struct Replay {
 struct Session {
     std::string client;
     std::optional<LinkId> link{};
+    bool is_stored = false;    // it began as one that outlives its connection
     std::uint32_t expiry = 0;  // seconds
     Millis expires_at = kNever;
     std::optional<mqtt::Will> will{};
@@ -94,6 +111,7 @@ struct Session {
     std::list<InFlight> in_flight{};  // in the order of their first sending
     std::list<Delivery> waiting{};    // in the order they came
     std::vector<Replay> replays{};    // that have not ended
+    bool was_full = false;            // its queue, before what happens now
 };
 
 struct Connection {
@@ -119,9 +137,14 @@ struct SeenDelivery {
     bool retain;
     std::vector<std::uint32_t> identifiers;
 };
+struct SeenInFlight {
+    std::uint16_t id;
+    Stage stage;
+    std::optional<SeenDelivery> delivery{};  // if it may be sent again
+};
 struct SeenSession {
     std::vector<SeenDelivery> queue{};
-    std::map<std::uint16_t, Stage> window{};
+    std::vector<SeenInFlight> window{};  // in the order of their first sending
 };
 
 /// How often each client was seen to have each payload.
@@ -136,6 +159,14 @@ struct Seen {
     std::uint64_t wills = 0;
     std::uint64_t connections = 0;
     std::uint64_t subscriptions = 0;
+    std::optional<std::uint64_t> stored_sessions{};  // in a durable store
+    std::optional<std::uint64_t> stored_deliveries{};
+};
+
+/// A packet that is to come; or, if its connection ended while it waited for the disk, may come.
+struct Due {
+    mqtt::Packet packet;
+    bool may_be_lost = false;
 };
 
 /// Takes the same events as the broker; check() says whether the broker did what it may do. A copy
@@ -154,15 +185,15 @@ public:
     [[nodiscard]] Millis next_timer() const;
     /// Time goes by, up to the next timer at most; what is due then happens.
     void advance(Millis now);
-    /// The process ends without a word and starts again. `is_durable`: sessions that outlive their
-    /// connection and retained messages are there again.
-    void restart(bool is_durable);
+    /// The process ends without a word and starts again: where the store is durable, with retained
+    /// messages and the sessions that outlive their connection.
+    void restart();
 
     // --- where the specification leaves a choice ---
 
     /// The choices the next event makes: which member of a share group gets a message, in steps
-    /// from one where `copies` says that it is; and, where queues are short, which group comes
-    /// first. Those not given are 0.
+    /// from one where `copies` says that it is; where queues are short, which group comes first;
+    /// and what comes first of all that is due at one moment. Those not given are 0.
     void set_choices(std::vector<std::size_t> choices, Copies copies);
     /// How many possibilities each choice had since set_choices().
     [[nodiscard]] std::vector<std::size_t> const& possibilities() const { return possibilities_; }
@@ -176,7 +207,8 @@ public:
     [[nodiscard]] Connection const* connection(LinkId link) const;
     [[nodiscard]] Session const* session(std::string const& client) const;
     [[nodiscard]] std::map<std::string, Session> const& sessions() const { return sessions_; }
-    [[nodiscard]] bool has_share_groups() const;
+    /// Whether what comes next may be open: there are share groups.
+    [[nodiscard]] bool has_choices() const;
 
 private:
     // model.cpp: connections and sessions
@@ -200,20 +232,32 @@ private:
     [[nodiscard]] mqtt::ReasonCode subscribe(LinkId link, mqtt::Subscribe const& packet,
                                              mqtt::Subscription const& wanted);
     void acknowledge(LinkId link, mqtt::Publish const& packet, mqtt::ReasonCode reason);
-    void answer(LinkId link, mqtt::Packet packet) { due_[link].push_back(std::move(packet)); }
+    void reject(LinkId link, mqtt::Publish const& packet);
+    void answer(LinkId link, mqtt::Packet packet) { due_[link].push_back({std::move(packet)}); }
 
     // model_routing.cpp: from a message to its receivers
-    std::size_t route(MessageRef const& message);
+    struct Routed {
+        std::size_t receivers = 0;
+        std::size_t rejected = 0;  // of them
+    };
+    /// `from`: the client on whose shard this is done.
+    Routed route(MessageRef const& message, std::string const& from);
     void retain(MessageRef const& message);
     void replay_changed(MessageRef const& message);
     void start_replay(Session& session, Replay const& replay);
-    void deliver_shared(std::string const& filter, std::vector<Session*> members,
-                        MessageRef const& message);
+    /// False if the member's queue rejects it.
+    [[nodiscard]] bool deliver_shared(std::string const& filter, std::vector<Session*> members,
+                                      MessageRef const& message, std::set<std::string> const& full);
     void pass_on(Session const& session);
     void shuffle(std::vector<std::string>& texts);
     [[nodiscard]] std::size_t choose(std::size_t count);
     [[nodiscard]] std::size_t choose(std::vector<Session*> const& members, Message const& message);
     void deliver(Session& session, Delivery delivery);
+    /// Clients whose queues are known to be full where `from` has its session.
+    [[nodiscard]] std::set<std::string> rejecting(std::string const& from) const;
+    [[nodiscard]] std::set<std::string> rejecting_later(std::string const& from);
+    [[nodiscard]] std::uint64_t room(Session const& session) const;
+    void drop_oldest(Session& session);
     [[nodiscard]] bool is_full(Session const& session) const;
     [[nodiscard]] bool has_expired(Message const& message) const {
         return message.deadline <= now_;
@@ -222,6 +266,7 @@ private:
     // model_check.cpp
     enum class Fit { fits, may_fit, does_not_fit };
     [[nodiscard]] Fit fit(Delivery const& delivery, Connection const& connection) const;
+    [[nodiscard]] bool may_be_sent(InFlight const& each, Connection const& connection) const;
     [[nodiscard]] Finding check_answers(LinkId link, std::vector<mqtt::Packet> const& packets);
     [[nodiscard]] Finding take(LinkId link, mqtt::Publish packet);
     [[nodiscard]] Finding take_again(Session& session, Connection const& connection,
@@ -232,8 +277,12 @@ private:
     [[nodiscard]] bool shows(mqtt::Publish const& packet, Delivery const& delivery,
                              Connection const& connection) const;
     [[nodiscard]] Finding check_rest(Session& session, Connection const& connection);
-    [[nodiscard]] Finding check_session(Session const& session, SeenSession const& seen) const;
-    [[nodiscard]] Finding check_sessions(Seen const& seen) const;
+    [[nodiscard]] Finding check_rest(Session& session);
+    [[nodiscard]] Finding check_session(Session& session, SeenSession const& seen) const;
+    static void take_held(Session& session, SeenSession const& seen);
+    [[nodiscard]] static Finding take_order(Session& session, SeenSession const& seen);
+    [[nodiscard]] Finding check_sessions(Seen const& seen);
+    [[nodiscard]] Finding check_store(Seen const& seen) const;
     [[nodiscard]] Finding check_retained(Seen const& seen) const;
     [[nodiscard]] static std::uint32_t used_window(Session const& session);
 
@@ -242,11 +291,11 @@ private:
     std::map<std::string, Session> sessions_;
     std::map<LinkId, Connection> connections_;
     std::map<std::string, MessageRef> retained_;
-    std::map<std::string, int> groups_;  // how many there were of each shared filter
     std::uint64_t releases_ = 0;
     std::uint64_t wills_ = 0;
     // Since the last check.
-    std::map<LinkId, std::vector<mqtt::Packet>> due_;
+    std::map<LinkId, std::vector<Due>> due_;
+    std::map<LinkId, Connection> ended_;
     std::vector<std::size_t> choices_;
     std::vector<std::size_t> possibilities_;
     Copies copies_;

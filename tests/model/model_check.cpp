@@ -13,13 +13,13 @@ using mqtt::Qos;
 
 namespace {
 
-std::string text_of(Delivery const& delivery) {
+std::string text_of(Delivery const& delivery, bool tells_replay = true) {
     std::string ids;
     for (auto id : delivery.identifiers) ids += fmt::format(" sub id {}", id);
     return fmt::format("'{}' '{}' QoS {}{}{}{}", delivery.message->topic,
                        delivery.message->payload.substr(0, 20), static_cast<int>(delivery.qos),
                        delivery.retain ? " RETAIN" : "", ids,
-                       delivery.is_replay ? " (retained)" : "");
+                       delivery.is_replay && tells_replay ? " (retained)" : "");
 }
 
 std::string text_of(SeenDelivery const& seen) {
@@ -72,12 +72,14 @@ Finding Model::check(Seen const& seen) {
     }
     due_.clear();
     for (auto& [client, session] : sessions_) {
-        if (!session.link) continue;
-        if (auto finding = check_rest(session, connections_.at(*session.link))) {
-            return fmt::format("'{}' {}", client, *finding);
-        }
+        auto finding = session.link ? check_rest(session, connections_.at(*session.link))
+                                    : check_rest(session);
+        if (finding) return fmt::format("'{}' {}", client, *finding);
     }
+    ended_.clear();
     if (auto finding = check_sessions(seen)) return finding;
+    if (auto finding = check_store(seen)) return finding;
+    for (auto& [client, session] : sessions_) session.was_full = is_full(session);
     return check_retained(seen);
 }
 
@@ -85,9 +87,14 @@ Finding Model::check(Seen const& seen) {
 Finding Model::check_answers(LinkId link, std::vector<mqtt::Packet> const& packets) {
     std::vector<std::string> expected;
     std::vector<std::string> got;
-    for (auto const& packet : due_[link]) expected.push_back(text_of(packet));
     for (auto const& packet : packets) {
         if (!std::holds_alternative<mqtt::Publish>(packet)) got.push_back(text_of(packet));
+    }
+    for (auto const& [packet, may_be_lost] : due_[link]) {
+        auto text = text_of(packet);
+        bool is_lost =
+            may_be_lost && (expected.size() >= got.size() || got[expected.size()] != text);
+        if (!is_lost) expected.push_back(std::move(text));
     }
     if (got == expected) return std::nullopt;
     return fmt::format("link {} gets {} instead of {}", link, list_of(got), list_of(expected));
@@ -95,7 +102,11 @@ Finding Model::check_answers(LinkId link, std::vector<mqtt::Packet> const& packe
 
 Finding Model::take(LinkId link, mqtt::Publish packet) {
     auto found = connections_.find(link);
-    if (found == connections_.end()) return "its connection has ended";
+    if (found == connections_.end()) {  // this may have come before it ended
+        found = ended_.find(link);
+        if (found == ended_.end()) return "its connection has ended";
+        if (!sessions_.contains(found->second.client)) return std::nullopt;
+    }
     Connection& connection = found->second;
     Session& session = sessions_.at(connection.client);
     if (packet.topic_alias) {
@@ -118,18 +129,19 @@ Finding Model::take(LinkId link, mqtt::Publish packet) {
 Finding Model::take_again(Session& session, Connection const& connection,
                           std::list<InFlight>::iterator again, mqtt::Publish const& packet) {
     if (again->is_sent || again->stage == Stage::awaiting_pubcomp) return "its id is in use";
-    if (!packet.dup) return "it was sent before, but DUP is not set";
+    if (packet.dup == again->is_new) return "DUP does not say whether it was sent before";
     if (!shows(packet, again->delivery, connection)) {
         return "under this id was sent " + text_of(again->delivery);
     }
     for (auto each = session.in_flight.begin(); each != again;) {
         bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
-        if (is_due && fit(each->delivery, connection) == Fit::fits) {
+        if (is_due && may_be_sent(*each, connection)) {
             return fmt::format("{} was sent before it", text_of(each->delivery));
         }
         each = is_due ? session.in_flight.erase(each) : std::next(each);
     }
     again->is_sent = true;
+    again->is_new = false;
     return std::nullopt;
 }
 
@@ -159,7 +171,7 @@ Finding Model::take_new(Session& session, Connection const& connection,
     if (packet.qos != Qos::at_most_once) {
         for (auto each = session.in_flight.begin(); each != session.in_flight.end();) {
             bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
-            if (is_due && fit(each->delivery, connection) == Fit::fits) {
+            if (is_due && may_be_sent(*each, connection)) {
                 return fmt::format("{} must be sent again first", text_of(each->delivery));
             }
             each = is_due ? session.in_flight.erase(each) : std::next(each);
@@ -244,7 +256,7 @@ Finding Model::check_rest(Session& session, Connection const& connection) {
     bool is_open = used_window(session) < connection.window;
     for (auto each = session.in_flight.begin(); each != session.in_flight.end();) {
         bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
-        if (is_due && is_open && fit(each->delivery, connection) == Fit::fits) {
+        if (is_due && is_open && may_be_sent(*each, connection)) {
             return "was not sent again " + text_of(each->delivery);
         }
         each = is_due && is_open ? session.in_flight.erase(each) : std::next(each);
@@ -254,19 +266,108 @@ Finding Model::check_rest(Session& session, Connection const& connection) {
                       fit(*each, connection) == Fit::fits;
         bool may_wait = !is_open && (each->qos != Qos::at_most_once || each->is_replay);
         if (is_due && !may_wait) return "did not get " + text_of(*each);
+        // Another connection may get it, unless it has had its turn on this one.
+        if (each->is_replay && fit(*each, connection) != Fit::fits) each->is_optional = true;
         each = may_wait ? std::next(each) : session.waiting.erase(each);
     }
     if (is_open) session.replays.clear();
     return std::nullopt;
 }
 
+/// Of a session whose connection has ended: what was to leave before did.
+Finding Model::check_rest(Session& session) {
+    for (auto each = session.waiting.begin(); each != session.waiting.end();) {
+        bool is_over = each->has_left ? has_expired(*each->message)
+                                      : each->qos == Qos::at_most_once && !each->is_replay;
+        if (each->has_left && !is_over) {
+            auto ended = std::ranges::find(ended_, session.client,
+                                           [](auto const& entry) { return entry.second.client; });
+            bool is_held = each->qos == Qos::exactly_once && rules_.is_durable;
+            if (ended != ended_.end() && fit(*each, ended->second) == Fit::fits && !is_held) {
+                return "did not get " + text_of(*each);
+            }
+            is_over = !is_held;
+        }
+        each = is_over ? session.waiting.erase(each) : std::next(each);
+    }
+    return std::nullopt;
+}
+
+/// What is sent for the first time may expire.
+bool Model::may_be_sent(InFlight const& each, Connection const& connection) const {
+    if (each.is_new && has_expired(*each.delivery.message)) return false;
+    return fit(each.delivery, connection) == Fit::fits;
+}
+
 // --- What the broker holds ---
 
-Finding Model::check_session(Session const& session, SeenSession const& seen) const {
+/// QoS 2 deliveries which had a packet id when their connection ended, but did not leave as it was
+/// not durable yet.
+void Model::take_held(Session& session, SeenSession const& seen) {
+    for (auto const& [id, stage, delivery] : seen.window) {
+        bool is_known =
+            std::ranges::find(session.in_flight, id, &InFlight::id) != session.in_flight.end();
+        if (is_known || !delivery) continue;
+        auto text = text_of(*delivery);
+        auto found = std::ranges::find_if(session.waiting, [&](auto const& each) {
+            return each.has_left && each.qos == Qos::exactly_once && text_of(each) == text;
+        });
+        if (found == session.waiting.end()) continue;
+        found->has_left = false;
+        session.in_flight.push_back({.id = id,
+                                     .stage = Stage::awaiting_pubrec,
+                                     .delivery = std::move(*found),
+                                     .is_sent = false,
+                                     .is_new = true});
+        session.waiting.erase(found);
+    }
+}
+
+/// Takes over the order of what is queued and in flight where it is open: QoS 2 deliveries wait for
+/// the disk, messages of several publishers for their shards.
+Finding Model::take_order(Session& session, SeenSession const& seen) {
+    std::list<Delivery> queue;
+    for (auto const& text : seen.queue) {
+        auto is_it = [&](auto const& each) {
+            return takes_room(each) && text_of(each) == text_of(text);
+        };
+        auto found = std::ranges::find_if(session.waiting, is_it);
+        for (auto each = session.waiting.begin(); each != found; ++each) {
+            if (takes_room(*each) && same_stream(*each, *found)) {
+                return fmt::format("has queued {} before {}", text_of(*found), text_of(*each));
+            }
+        }
+        queue.splice(queue.end(), session.waiting, found);
+    }
+    session.waiting.splice(session.waiting.begin(), queue);
+
+    std::list<InFlight> in_flight;
+    for (auto const& [id, stage, delivery] : seen.window) {
+        auto found = std::ranges::find(session.in_flight, id, &InFlight::id);
+        if (delivery && text_of(*delivery) != text_of(found->delivery, false)) {
+            return fmt::format("has in flight {} instead of {}", text_of(*delivery),
+                               text_of(found->delivery, false));
+        }
+        for (auto each = session.in_flight.begin(); each != found; ++each) {
+            if (same_stream(each->delivery, found->delivery)) {
+                return fmt::format("will send {} before {}", text_of(found->delivery),
+                                   text_of(each->delivery));
+            }
+        }
+        in_flight.splice(in_flight.end(), session.in_flight, found);
+    }
+    session.in_flight = std::move(in_flight);
+    return std::nullopt;
+}
+
+Finding Model::check_session(Session& session, SeenSession const& seen) const {
+    take_held(session, seen);
+    auto lost = std::ranges::find_if(session.waiting, &Delivery::has_left);
+    if (lost != session.waiting.end()) return "has neither sent nor kept " + text_of(*lost);
     std::multiset<std::string> expected;
     std::multiset<std::string> queued;
     for (auto const& each : session.waiting) {
-        if (each.qos != Qos::at_most_once && !each.is_replay) expected.insert(text_of(each));
+        if (takes_room(each)) expected.insert(text_of(each));
     }
     for (auto const& each : seen.queue) queued.insert(text_of(each));
     if (queued != expected) {
@@ -275,7 +376,9 @@ Finding Model::check_session(Session const& session, SeenSession const& seen) co
     }
     std::map<std::uint16_t, Stage> window;
     for (auto const& each : session.in_flight) window[each.id] = each.stage;
-    if (window == seen.window) return std::nullopt;
+    std::map<std::uint16_t, Stage> seen_window;
+    for (auto const& each : seen.window) seen_window[each.id] = each.stage;
+    if (window == seen_window) return take_order(session, seen);
     auto list = [](auto const& stages) {
         std::vector<std::string> texts;
         for (auto [id, stage] : stages) {
@@ -283,12 +386,12 @@ Finding Model::check_session(Session const& session, SeenSession const& seen) co
         }
         return list_of(texts);
     };
-    return fmt::format("has in flight {} instead of {}", list(seen.window), list(window));
+    return fmt::format("has in flight {} instead of {}", list(seen_window), list(window));
 }
 
-Finding Model::check_sessions(Seen const& seen) const {
+Finding Model::check_sessions(Seen const& seen) {
     std::uint64_t subscriptions = 0;
-    for (auto const& [client, session] : sessions_) {
+    for (auto& [client, session] : sessions_) {
         auto found = seen.sessions.find(client);
         if (found == seen.sessions.end()) return fmt::format("there is no session of '{}'", client);
         if (auto finding = check_session(session, found->second)) {
@@ -314,6 +417,26 @@ Finding Model::check_sessions(Seen const& seen) const {
     if (seen.subscriptions != subscriptions) {
         return fmt::format("{} subscriptions are counted, not {}", seen.subscriptions,
                            subscriptions);
+    }
+    return std::nullopt;
+}
+
+/// Nothing too much is left in the store, and nothing is missing.
+Finding Model::check_store(Seen const& seen) const {
+    std::uint64_t sessions = 0;
+    std::uint64_t deliveries = 0;
+    for (auto const& [client, session] : sessions_) {
+        if (!session.is_stored) continue;
+        ++sessions;
+        deliveries += session.in_flight.size();
+        deliveries +=
+            static_cast<std::uint64_t>(std::ranges::count_if(session.waiting, takes_room));
+    }
+    if (seen.stored_sessions && *seen.stored_sessions != sessions) {
+        return fmt::format("{} sessions are stored, not {}", *seen.stored_sessions, sessions);
+    }
+    if (seen.stored_deliveries && *seen.stored_deliveries != deliveries) {
+        return fmt::format("{} deliveries are stored, not {}", *seen.stored_deliveries, deliveries);
     }
     return std::nullopt;
 }

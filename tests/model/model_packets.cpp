@@ -63,8 +63,21 @@ void Model::on(LinkId link, mqtt::Publish const& packet) {
     }
     auto shared = std::make_shared<Message const>(std::move(message));
     retain(shared);
+    auto [receivers, rejected] = route(shared, session.client);
+    if (rejected > 0) return reject(link, packet);
     acknowledge(link, packet,
-                route(shared) == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success);
+                receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success);
+}
+
+/// Not for all who should have it was there room.
+void Model::reject(LinkId link, mqtt::Publish const& packet) {
+    Connection& connection = connections_.at(link);
+    if (packet.qos == Qos::exactly_once) {
+        sessions_.at(connection.client).held.erase(packet.id.value);
+        connection.open.erase(packet.id.value);
+    }
+    if (connection.is_v5()) return acknowledge(link, packet, ReasonCode::quota_exceeded);
+    if (rules_.rejection_closes_v3) close(link, ReasonCode::quota_exceeded);
 }
 
 void Model::acknowledge(LinkId link, mqtt::Publish const& packet, ReasonCode reason) {
@@ -166,10 +179,6 @@ ReasonCode Model::subscribe(LinkId link, mqtt::Subscribe const& packet,
     if (is_new && session.subscriptions.size() >= rules_.subscriptions_per_session_max) {
         return refused(ReasonCode::quota_exceeded);
     }
-    bool is_group = std::ranges::any_of(sessions_, [&](auto const& entry) {
-        return entry.second.subscriptions.contains(wanted.filter);
-    });
-    if (is_shared(wanted.filter) && !is_group) ++groups_[wanted.filter];
     std::uint32_t identifier = packet.subscription_identifier.value_or(0);
     session.subscriptions[wanted.filter] = {wanted.options, identifier};
     auto handling = wanted.options.retain_handling;

@@ -8,8 +8,9 @@ namespace spoke::model {
 
 using mqtt::Qos;
 
-std::size_t Model::route(MessageRef const& message) {
-    std::size_t receivers = 0;
+Model::Routed Model::route(MessageRef const& message, std::string const& from) {
+    Routed routed;
+    auto const full = rejecting(from);  // as all of them are asked first
     std::map<std::string, std::vector<Session*>> groups;
     for (auto& [client, session] : sessions_) {
         // Subscriptions that overlap make one copy.
@@ -30,16 +31,49 @@ std::size_t Model::route(MessageRef const& message) {
             }
         }
         if (!is_hit) continue;
-        ++receivers;
+        ++routed.receivers;
         delivery.qos = std::min(delivery.qos, message->qos);
-        deliver(session, std::move(delivery));
+        if (delivery.qos != Qos::at_most_once && full.contains(client)) {
+            ++routed.rejected;
+        } else {
+            deliver(session, std::move(delivery));
+        }
     }
     // Their order matters where a queue has room for some of them only.
     std::vector<std::string> order;
     for (auto const& [filter, members] : groups) order.push_back(filter);
     if (rules_.queue_messages_max < 100) shuffle(order);
-    for (auto const& filter : order) deliver_shared(filter, groups.at(filter), message);
-    return receivers + groups.size();
+    for (auto const& filter : order) {
+        ++routed.receivers;
+        bool is_taken = deliver_shared(filter, groups.at(filter), message, full);
+        if (!is_taken) ++routed.rejected;
+    }
+    return routed;
+}
+
+/// A publisher is told of queues on its own shard as they are; a batch of messages for another
+/// shard is routed before that can say that one of them has filled a queue.
+std::set<std::string> Model::rejecting(std::string const& from) const {
+    std::set<std::string> clients;
+    if (rules_.when_full != WhenFull::reject) return clients;
+    for (auto const& [client, session] : sessions_) {
+        bool is_near = rules_.shards.at(client) == rules_.shards.at(from);
+        bool is_rejecting = is_near ? is_full(session) : session.was_full;
+        if (session.is_stored && is_rejecting) clients.insert(client);
+    }
+    return clients;
+}
+
+/// What must be read from disk before it is passed on meets the queues as they are then.
+std::set<std::string> Model::rejecting_later(std::string const& from) {
+    auto clients = rejecting(from);
+    if (!rules_.is_durable || rules_.when_full != WhenFull::reject) return clients;
+    for (auto const& [client, session] : sessions_) {
+        if (!session.is_stored || is_full(session) == clients.contains(client)) continue;
+        if (choose(2) == 0) continue;
+        if (clients.erase(client) == 0) clients.insert(client);
+    }
+    return clients;
 }
 
 /// Any order, by choice.
@@ -59,36 +93,41 @@ std::size_t Model::choose(std::size_t count) {
 }
 
 /// To one member: of those connected, or of all if none is.
-void Model::deliver_shared(std::string const& filter, std::vector<Session*> members,
-                           MessageRef const& message) {
+bool Model::deliver_shared(std::string const& filter, std::vector<Session*> members,
+                           MessageRef const& message, std::set<std::string> const& full) {
     if (std::ranges::any_of(members, [](auto* each) { return each->link.has_value(); })) {
         std::erase_if(members, [](auto* each) { return !each->link; });
     }
     Session& chosen = *members[choose(members, *message)];
     Subscription const& subscription = chosen.subscriptions.at(filter);
-    Delivery delivery{.message = message, .share = filter, .share_number = groups_[filter]};
+    Delivery delivery{.message = message, .share = filter};
     delivery.qos = std::min(subscription.options.qos, message->qos);
     delivery.retain = subscription.options.retain_as_published && message->retain;
     if (subscription.identifier != 0) delivery.identifiers = {subscription.identifier};
+    if (delivery.qos != Qos::at_most_once && full.contains(chosen.client)) return false;
     deliver(chosen, std::move(delivery));
+    return true;
 }
 
 /// The session has ended: what a share group gave it goes to another member, but for QoS 2
 /// deliveries that have begun.
 void Model::pass_on(Session const& session) {
     auto give = [&](Delivery const& delivery) {
-        if (delivery.share_number != groups_[delivery.share]) return;  // that group has ended
+        if (delivery.share.empty()) return;
         std::vector<Session*> members;
         for (auto& [client, each] : sessions_) {
             if (each.subscriptions.contains(delivery.share)) members.push_back(&each);
         }
-        if (!members.empty()) deliver_shared(delivery.share, members, delivery.message);
+        if (members.empty()) return;  // that group has ended
+        (void)deliver_shared(delivery.share, members, delivery.message,
+                             rejecting_later(session.client));
     };
     for (auto const& each : session.in_flight) {
-        if (each.stage == Stage::awaiting_puback) give(each.delivery);
+        if (each.stage == Stage::awaiting_puback || each.is_new) give(each.delivery);
     }
     for (auto const& each : session.waiting) {
-        if (each.qos != Qos::at_most_once) give(each);
+        bool has_begun = each.has_left && each.qos == Qos::exactly_once && !rules_.is_durable;
+        if (each.qos != Qos::at_most_once && !has_begun) give(each);
     }
 }
 
@@ -106,28 +145,45 @@ void Model::deliver(Session& session, Delivery delivery) {
     if (has_expired(*delivery.message)) return;
     std::ranges::sort(delivery.identifiers);
     ++used_[{session.client, delivery.message->payload}];
-    bool is_lost = delivery.qos == Qos::at_most_once ? !session.link : is_full(session);
-    if (!is_lost) session.waiting.push_back(std::move(delivery));
+    if (delivery.qos == Qos::at_most_once) {
+        if (session.link) session.waiting.push_back(std::move(delivery));
+        return;
+    }
+    // Whether queues that reject are full was asked before.
+    bool is_counted = rules_.when_full != WhenFull::reject || !session.is_stored;
+    if (is_counted && is_full(session)) {
+        if (rules_.when_full != WhenFull::drop_oldest) return;
+        drop_oldest(session);
+    }
+    session.waiting.push_back(std::move(delivery));
 }
 
-/// Whether one more QoS 1 or 2 message would be one too many: what waits beyond the free places of
-/// the window stands in the queue.
-bool Model::is_full(Session const& session) const {
-    auto waiting =
-        static_cast<std::uint64_t>(std::ranges::count_if(session.waiting, [](auto const& each) {
-            return each.qos != Qos::at_most_once && !each.is_replay;
-        }));
-    std::uint64_t room = 0;
-    if (session.link) {
-        auto unsent = static_cast<std::uint64_t>(
-            std::ranges::count_if(session.in_flight, [](auto const& each) {
-                return !each.is_sent && each.stage != Stage::awaiting_pubcomp;
-            }));
-        std::uint64_t used = used_window(session) + unsent;
-        std::uint64_t window = connections_.at(*session.link).window;
-        room = window > used ? window - used : 0;
+/// What waits beyond the free places of the window stands in the queue.
+void Model::drop_oldest(Session& session) {
+    auto ahead = room(session);
+    for (auto each = session.waiting.begin(); each != session.waiting.end(); ++each) {
+        if (!takes_room(*each) || ahead-- > 0) continue;
+        session.waiting.erase(each);
+        return;
     }
-    return waiting >= room + rules_.queue_messages_max;
+}
+
+/// Whether one more QoS 1 or 2 message would be one too many.
+bool Model::is_full(Session const& session) const {
+    auto waiting = static_cast<std::uint64_t>(std::ranges::count_if(session.waiting, takes_room));
+    return waiting >= room(session) + rules_.queue_messages_max;
+}
+
+/// Places in the window that deliveries may take.
+std::uint64_t Model::room(Session const& session) const {
+    if (!session.link) return 0;
+    auto unsent =
+        static_cast<std::uint64_t>(std::ranges::count_if(session.in_flight, [](auto const& each) {
+            return !each.is_sent && each.stage != Stage::awaiting_pubcomp;
+        }));
+    std::uint64_t used = used_window(session) + unsent;
+    std::uint64_t window = connections_.at(*session.link).window;
+    return window > used ? window - used : 0;
 }
 
 /// Takes over what RETAIN asks for.

@@ -19,10 +19,9 @@ using mqtt::Version;
 namespace {
 
 constexpr Millis kTick = 50;  // the broker's timers
-constexpr int kPhases = 5;    // divides all intervals that are used
-
-/// Whether the sessions of a broker that starts again are there again: its store is in memory.
-constexpr bool kIsStoreDurable = false;
+constexpr int kPhases = 10;   // divides all intervals that are used
+constexpr Millis kRestartPhase = Player::kClients;
+constexpr std::uint8_t kReader = 255;  // no shard: its side of the store reads for the test
 
 constexpr std::array kTopics{"a", "a/b", "a/b/c", "b", "b/b", "/", "a/", "a//b", "$x/a"};
 constexpr std::array kFilters{"a/b",
@@ -63,9 +62,10 @@ Qos qos_of(int number) {
 struct Setting {
     std::uint8_t shards;
     Rules rules;
+    std::uint32_t queue_window = 128;
 };
 
-Setting setting_of(int number) {
+Setting limits_of(int number) {
     switch (number) {
         case 1:
             return {3, {}};
@@ -84,16 +84,49 @@ Setting setting_of(int number) {
     }
 }
 
-test::ScriptOptions options_of(int number) {
-    auto [shards, rules] = setting_of(number);
+/// All combinations of limits, store and what is done at a full queue.
+Setting setting_of(int number) {
+    auto setting = limits_of(number % Player::kLimits);
+    int store = number / Player::kLimits % Player::kStores;
+    setting.rules.is_durable = store > 0;
+    constexpr std::array<std::uint32_t, Player::kStores> kWindows{128, 2, 5, 128};
+    setting.queue_window = pick(kWindows, store);
+    int policy = number / Player::kLimits / Player::kStores;
+    constexpr std::array kPolicies{WhenFull::reject, WhenFull::drop_new, WhenFull::drop_oldest,
+                                   WhenFull::reject};
+    setting.rules.when_full = pick(kPolicies, policy);
+    setting.rules.rejection_closes_v3 = policy == 0;
+    for (char client = 'a'; client < 'a' + Player::kClients; ++client) {
+        std::string id(1, client);
+        setting.rules.shards[id] = broker::home_shard(id, setting.shards);
+    }
+    return setting;
+}
+
+broker::QueueFull queue_full_of(WhenFull when_full) {
+    switch (when_full) {
+        case WhenFull::reject:
+            return broker::QueueFull::reject;
+        case WhenFull::drop_oldest:
+            return broker::QueueFull::drop_oldest;
+        case WhenFull::drop_new:
+            return broker::QueueFull::drop_new;
+    }
+    return {};
+}
+
+test::ScriptOptions options_of(Setting const& setting) {
+    auto const& rules = setting.rules;
     test::ScriptOptions options;
-    options.shards = shards;
+    options.shards = setting.shards;
     options.link.receive_maximum = rules.receive_maximum;
     options.link.inflight_max = rules.inflight_max;
     options.link.topic_alias_max = rules.topic_alias_max;
     options.link.keep_alive_max = rules.keep_alive_max;
     options.settings.queue_messages_max = rules.queue_messages_max;
-    options.settings.queue_full = broker::QueueFull::drop_new;
+    options.settings.queue_full = queue_full_of(rules.when_full);
+    options.settings.rejection_closes_v3 = rules.rejection_closes_v3;
+    options.settings.queue_window = setting.queue_window;
     options.link.session_expiry_max = rules.session_expiry_max;
     options.settings.subscriptions_per_session_max = rules.subscriptions_per_session_max;
     options.fail = [](std::string const& what) { throw Disagreement{what}; };
@@ -175,13 +208,17 @@ Buffer buffer_of(std::string_view text) {
 }  // namespace
 
 Player::Player(int setting) : setting_(setting), rules_(setting_of(setting).rules), model_(rules_) {
-    start();
+    start(test::ScriptOptions{}.start);
 }
 
 Player::~Player() = default;
 
-void Player::start() {
-    script_ = std::make_unique<test::Script>(options_of(setting_));
+void Player::start(Now now) {
+    auto options = options_of(setting_of(setting_));
+    options.start = now;
+    options.store = &volatile_store_;
+    if (rules_.is_durable) options.store = &durable_store_;
+    script_ = std::make_unique<test::Script>(std::move(options));
     for (LinkId link = 0; link < kLinks; ++link) {
         auto shard = static_cast<std::uint8_t>(link % setting_of(setting_).shards);
         real(link).on_shard(shard);
@@ -224,7 +261,7 @@ void Player::step(std::string text, Real&& do_it, Event&& tell) {
     if (!text.empty()) note(std::move(text));
     // Only where a choice is possible is there a need to go back.
     std::optional<Model> before;
-    if (model_.has_share_groups()) before = model_;
+    if (model_.has_choices()) before = model_;
     do_it();
     Seen seen = observe();
     Copies copies = before ? copies_of(seen) : Copies{};
@@ -281,9 +318,12 @@ void Player::pass(Millis time) {
 }
 
 void Player::await_turn_of(LinkId link) {
-    auto phase = (model_.now() / kTick) % kPhases;
-    auto wanted = link % kClients;
-    pass((wanted - phase + kPhases) % kPhases * kTick);
+    await_phase(link % kClients);
+}
+
+void Player::await_phase(Millis phase) {
+    auto now = (model_.now() / kTick) % kPhases;
+    pass((phase - now + kPhases) % kPhases * kTick);
 }
 
 Seen Player::observe() {
@@ -308,6 +348,10 @@ Seen Player::observe() {
         wills_before_ + script_->count([](Counters const& c) { return c.wills_published.read(); });
     seen.connections = script_->count([](Counters const& c) { return c.connections.read(); });
     seen.subscriptions = script_->index().subscription_count();
+    if (rules_.is_durable) {
+        seen.stored_sessions = durable_store_.session_count();
+        seen.stored_deliveries = durable_store_.delivery_count();
+    }
     return seen;
 }
 
@@ -326,35 +370,54 @@ Copies Player::copies_of(Seen const& seen) {
     return copies;
 }
 
-SeenSession Player::observe_session(broker::Session const& session) const {
+SeenSession Player::observe_session(broker::Session const& session) {
     SeenSession seen;
     for (std::uint32_t i = 0; i < session.queue.size(); ++i) {
-        auto const& delivery = session.queue[i];
-        SeenDelivery queued{std::string{delivery.message->topic()},
-                            std::string{as_text(delivery.message->payload())},
-                            delivery.qos,
-                            delivery.retain,
-                            {}};
-        delivery.ids.each([&](std::uint32_t id) { queued.identifiers.push_back(id); });
-        std::ranges::sort(queued.identifiers);
-        seen.queue.push_back(std::move(queued));
+        seen.queue.push_back(observe_delivery(session, session.queue[i]));
     }
     session.window.each_open([&](broker::Outbound const& outbound) {
         using broker::OutboundState;
-        seen.window[outbound.id.value] =
-            outbound.state == OutboundState::awaiting_puback   ? Stage::awaiting_puback
-            : outbound.state == OutboundState::awaiting_pubrec ? Stage::awaiting_pubrec
-                                                               : Stage::awaiting_pubcomp;
+        auto stage = outbound.state == OutboundState::awaiting_puback   ? Stage::awaiting_puback
+                     : outbound.state == OutboundState::awaiting_pubrec ? Stage::awaiting_pubrec
+                                                                        : Stage::awaiting_pubcomp;
+        SeenInFlight in_flight{outbound.id.value, stage};
+        bool goes_again = stage != Stage::awaiting_pubcomp && session.is_kept();
+        if (goes_again) in_flight.delivery = observe_delivery(session, outbound.delivery);
+        seen.window.push_back(std::move(in_flight));
     });
     return seen;
+}
+
+SeenDelivery Player::observe_delivery(broker::Session const& session,
+                                      broker::Delivery const& delivery) {
+    auto message = delivery.message ? delivery.message : read(session, delivery);
+    if (!message) throw Disagreement{"the store has lost the message of a delivery"};
+    SeenDelivery seen{std::string{message->topic()},
+                      std::string{as_text(message->payload())},
+                      delivery.qos,
+                      delivery.retain,
+                      {}};
+    delivery.ids.each([&](std::uint32_t id) { seen.identifiers.push_back(id); });
+    std::ranges::sort(seen.identifiers);
+    return seen;
+}
+
+broker::MessagePtr Player::read(broker::Session const& session, broker::Delivery const& delivery) {
+    if (!delivery.is_on_disk()) return {};
+    auto& reader = durable_store_.of_shard(kReader);
+    broker::StoredAs as = delivery.as();
+    reader.read(session.ref(), session.number, {&as, 1});
+    std::vector<broker::LoadedMessage> loaded;
+    reader.take_loaded(loaded);
+    return loaded.at(0).message;
 }
 
 // --- Actions ---
 
 void Player::play(Action const& action) {
     if (action.kind == Kind::restart) {
-        // Rare: it ends all that was built up.
-        if (action.a % 4 == 0) restart();
+        // Rare where it ends all that was built up.
+        if (rules_.is_durable || action.a % 4 == 0) restart();
         return;
     }
     if (action.kind == Kind::pass_time) {
@@ -498,8 +561,10 @@ void Player::publish(LinkId link, Action const& action) {
 void Player::publish_several(LinkId link, Action const& action) {
     await_turn_of(link);
     Connection const* connection = model_.connection(link);
-    // The next one of QoS 1 would end the connection in the middle of the write.
+    // The next one of QoS 1 would end the connection in the middle of the write. It may do so as
+    // long as the one before it waits for the disk.
     if (connection == nullptr || connection->open.size() >= rules_.receive_maximum) return;
+    auto room = rules_.receive_maximum - connection->open.size();
     std::vector<mqtt::Packet> packets;
     for (int i = 0; i < 2 + action.a % 3; ++i) {
         auto packet = any_publish(
@@ -510,9 +575,10 @@ void Player::publish_several(LinkId link, Action const& action) {
             packet.dup = false;
             packet.id = mqtt::PacketId{static_cast<std::uint16_t>(100 + payloads_ % 1000)};
         }
+        if (packet.qos == Qos::at_least_once && rules_.is_durable && room-- == 0) break;
         packets.emplace_back(std::move(packet));
     }
-    send(link, packets);
+    if (!packets.empty()) send(link, packets);
 }
 
 void Player::subscribe(LinkId link, Action const& action) {
@@ -644,14 +710,60 @@ void Player::cut(LinkId link) {
 
 void Player::restart() {
     using broker::Counters;
+    await_restart();
     wills_before_ += script_->count([](Counters const& c) { return c.wills_published.read(); });
     step(
         "the broker starts again",
         [&] {
+            auto now = script_->now();
             script_.reset();
-            start();
+            durable_store_.crash();
+            start(now);
+            script_->pass(std::chrono::milliseconds{kTick});
         },
-        [&] { model_.restart(kIsStoreDurable); });
+        [&] {
+            model_.restart();
+            model_.advance(model_.now() + kTick);
+        });
+}
+
+/// All connections end at one moment, and what comes of that runs from there: who would do
+/// something at the same moment as another ends his connection before.
+void Player::await_restart() {
+    for (;;) {
+        await_phase(kRestartPhase);
+        LinkId link = in_the_way_of_restart();
+        if (link < 0) return;
+        cut(link);
+    }
+}
+
+LinkId Player::in_the_way_of_restart() const {
+    std::multiset<Millis> taken;
+    for (auto const& [client, session] : model_.sessions()) {
+        if (session.link) continue;
+        taken.insert(session.expires_at);
+        if (session.will) taken.insert(session.will_at);
+    }
+    taken.erase(kNever);
+    for (LinkId link = 0; link < kLinks; ++link) {
+        if (model_.connection(link) == nullptr) continue;
+        auto const& session = *model_.session(client_of(link));
+        if (!session.is_stored) continue;
+        std::set<Millis> own;
+        if (session.expiry != mqtt::kSessionNeverExpires) {
+            own.insert(model_.now() + Millis{session.expiry} * 1000);
+        }
+        if (session.will) {
+            auto delay = session.will->will_delay_interval.value_or(0);
+            own.insert(model_.now() + Millis{delay} * 1000);
+        }
+        for (auto time : own) {
+            if (taken.contains(time)) return link;
+        }
+        taken.insert(own.begin(), own.end());
+    }
+    return -1;
 }
 
 void Player::finish() {
@@ -663,6 +775,9 @@ void Player::finish() {
     auto queued = script_->count([](auto const& c) { return c.queued_bytes.read(); });
     auto sessions = script_->count([](auto const& c) { return c.sessions.read(); });
     auto levels = script_->index().level_count();
+    auto stored = durable_store_.session_count() + durable_store_.delivery_count() +
+                  durable_store_.message_count();
+    if (stored != 0) throw Disagreement{"without a session, something is left in the store"};
     if (queued != 0 || sessions != 0 || levels != 0) {
         throw Disagreement{fmt::format(
             "without a session, {} bytes are counted as queued, {} sessions and {} levels of filters",

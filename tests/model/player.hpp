@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "broker/storage/reference_store.hpp"
+#include "broker/storage/volatile_store.hpp"
 #include "tests/model/action.hpp"
 #include "tests/model/model.hpp"
 #include "tests/support/script.hpp"
@@ -21,7 +23,10 @@ class Player {
 public:
     static constexpr int kClients = 4;
     static constexpr int kLinks = 2 * kClients;  // two for each client id
-    static constexpr int kSettings = 7;
+    static constexpr int kLimits = 7;            // tables of limits
+    static constexpr int kStores = 4;
+    static constexpr int kPolicies = 4;  // at a full queue
+    static constexpr int kSettings = kLimits * kStores * kPolicies;
 
     explicit Player(int setting);
     ~Player();
@@ -34,7 +39,7 @@ public:
     [[nodiscard]] std::string trace() const;
 
 private:
-    void start();
+    void start(Now now);
     void connect(LinkId link, Action const& action);
     void subscribe(LinkId link, Action const& action);
     void unsubscribe(LinkId link, Action const& action);
@@ -46,6 +51,8 @@ private:
     void disconnect(LinkId link, Action const& action);
     void cut(LinkId link);
     void restart();
+    void await_restart();
+    [[nodiscard]] LinkId in_the_way_of_restart() const;
     [[nodiscard]] mqtt::Publish any_publish(LinkId link, Action const& action);
     [[nodiscard]] mqtt::Will any_will(Action const& action);
     [[nodiscard]] std::string next_payload(int size_class);
@@ -58,19 +65,26 @@ private:
     /// Each client acts and times out at moments of its own, so that no two clients do anything at
     /// the same time, where the order would be nobody's business.
     void await_turn_of(LinkId link);
+    void await_phase(Millis phase);
 
     void send(LinkId link, std::vector<mqtt::Packet> const& packets);
     template <class Real, class Event>
     void step(std::string text, Real&& do_it, Event&& tell);
     [[nodiscard]] Seen observe();
     [[nodiscard]] static Copies copies_of(Seen const& seen);
-    [[nodiscard]] SeenSession observe_session(broker::Session const& session) const;
+    [[nodiscard]] SeenSession observe_session(broker::Session const& session);
+    [[nodiscard]] SeenDelivery observe_delivery(broker::Session const& session,
+                                                broker::Delivery const& delivery);
+    [[nodiscard]] broker::MessagePtr read(broker::Session const& session,
+                                          broker::Delivery const& delivery);
     void note(std::string text);
 
     int setting_;
     Rules rules_;
     Model model_;
     std::uint64_t wills_before_ = 0;
+    broker::ReferenceStore durable_store_;
+    broker::VolatileStore volatile_store_;
     std::unique_ptr<test::Script> script_;
     int payloads_ = 0;
     std::vector<std::string> trace_;

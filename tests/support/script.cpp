@@ -202,7 +202,7 @@ void Script::restore() {
     options_.store->load(restore, now_.wall);
     restore.finish();
     options_.store->start(
-        {.wake = [](std::uint8_t) {},
+        {.wake = [this](std::uint8_t) { store_woke_ = true; },
          .find_retained =
              [this](std::string_view topic) { return retained_.find(topic, now_.wall); }});
     settle();
@@ -291,7 +291,7 @@ void Script::settle() {
             busy = std::exchange(loop->durable, durable) != durable || busy;
         }
         for (auto const& loop : loops_) busy = busy || !loop->core.touched().empty();
-        busy = busy || store_.has_answers();
+        busy = std::exchange(store_woke_, false) || busy || store_.has_answers();
     }
     // Whatever still pointed into what was read would be found by AddressSanitizer from here on.
     input_.clear();

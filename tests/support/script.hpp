@@ -321,6 +321,7 @@ private:
     std::vector<std::unique_ptr<broker::Link>> dead_;
     bool batches_held_ = false;
     bool settling_ = false;
+    bool store_woke_ = false;  // since the loops last looked
 };
 
 }  // namespace spoke::test
