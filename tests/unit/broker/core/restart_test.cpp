@@ -125,7 +125,7 @@ TEST_CASE("restart: what waits comes in order, however long the queue") {
 }
 
 TEST_CASE("restart: a delivery that was sent comes again with its id, and DUP",
-          "[MQTT-4.4.0-1][MQTT-3.3.1-1][gotcha-27]") {
+          "[v3.1.1][MQTT-4.4.0-1][MQTT-3.3.1-1][v5.0][MQTT-4.4.0-1][MQTT-3.3.1-1][gotcha-27]") {
     auto version = GENERATE(values(kBoth));
     Mortal s;
     s.link("sub").sends(connect(version).resume()).gets(connack());
@@ -153,7 +153,7 @@ TEST_CASE("restart: a delivery that was sent comes again with its id, and DUP",
 }
 
 TEST_CASE("restart: PUBRELs come again in the order of their PUBRECs",
-          "[MQTT-4.6.0-4][MQTT-4.4.0-1]") {
+          "[v3.1.1][MQTT-4.6.0-4][MQTT-4.4.0-1][v5.0][MQTT-4.6.0-4][MQTT-4.4.0-1]") {
     auto version = GENERATE(values(kBoth));
     Mortal s;
     s.link("sub").sends(connect(version).resume()).gets(connack());
@@ -170,7 +170,7 @@ TEST_CASE("restart: PUBRELs come again in the order of their PUBRECs",
 }
 
 TEST_CASE("restart: a QoS 2 publish that is sent again is not delivered again",
-          "[MQTT-4.3.3-10][gotcha-6]") {
+          "[v5.0][MQTT-4.3.3-10][gotcha-6]") {
     auto version = GENERATE(values(kBoth));
     Mortal s;
     s.link("sub").sends(connect(version).resume()).gets(connack());
@@ -288,7 +288,7 @@ TEST_CASE("restart: messages expire while the broker is away", "[v5.0][MQTT-3.3.
     CHECK(s.store().delivery_count() == 1);
 }
 
-TEST_CASE("restart: retained messages", "[MQTT-3.3.1-5]") {
+TEST_CASE("restart: retained messages", "[v3.1.1][MQTT-3.3.1-5][v5.0][MQTT-3.3.1-5]") {
     auto version = GENERATE(values(kBoth));
     Mortal s;
     s.link("pub").sends(connect(version)).gets(connack());

@@ -55,7 +55,7 @@ std::vector<std::string> payloads(std::vector<mqtt::Publish> const& packets) {
 }  // namespace
 
 TEST_CASE("storing: CONNACK of a new session waits, and what came behind CONNECT too",
-          "[MQTT-3.2.0-1]") {
+          "[v3.1.1][MQTT-3.2.0-1][v5.0][MQTT-3.2.0-1]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.store().hold();
@@ -74,7 +74,7 @@ TEST_CASE("storing: CONNACK of a new session waits, and what came behind CONNECT
 }
 
 TEST_CASE("storing: CONNACK waits until the stored session that it ends is gone",
-          "[MQTT-3.1.2-4]") {
+          "[v5.0][MQTT-3.1.2-4]") {
     auto version = GENERATE(values(kBoth));
     Away s{version};
     s.store().hold();
@@ -85,7 +85,8 @@ TEST_CASE("storing: CONNACK waits until the stored session that it ends is gone"
     s.link("never stored").sends(connect(version)).gets(connack());
 }
 
-TEST_CASE("storing: who is taken over before CONNACK hears nothing of it", "[MQTT-3.14.0-1]") {
+TEST_CASE("storing: who is taken over before CONNACK hears nothing of it",
+          "[v5.0][MQTT-3.14.0-1]") {
     auto version = GENERATE(values(kBoth));
     Script s;
     s.store().hold();
