@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "broker/storage/store_directory.hpp"
 #include "tests/support/temp_folder.hpp"
 #include "tests/unit/broker/storage/known_store.hpp"
+#include "tests/unit/broker/storage/step_env.hpp"
+#include "tests/unit/broker/storage/used_env.hpp"
 
 namespace spoke::test {
 
@@ -21,7 +24,7 @@ namespace spoke::test {
     return name.ends_with(".log");
 }
 
-/// A store with known records, and what became of it.
+/// A store with known records, and what became of it. While it lives, stores do not sync.
 class DamagedStore {
 public:
     DamagedStore() : records_(make_known_store(directory())) {
@@ -86,6 +89,8 @@ public:
     }
 
 private:
+    std::unique_ptr<rocksdb::Env> env_ = make_hasty_env();
+    UsedEnv used_{*env_};
     TempFolder folder_{};
     Records records_;
 };

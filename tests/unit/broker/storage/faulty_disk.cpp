@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <utility>
 
-#include "broker/storage/store_env.hpp"
 #include "tests/fault/disk/disk_faults.hpp"
 #include "tests/fault/disk/fault_file_system.hpp"
 #include "tests/fault/disk/volatile_disk.hpp"
@@ -13,8 +12,6 @@
 namespace spoke {
 namespace {
 
-/// Null: the usual one. Set while no store is open.
-rocksdb::Env* g_env = nullptr;
 std::atomic<bool> g_reads_fail{false};
 
 class FailingFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
@@ -49,11 +46,6 @@ public:
 
 }  // namespace
 
-/// In this program, in place of that of the storage library.
-rocksdb::Env* broker::store_env() {
-    return g_env ? g_env : rocksdb::Env::Default();
-}
-
 namespace test {
 
 FaultyDisk::FaultyDisk() {
@@ -61,11 +53,10 @@ FaultyDisk::FaultyDisk() {
     env_ = rocksdb::NewCompositeEnv(
         std::make_shared<FileSystem>(std::make_shared<fault::VolatileDisk>(1, fault::Temper{}),
                                      fault::DiskFaults{folder_ / "faults"}));
-    g_env = env_.get();
+    used_ = std::make_unique<UsedEnv>(*env_);
 }
 
 FaultyDisk::~FaultyDisk() {
-    g_env = nullptr;
     g_reads_fail = false;
 }
 

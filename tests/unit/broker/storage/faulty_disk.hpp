@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "tests/support/temp_folder.hpp"
+#include "tests/unit/broker/storage/used_env.hpp"
 
 namespace spoke::test {
 
@@ -26,6 +27,7 @@ public:
 private:
     TempFolder folder_{};
     std::unique_ptr<rocksdb::Env> env_;
+    std::unique_ptr<UsedEnv> used_;
 };
 
 }  // namespace spoke::test

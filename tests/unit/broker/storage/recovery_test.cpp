@@ -35,7 +35,7 @@ TEST_CASE("Recovery: a bit flips in any file, and all but what it was in is serv
     std::mt19937_64 random{seed};
     DamagedStore store;
     for (auto const& name : store.files()) {
-        for (int time = 0; time < 12; ++time) {
+        for (int time = 0; time < 8; ++time) {
             store.restore();
             auto bytes = store.file(name);
             auto const at = random() % bytes.size();
@@ -68,7 +68,7 @@ TEST_CASE("Recovery: a page of any file is gone, and all but what was in it is s
     std::mt19937_64 random{seed};
     DamagedStore store;
     for (auto const& name : store.files()) {
-        for (int time = 0; time < 6; ++time) {
+        for (int time = 0; time < 4; ++time) {
             store.restore();
             auto bytes = store.file(name);
             auto const begin = random() % bytes.size() / kPage * kPage;
@@ -95,7 +95,7 @@ TEST_CASE("Recovery: any file ends too soon, and all that was before it is serve
     std::mt19937_64 random{seed};
     DamagedStore store;
     for (auto const& name : store.files()) {
-        for (int time = 0; time < 6; ++time) {
+        for (int time = 0; time < 4; ++time) {
             store.restore();
             auto const bytes = store.file(name);
             auto const size = time == 0 ? 0 : random() % bytes.size();

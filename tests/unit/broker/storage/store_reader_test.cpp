@@ -80,7 +80,7 @@ TEST_CASE(
     std::mt19937_64 random{seed};
     DamagedStore store;
     for (auto const& name : store.files()) {
-        for (int time = 0; time < 6; ++time) {
+        for (int time = 0; time < 4; ++time) {
             store.restore();
             auto bytes = store.file(name);
             auto const at = random() % bytes.size();
