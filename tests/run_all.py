@@ -99,6 +99,8 @@ def script_jobs():
 def conformance_jobs(options):
     runner = os.path.join(HERE, "conformance", "conformance.py")
     yield "conformance", [sys.executable, runner, "--build", options.build], {}
+    yield "conformance with a store", [sys.executable, runner, "--build", options.build,
+                                       "--store"], {}
 
 
 def interop_jobs(options):

@@ -125,6 +125,8 @@ def run_file(job):
                    "-r", "xml", "-o", report]
         if options.host:
             command += ["--host", options.host, "--port", str(options.port)]
+        if options.store:
+            command.append("--store")
         begin = time.monotonic()
         try:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace",
@@ -219,6 +221,8 @@ def parsed_options():
                         help="build directory with the programs (build/dev)")
     parser.add_argument("--host", help="run against the broker there instead of spoke-broker")
     parser.add_argument("--port", type=int, default=1883, help="its port (1883)")
+    parser.add_argument("--store", action="store_true",
+                        help="the brokers that are started keep what they acknowledge on disk")
     parser.add_argument("--jobs", type=int, default=4, help="files of tests at once (4)")
     return parser.parse_args()
 

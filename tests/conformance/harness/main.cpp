@@ -48,16 +48,20 @@ int main(int argc, char** argv) {
     auto host = from_environment("SPOKE_CONFORMANCE_HOST", "");
     int port = std::atoi(from_environment("SPOKE_CONFORMANCE_PORT", "1883").c_str());
 
+    bool has_store = false;
+
     Catch::Session session;
     using namespace Catch::clara;
     session.cli(session.cli() | Opt(program, "path")["--broker"]("the spoke-broker to start") |
                 Opt(host, "host")["--host"]("run against the broker there instead") |
+                Opt(has_store)["--store"]("what is started keeps what it acknowledges") |
                 Opt(port, "port")["--port"]("its port, 1883 unless given"));
     if (int error = session.applyCommandLine(argc, argv)) return error;
     if (!host.empty()) {
         target.use_other({host, static_cast<std::uint16_t>(port)});
         leave_out_own(session.configData());
     }
+    if (has_store) target.use_store();
     target.use_program(program);
     int failed = session.run();
     target.stop();

@@ -25,10 +25,20 @@ Endpoint Target::usual() {
     return {"127.0.0.1", own({}).ports().front()};
 }
 
+namespace {
+
+Setup with_store(Setup setup) {
+    setup.more.insert(0, "persistence.directory = \"{dir}/store\"\n");
+    return setup;
+}
+
+}  // namespace
+
 BrokerProcess& Target::own(Setup const& setup) {
     if (!is_own()) FAIL("this test needs the tag [own]: it sets up a broker");
     auto& broker = brokers()[setup];
-    if (!broker) broker = std::make_unique<BrokerProcess>(program_, setup);
+    if (!broker)
+        broker = std::make_unique<BrokerProcess>(program_, has_store_ ? with_store(setup) : setup);
     return *broker;
 }
 

@@ -21,6 +21,8 @@ public:
     [[nodiscard]] static Target& instance();
 
     void use_program(std::string path) { program_ = std::move(path); }
+    /// The programs that are started keep what they acknowledge.
+    void use_store() noexcept { has_store_ = true; }
     void use_other(Endpoint endpoint) { other_ = std::move(endpoint); }
     [[nodiscard]] std::string const& program() const noexcept { return program_; }
 
@@ -37,6 +39,7 @@ public:
 
 private:
     std::string program_;
+    bool has_store_ = false;
     Endpoint other_;
 };
 
