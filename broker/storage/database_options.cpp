@@ -4,6 +4,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 
 #include "broker/storage/records.hpp"
 #include "broker/storage/store_env.hpp"
@@ -28,6 +29,9 @@ public:
 private:
     static constexpr std::size_t kPrefix = 6;  // family and session
 };
+
+/// A table in which half of so many records in a row only say that something is gone is compacted.
+constexpr std::size_t kRemovalsWindow = 8192;
 
 std::shared_ptr<rocksdb::TableFactory> table_factory(StoreSettings const& settings) {
     rocksdb::BlockBasedTableOptions table;
@@ -60,6 +64,11 @@ rocksdb::Options database_options(StoreSettings const& settings) {
     options.target_file_size_base = 32U << 20;
     options.max_bytes_for_level_base = 128U << 20;
     options.bytes_per_sync = 1U << 20;  // a sync of the log must not wait for a whole table
+
+    // Queues are filled and drained. Without this, what was removed keeps its space until enough is
+    // written on top of it: an empty store may be as large as it ever was.
+    options.table_properties_collector_factories.push_back(
+        rocksdb::NewCompactOnDeletionCollectorFactory(kRemovalsWindow, kRemovalsWindow / 2, 0.5));
 
     // One thread writes.
     options.allow_concurrent_memtable_write = false;

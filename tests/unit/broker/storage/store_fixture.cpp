@@ -132,6 +132,22 @@ void StoreFixture::open() {
 Loaded StoreFixture::load(WallTime now) {
     Visitor visitor{*this};
     store_->load(visitor, now);
+    start();
+    for (auto const& delivery : visitor.deliveries) {
+        visitor.loaded.lines[delivery.line] += " " + read(delivery.session, {delivery.as}).at(0);
+    }
+    return std::move(visitor.loaded);
+}
+
+void StoreFixture::restart() {
+    store_->stop();
+    open();
+    Visitor visitor{*this};
+    store_->load(visitor, kNow);
+    start();
+}
+
+void StoreFixture::start() {
     store_->start({.wake =
                        [this](std::uint8_t index) {
                            std::lock_guard lock{mutex_};
@@ -144,10 +160,6 @@ Loaded StoreFixture::load(WallTime now) {
                            auto found = retained_.find(topic);
                            return found == retained_.end() ? MessagePtr{} : found->second;
                        }});
-    for (auto const& delivery : visitor.deliveries) {
-        visitor.loaded.lines[delivery.line] += " " + read(delivery.session, {delivery.as}).at(0);
-    }
-    return std::move(visitor.loaded);
 }
 
 RocksDbStore& StoreFixture::rocksdb() {

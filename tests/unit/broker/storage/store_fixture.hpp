@@ -57,6 +57,9 @@ public:
 
     /// Stops the store and gives what another finds on the same data.
     Loaded reopen(WallTime now = kNow);
+    /// The same, but nobody looks.
+    void restart();
+    [[nodiscard]] std::string const& directory() const noexcept { return settings_.directory; }
     /// Hands over what the shard has changed and waits until it is durable.
     void commit(std::uint8_t index = 0);
     /// Waits for a message per delivery; "-" where there is none.
@@ -83,6 +86,7 @@ public:
 
 private:
     void open();
+    void start();
     Loaded load(WallTime now);
 
     StoreKind kind_;
