@@ -80,6 +80,7 @@ struct Restarts {
     std::size_t begin = 0;  // entries end here
 };
 
+/// None if the end of the block makes no sense.
 std::optional<Restarts> restarts_of(std::string_view block) {
     if (block.size() < 4) return std::nullopt;
     auto const count =
@@ -87,9 +88,13 @@ std::optional<Restarts> restarts_of(std::string_view block) {
     if (count == 0 || (block.size() - 4) / 4 < count) return std::nullopt;
     Restarts restarts;
     restarts.begin = block.size() - 4 - std::size_t{4} * count;
-    for (std::uint32_t i = 0; i < count; ++i)
-        restarts.offsets.push_back(
-            little_endian<std::uint32_t>(block.substr(restarts.begin + std::size_t{4} * i)));
+    for (std::uint32_t i = 0; i < count; ++i) {
+        auto const offset =
+            little_endian<std::uint32_t>(block.substr(restarts.begin + std::size_t{4} * i));
+        auto const is_behind = i == 0 ? offset == 0 : offset > restarts.offsets.back();
+        if (!is_behind || offset >= restarts.begin) return std::nullopt;
+        restarts.offsets.push_back(offset);
+    }
     return restarts;
 }
 
@@ -109,29 +114,29 @@ std::optional<Block> block_at(std::string_view file, Handle handle) {
     return Block{with_type.substr(0, handle.size), is_right};
 }
 
-/// Visits what makes sense in a block. True: all of it did.
-bool visit_entries(Block const& block, Visit const& visit) {
-    auto const restarts = restarts_of(block.bytes);
-    auto const entries = block.bytes.substr(0, restarts ? restarts->begin : block.bytes.size());
+/// Visits the entries as far as they make sense.
+void visit_run(std::string_view entries, bool is_proven, Visit const& visit) {
     EntryReader reader;
-    bool is_whole = restarts.has_value();
-    for (std::size_t at = 0; at < entries.size();) {
-        auto const raw = raw_entry_at(entries.substr(at));
-        auto entry = raw ? reader.next(*raw) : std::nullopt;
-        if (entry) {
-            entry->is_proven = block.is_right;
-            visit(*entry);
-            at += raw->size;
-            continue;
-        }
-        is_whole = false;
-        if (!restarts) break;
-        auto const further = std::upper_bound(restarts->offsets.begin(), restarts->offsets.end(),
-                                              static_cast<std::uint32_t>(at));
-        if (further == restarts->offsets.end()) break;
-        at = *further;
+    while (auto const raw = raw_entry_at(entries)) {
+        auto entry = reader.next(*raw);
+        if (!entry) return;
+        entry->is_proven = is_proven;
+        visit(*entry);
+        entries.remove_prefix(raw->size);
     }
-    return is_whole;
+}
+
+void visit_block(Block const& block, Visit const& visit) {
+    auto const restarts = restarts_of(block.bytes);
+    // If it is the restarts that are damaged, the entries are not, and end where these begin.
+    if (!restarts) return visit_run(block.bytes, block.is_right, visit);
+    // Each run by itself, so that a damaged length does not reach into the next.
+    for (std::size_t i = 0; i < restarts->offsets.size(); ++i) {
+        auto const begin = restarts->offsets[i];
+        auto const end =
+            i + 1 < restarts->offsets.size() ? restarts->offsets[i + 1] : restarts->begin;
+        visit_run(block.bytes.substr(begin, end - begin), block.is_right, visit);
+    }
 }
 
 std::optional<Handle> take_handle(std::string_view& bytes) {
@@ -197,7 +202,7 @@ TableDamage scan_table(std::string_view file, Visit const& visit) {
         for (auto const& handle : *handles) {
             auto const block = block_at(file, handle);
             if (!block || !block->is_right) ++damage.blocks;
-            if (block) visit_entries(*block, visit);
+            if (block) visit_block(*block, visit);
         }
         return damage;
     }
@@ -207,11 +212,11 @@ TableDamage scan_table(std::string_view file, Visit const& visit) {
         auto const block = size ? block_at(file, {at, *size}) : std::nullopt;
         if (!block) {
             // The last one may be cut; behind all of them stands what holds no records.
-            visit_entries({file.substr(at), false}, visit);
+            visit_run(file.substr(at), false, visit);
             break;
         }
         if (!block->is_right) ++damage.blocks;
-        visit_entries(*block, visit);
+        visit_block(*block, visit);
         at += *size + kTrailerSize;
     }
     return damage;

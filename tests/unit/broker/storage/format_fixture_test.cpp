@@ -132,7 +132,7 @@ void write_in_log(Writer& writer) {
                    sample_message("bikes/7/cmd", std::string_view{"\0\xFF", 2}));
 }
 
-TEST_CASE("Format 1: the fixture is written", "[.][make_format_fixture]") {
+TEST_CASE("A fixture of format 1 is made", "[.][make_format_fixture]") {
     REQUIRE_FALSE(fs::exists(kFixture));
     TempFolder folder;
     auto const directory = folder / "store";
