@@ -322,9 +322,10 @@ void ShardCore::log_connected(Link const& link, CheckedConnect const& connect,
 
 void ShardCore::resume(Session& session) {
     session.window.begin_resume();
+    // A PUBREC that came on the last connection may be on its way to the disk; see handle_pubrec().
+    StoreTicket ticket = stores(session) ? store_.last_ticket() : kNothingToWaitFor;
     for (mqtt::PacketId id : session.window.releases()) {
-        send_ack(*session.link, mqtt::PacketType::pubrel, id, ReasonCode::success,
-                 kNothingToWaitFor);
+        send_ack(*session.link, mqtt::PacketType::pubrel, id, ReasonCode::success, ticket);
     }
     if (!session.replays.empty() && !session.replaying) {
         session.replaying = true;

@@ -137,6 +137,39 @@ TEST_CASE("storing: a QoS 2 publish that is sent again waits as the first one di
     s.link("kept").gets(pubrec(1));
 }
 
+TEST_CASE("storing: PUBREL on the next connection waits for PUBREC of the last one",
+          "[MQTT-4.3.3-4]") {
+    auto version = GENERATE(values(kBoth));
+    Away s{version};
+    s.sub_returns();
+    s.pub().sends(publish("t", "x", qos2, 1)).gets(pubrec(1));
+    s.sub().gets(publish("t", "x", qos2, 1));
+    s.store().hold();
+    s.sub().sends(pubrec(1)).gets_nothing().drops();
+    s.sub_returns().gets_nothing();
+    s.becomes_durable();
+    s.sub().gets(pubrel(1)).sends(pubcomp(1)).drops();
+    s.becomes_durable();
+    s.sub_returns().gets_nothing();
+}
+
+TEST_CASE("storing: PUBCOMP on the next connection waits for the release on the last one",
+          "[MQTT-4.3.3-11]") {
+    auto version = GENERATE(values(kBoth));
+    Away s{version};
+    s.link("kept").sends(connect(version).resume()).gets(connack());
+    s.link("kept").sends(publish("u", "x", qos2, 1));
+    s.link("kept").gets(pubrec(1));
+    s.store().hold();
+    s.link("kept").sends(pubrel(1)).gets_nothing().drops();
+    s.link("kept").sends(connect(version).resume()).gets(connack().session_present());
+    s.link("kept").sends(pubrel(1)).gets_nothing();
+    s.becomes_durable();
+    auto answer = pubcomp(1);
+    if (version == Version::v5) answer = pubcomp(1, ReasonCode::packet_identifier_not_found);
+    s.link("kept").gets(answer);
+}
+
 TEST_CASE("storing: of a long queue a window is in memory, the rest is read in time") {
     auto version = GENERATE(values(kBoth));
     Away s{version, {.settings = {.queue_window = 10}}};
