@@ -53,7 +53,7 @@ Status visit_logs(rocksdb::Env& env, std::string const& database, Visit const& v
 }
 
 Status visit_table(rocksdb::Env& env, std::string const& path, Visit const& visit,
-                   std::vector<std::string>& damaged) {
+                   DamagedTables& damaged) {
     std::string bytes;
     auto status = read_file(env, path, bytes);
     if (status.IsPathNotFound() || status.IsNotFound()) return Status::OK();
@@ -61,7 +61,8 @@ Status visit_table(rocksdb::Env& env, std::string const& path, Visit const& visi
     auto const damage = scan_table(bytes, [&](TableEntry const& entry) {
         visit({entry.key, entry.value, entry.sequence, entry.is_removal, entry.is_proven});
     });
-    if (damage.any()) damaged.push_back(path);
+    damaged.pieces += damage.pieces;
+    if (damage.any()) damaged.paths.push_back(path);
     return status;
 }
 
@@ -84,7 +85,7 @@ Status find_files(rocksdb::Env& env, std::string const& database, DatabaseFiles&
 }
 
 Status visit_changes(rocksdb::Env& env, DatabaseFiles const& files, Visit const& visit,
-                     std::vector<std::string>& damaged) {
+                     DamagedTables& damaged) {
     for (auto const& path : files.tables) {
         auto status = visit_table(env, path, visit, damaged);
         if (!status.ok()) return status;

@@ -34,11 +34,17 @@ struct Change {
     bool is_proven = false;  // see TableEntry
 };
 
+/// Tables that could not be read whole.
+struct DamagedTables {
+    std::vector<std::string> paths{};
+    std::uint64_t pieces = 0;  // from which nothing could be read
+};
+
 /// Visits every change in the files, in no order between files, with no regard to what is newer.
-/// `damaged`: tables that could not be read whole. A table that is not there has no changes.
+/// A table that is not there has no changes.
 /// Memory  the largest table.  Errors  of reading; damage is none.
 [[nodiscard]] rocksdb::Status visit_changes(rocksdb::Env& env, DatabaseFiles const& files,
                                             std::function<void(Change const&)> const& visit,
-                                            std::vector<std::string>& damaged);
+                                            DamagedTables& damaged);
 
 }  // namespace spoke::broker

@@ -113,7 +113,7 @@ std::optional<std::uint64_t> format_version_of_records(rocksdb::Env& env,
     auto const key = meta_key(MetaField::format_version);
     std::optional<std::uint64_t> version;
     std::uint64_t latest = 0;
-    std::vector<std::string> damaged;
+    DamagedTables damaged;
     auto const visit = [&](Change const& change) {
         if (change.key != key || change.is_removal || change.sequence < latest) return;
         auto const meta = decode_meta(change.key, change.value);

@@ -72,7 +72,8 @@ Status copy_records(rocksdb::Env& env, DatabaseFiles const& source, rocksdb::DB&
                                      [&](std::string_view key, std::string_view value) {
                                          quarantine.keep_record(key, value, "wrong checksum");
                                      }},
-                                result.damaged_files);
+                                result.damaged);
+    quarantine.count(result.damaged.pieces);
     return status.ok() ? writer.finish() : status;
 }
 

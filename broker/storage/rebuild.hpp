@@ -14,8 +14,8 @@ namespace spoke::broker {
 class Quarantine;
 
 struct RebuildResult {
-    std::uint64_t records = 0;                 // that were kept
-    std::vector<std::string> damaged_files{};  // tables
+    std::uint64_t records = 0;  // that were kept
+    DamagedTables damaged{};
 };
 
 /// Makes a database at `target` of what can be read of the files of another: of each key the latest

@@ -58,7 +58,7 @@ private:
 }  // namespace
 
 rocksdb::Status salvage(rocksdb::Env& env, DatabaseFiles const& files,
-                        SalvageVisitor const& visitor, std::vector<std::string>& damaged) {
+                        SalvageVisitor const& visitor, DamagedTables& damaged) {
     Latest latest;
     auto const status = visit_changes(
         env, files,
@@ -68,7 +68,7 @@ rocksdb::Status salvage(rocksdb::Env& env, DatabaseFiles const& files,
         damaged);
     if (!status.ok()) return status;
     latest.finish();
-    std::vector<std::string> told_before;
+    DamagedTables told_before;
     return visit_changes(
         env, files,
         [&](Change const& change) {

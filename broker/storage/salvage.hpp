@@ -20,11 +20,9 @@ struct SalvageVisitor {
 
 /// Finds the records of a database by its tables and logs alone: of each key the latest change, if
 /// that is a record.
-/// `damaged`: tables that could not be read whole.
 /// Memory  16 bytes for each change, the largest table.
 /// Errors  of reading; damage is none.
 [[nodiscard]] rocksdb::Status salvage(rocksdb::Env& env, DatabaseFiles const& files,
-                                      SalvageVisitor const& visitor,
-                                      std::vector<std::string>& damaged);
+                                      SalvageVisitor const& visitor, DamagedTables& damaged);
 
 }  // namespace spoke::broker

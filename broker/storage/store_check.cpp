@@ -215,7 +215,7 @@ private:
 void check_records(StoreReader const& reader, Findings& findings, StoreCheck& check) {
     RecordCheck records{findings, check};
     DatabaseFiles files;
-    std::vector<std::string> damaged_tables;
+    DamagedTables damaged_tables;
     auto status = find_files(reader.env(), reader.database(), files);
     auto const visit = [&](std::string_view key, std::string_view value) {
         records.on_record(key, value);

@@ -196,7 +196,7 @@ Status StoreDirectory::rebuild(std::string const& why) {
     auto status = rebuild_from_files(result);
     if (status.ok()) status = env_.RenameFile(path(kUnfinishedName), path(kRebuiltName));
     if (status.ok()) status = sync_directory(env_, settings_.directory);
-    if (status.ok()) status = take_rebuilt(&result.damaged_files);
+    if (status.ok()) status = take_rebuilt(&result.damaged.paths);
     if (status.ok()) status = open_as_it_is();
     if (status.ok())
         settings_.log(result.records > 0 ? LogLevel::warning : LogLevel::error,

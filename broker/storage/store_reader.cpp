@@ -100,7 +100,7 @@ void StoreReader::for_each(std::string_view prefix, Visit const& visit) {
 void StoreReader::salvage_behind(std::string const& last, std::string_view prefix,
                                  Visit const& visit) const {
     DatabaseFiles files;
-    std::vector<std::string> damaged;
+    DamagedTables damaged;
     auto status = find_files(env_, database_, files);
     if (status.ok())
         status = salvage(env_, files,

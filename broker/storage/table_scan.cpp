@@ -114,29 +114,36 @@ std::optional<Block> block_at(std::string_view file, Handle handle) {
     return Block{with_type.substr(0, handle.size), is_right};
 }
 
-/// Visits the entries as far as they make sense.
-void visit_run(std::string_view entries, bool is_proven, Visit const& visit) {
+/// Visits the entries as far as they make sense. False: something is left.
+bool visit_run(std::string_view entries, bool is_proven, Visit const& visit) {
     EntryReader reader;
     while (auto const raw = raw_entry_at(entries)) {
         auto entry = reader.next(*raw);
-        if (!entry) return;
+        if (!entry) return false;
         entry->is_proven = is_proven;
         visit(*entry);
         entries.remove_prefix(raw->size);
     }
+    return entries.empty();
 }
 
-void visit_block(Block const& block, Visit const& visit) {
+/// Gives in how many pieces something could not be read.
+std::uint64_t visit_block(Block const& block, Visit const& visit) {
     auto const restarts = restarts_of(block.bytes);
     // If it is the restarts that are damaged, the entries are not, and end where these begin.
-    if (!restarts) return visit_run(block.bytes, block.is_right, visit);
+    if (!restarts) {
+        visit_run(block.bytes, block.is_right, visit);
+        return 1;
+    }
+    std::uint64_t pieces = 0;
     // Each run by itself, so that a damaged length does not reach into the next.
     for (std::size_t i = 0; i < restarts->offsets.size(); ++i) {
         auto const begin = restarts->offsets[i];
         auto const end =
             i + 1 < restarts->offsets.size() ? restarts->offsets[i + 1] : restarts->begin;
-        visit_run(block.bytes.substr(begin, end - begin), block.is_right, visit);
+        if (!visit_run(block.bytes.substr(begin, end - begin), block.is_right, visit)) ++pieces;
     }
+    return pieces;
 }
 
 std::optional<Handle> take_handle(std::string_view& bytes) {
@@ -202,7 +209,7 @@ TableDamage scan_table(std::string_view file, Visit const& visit) {
         for (auto const& handle : *handles) {
             auto const block = block_at(file, handle);
             if (!block || !block->is_right) ++damage.blocks;
-            if (block) visit_block(*block, visit);
+            damage.pieces += block ? visit_block(*block, visit) : 1;
         }
         return damage;
     }
@@ -213,10 +220,13 @@ TableDamage scan_table(std::string_view file, Visit const& visit) {
         if (!block) {
             // The last one may be cut; behind all of them stands what holds no records.
             visit_run(file.substr(at), false, visit);
+            ++damage.pieces;
             break;
         }
         if (!block->is_right) ++damage.blocks;
-        visit_block(*block, visit);
+        // The last ones hold no records, and are no entries in this sense.
+        auto const pieces = visit_block(*block, visit);
+        if (!block->is_right) damage.pieces += pieces;
         at += *size + kTrailerSize;
     }
     return damage;

@@ -19,6 +19,7 @@ struct TableEntry {
 /// What of a table file cannot be read.
 struct TableDamage {
     std::uint64_t blocks = 0;   // wrong checksum, or not where they should be
+    std::uint64_t pieces = 0;   // of blocks, from which no entries could be read
     bool has_no_index = false;  // the blocks were found one behind the other
     [[nodiscard]] bool any() const noexcept { return blocks > 0 || has_no_index; }
 };
