@@ -104,8 +104,9 @@ void fill(Filler& filler, std::uint64_t first_session, std::uint64_t count) {
 }  // namespace
 
 std::string StoreLines::from(LogLevel level) const {
+    std::lock_guard lock{mutex_};
     std::string text;
-    for (auto const& line : lines) {
+    for (auto const& line : lines_) {
         if (line.level >= level) text += line.text + "\n";
     }
     return text;

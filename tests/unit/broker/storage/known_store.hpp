@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -10,19 +11,25 @@
 
 namespace spoke::test {
 
-/// Lines that a store logs.
-struct StoreLines {
+/// Lines that a store logs, from any of its threads.
+class StoreLines {
+public:
+    [[nodiscard]] broker::StoreLog log() {
+        return [this](LogLevel level, std::string const& text) {
+            std::lock_guard lock{mutex_};
+            lines_.push_back({level, text});
+        };
+    }
+    /// Lines from this level on, one below the other.
+    [[nodiscard]] std::string from(LogLevel level) const;
+
+private:
     struct Line {
         LogLevel level{};
         std::string text{};
     };
-    std::vector<Line> lines{};
-
-    [[nodiscard]] broker::StoreLog log() {
-        return [this](LogLevel level, std::string const& text) { lines.push_back({level, text}); };
-    }
-    /// Lines from this level on, one below the other.
-    [[nodiscard]] std::string from(LogLevel level) const;
+    mutable std::mutex mutex_;
+    std::vector<Line> lines_{};
 };
 
 using Records = std::map<std::string, std::string>;
