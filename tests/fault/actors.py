@@ -19,6 +19,7 @@ class Actor:
         self.rng = world.rng_of(name)
         self.name = name
         self.client = Client(world, name, version, Habits.bad(self.rng))
+        self.client.reuses_ids = self.rng.random() < 0.5
         self.wants_clean = False  # until a CONNACK says that it got it
 
     async def live(self):
@@ -220,15 +221,22 @@ class Subscriber(Actor):
 
     async def enter(self):
         if self._is_mortal:
-            self._expiry = self.rng.choice([EXPIRY_NEVER, EXPIRY_NEVER, 3600, 1, 0])
+            self._expiry = self._next_expiry()
         present = await super().enter()
         if present is False:
             self._missing = dict(self._filters)
         return present
 
+    def _next_expiry(self):
+        # A DISCONNECT has no acknowledgement: that the session is gone is sure once the CONNACK of
+        # another that is kept has come.
+        may_be_there = not self.client.has_state
+        return self.rng.choice([EXPIRY_NEVER, EXPIRY_NEVER, 3600] + [1, 0] * (not may_be_there))
+
     async def _subscribe_missing(self):
         for topic_filter, qos in list(self._missing.items()):
-            if await self.client.subscribe(topic_filter, qos) is None:
+            code = await self.client.subscribe(topic_filter, qos)
+            if code is None or code >= 0x80:
                 return
             del self._missing[topic_filter]
 

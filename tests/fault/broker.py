@@ -18,6 +18,7 @@ queue_bytes_max = "1 GiB"
 [persistence]
 directory = "{directory}"
 sync = "{sync}"
+queue_window = {queue_window}
 """
 
 FAULT_POINT = re.compile(r'SPOKE_FAULT_POINT\("([\w.-]+)"\)')
@@ -37,7 +38,7 @@ def fault_points():
 class Broker:
     """One data directory, and one process at a time on it."""
 
-    def __init__(self, program, folder, sync="always"):
+    def __init__(self, program, folder, **persistence):
         self._program = program
         self._folder = folder
         self._config = os.path.join(folder, "broker.toml")
@@ -45,7 +46,7 @@ class Broker:
         self._process = None
         self.port = None
         with open(self._config, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(directory=os.path.join(folder, "data"), sync=sync))
+            file.write(CONFIG.format(directory=os.path.join(folder, "data"), **persistence))
 
     async def start(self, environment):
         """True once it listens; False if it ended first (a fault point on the way)."""

@@ -105,6 +105,10 @@ class Client:
         self.outgoing = {}  # by packet id, in the order of first sending
         self.held = set()   # QoS 2 packet ids received and not yet released
         self.packets_heard = 0
+        self.has_state = False        # of a session that the broker may have, too
+        self.must_begin_anew = False  # until a clean start is accepted
+        self._is_passing = False      # whether the session ends with the connection
+        self.reuses_ids = False  # takes the lowest packet id that is free, not the next
         self._next_id = 0
         self._connack = None
         self._answers = {}  # packet id of a SUBSCRIBE or UNSUBSCRIBE -> future
@@ -123,7 +127,12 @@ class Client:
 
     async def connect(self, *, clean=False, expiry=packets.EXPIRY_NEVER, will=None,
                       receive_maximum=None):
-        """None if the connection was lost first, else whether a session was present."""
+        """None if the connection was lost first, else whether a session was present.
+
+        One that is present though this client knows of none is left at once, and ended by a clean
+        start the next time [MQTT-3.2.2-4].
+        """
+        clean = clean or self.must_begin_anew
         loop = asyncio.get_running_loop()
         try:
             _, link = await loop.create_connection(lambda: Link(self), "127.0.0.1",
@@ -146,6 +155,7 @@ class Client:
             return None
         if present is None:
             return None
+        self.has_state, self.must_begin_anew, self._is_passing = True, False, expiry == 0
         self._resume(present)
         return present
 
@@ -177,6 +187,8 @@ class Client:
         if link is None or not link.is_open:
             return
         self.record("disconnect", code=code, expiry=expiry)
+        if expiry is not None:
+            self._is_passing = expiry == 0
         link.send(packets.disconnect(self.version, code, expiry))
         try:
             await asyncio.wait_for(link.closed, CONNACK_SECONDS_MAX)
@@ -191,6 +203,8 @@ class Client:
         self._give_up_waiting()
 
     def _give_up_waiting(self):
+        if self._is_passing:
+            self.has_state = self._is_passing = False
         if self._connack is not None and not self._connack.done():
             self._connack.set_result(None)
         for answer in self._answers.values():
@@ -202,6 +216,8 @@ class Client:
     # --- publishing ---
 
     def new_id(self):
+        if self.reuses_ids:
+            self._next_id = 0
         while True:
             self._next_id = self._next_id % 65535 + 1
             if self._next_id not in self.outgoing and self._next_id not in self._answers:
@@ -274,6 +290,9 @@ class Client:
 
     def _on_connack(self, link, packet):
         self.record("connack", present=packet.present, code=packet.code)
+        if packet.present and not self.has_state:
+            self.must_begin_anew = True
+            self.cut()
         if not self._connack.done():
             self._connack.set_result(packet.present if packet.code == 0 else None)
         if packet.code != 0:
@@ -287,7 +306,7 @@ class Client:
     def _on_pubrec(self, link, packet):
         outgoing = self.outgoing.get(packet.packet_id)
         if outgoing is None:
-            self._owe(link, packets.PUBREL, packet.packet_id)
+            link.send(packets.ack(packets.PUBREL, packet.packet_id))
             return
         if not outgoing.released:
             self.record("ack", id=packet.packet_id, m=outgoing.message["m"], code=packet.code)

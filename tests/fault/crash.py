@@ -28,6 +28,8 @@ CYCLES_PER_RUN = 20
 QUIET_SECONDS = 0.15
 BARRIER_SECONDS_MAX = 60
 POINT_SECONDS_MAX = 1.5
+DISK_FAULTS = ["write ENOSPC", "write,name ENOSPC", "write EIO", "sync EIO", "name ENOSPC",
+               "write,sync,name EROFS", "read EIO"]
 
 
 class World:
@@ -62,6 +64,9 @@ class Plan:
         self._waiting.rotate(-1)
         return point, rng.randint(1, self._passages_max[point])
 
+    def reached(self, point):
+        self._passages_max[point] = min(512, 2 * self._passages_max[point])
+
     def not_reached(self, point, passage):
         if passage == 1 and point in self._waiting:
             self._waiting.remove(point)  # nothing here leads there
@@ -76,7 +81,9 @@ class Run:
         self._cycles = cycles
         self._rng = random.Random(f"{seed} run")
         self._world = World(seed)
-        self._broker = broker_module.Broker(options.program, folder, options.sync)
+        self._broker = broker_module.Broker(options.program, folder, sync=options.sync,
+                                            queue_window=self._rng.choice([2, 8, 128]))
+        self._faults = os.path.join(folder, "faults")
         self._plan = options.plan
         self._actors = cast(self._world)
         self._lives = []
@@ -124,6 +131,8 @@ class Run:
             environment["SPOKE_FAULT"] = f"{point}:{passage}"
         if self._options.power_loss:
             environment["SPOKE_POWER_LOSS"] = str(self._rng.randrange(1 << 32))
+        if self._options.disk_faults:
+            environment["SPOKE_DISK_FAULTS"] = self._faults
         return environment
 
     async def _start(self, point=None, passage=0):
@@ -141,10 +150,29 @@ class Run:
             self._lives = [asyncio.create_task(actor.live()) for actor in self._actors]
 
     async def _traffic(self, point, passage):
+        trouble = asyncio.create_task(self._trouble())
         if point is None:
-            await self._broker.ended(self._rng.uniform(0.05, 1.0))
-        elif not await self._broker.ended(POINT_SECONDS_MAX):
+            seconds = self._rng.uniform(0.05, 3.0 if self._options.disk_faults else 1.0)
+            await self._broker.ended(seconds)
+        elif await self._broker.ended(POINT_SECONDS_MAX):
+            self._plan.reached(point)
+        else:
             self._plan.not_reached(point, passage)
+        trouble.cancel()
+
+    async def _trouble(self):
+        """A disk that refuses this and that, now and then."""
+        while self._options.disk_faults:
+            await asyncio.sleep(self._rng.uniform(0.05, 1.0))
+            self._refuse(self._rng.choice(DISK_FAULTS))
+            await asyncio.sleep(self._rng.uniform(0.0, 0.6))
+            self._refuse("")
+
+    def _refuse(self, line):
+        with open(self._faults + ".new", "w", encoding="ascii") as file:
+            file.write(line)
+        os.replace(self._faults + ".new", self._faults)
+        self.history.record("disk", refuses=line)
 
     async def _kill(self, point):
         is_by_point = await self._broker.ended(0.001)
@@ -155,6 +183,8 @@ class Run:
         self._world.up.clear()
         await self._all_lost()
         self.history.record("kill", how=point if is_by_point else "SIGKILL")
+        if self._options.disk_faults:
+            self._refuse("")
 
     async def _all_lost(self):
         """Until every client has read what the broker still said to it."""
@@ -279,13 +309,16 @@ def options_of(arguments):
     parser.add_argument("--points", help="only these fault points, with commas; none: SIGKILL only")
     parser.add_argument("--power-loss", action="store_true",
                         help="what was not synced is lost with the process")
+    parser.add_argument("--disk-faults", action="store_true",
+                        help="the disk is full, fails or is read-only now and then, too")
     parser.add_argument("--sync", default="always", help="as in [persistence] (always)")
     parser.add_argument("--folder", help="where the folders of the runs are made (TMPDIR)")
     parser.add_argument("--keep", action="store_true", help="keep the folders of good runs too")
     parser.add_argument("--show", type=int, default=10, help="findings to print for a run (10)")
     options = parser.parse_args(arguments)
     options.cycles = options.count or options.cycles
-    name = "spoke-broker-fault" if options.power_loss else "spoke-broker"
+    needs_disk = options.power_loss or options.disk_faults
+    name = "spoke-broker-fault" if needs_disk else "spoke-broker"
     options.program = os.path.abspath(os.path.join(options.bin, name))
     known = broker_module.fault_points()
     if options.points is None:
@@ -313,8 +346,8 @@ def main(arguments=None):
         total += play(options, seed, cycles)
         left -= cycles
         seed += 1
-    print(f"{options.cycles} cycles{', power loss' if options.power_loss else ''}: "
-          + " ".join(total.words()))
+    print(f"{options.cycles} cycles{', power loss' if options.power_loss else ''}"
+          f"{', disk faults' if options.disk_faults else ''}: " + " ".join(total.words()))
     return 0 if total.is_clean else 1
 
 

@@ -6,7 +6,7 @@ import time
 class History:
     """Events: dictionaries with `t` (seconds of one monotonic clock), `kind`, and by kind more.
 
-    Of the broker: start, kill. Of a client `c`: connect, connack, disconnect, cut, lost; publish,
+    Of the broker: start, kill, disk (what it refuses from now on). Of a client `c`: connect, connack, disconnect, cut, lost; publish,
     ack (PUBACK or PUBREC), pubrel, pubcomp, abandon; subscribe, suback, unsubscribe, unsuback;
     receive; retained (what a look at the retained messages found); drain.
     """

@@ -6,6 +6,7 @@ SERVER_SHUTTING_DOWN, PACKET_ID_NOT_FOUND = 0x8B, 0x92
 
 class AckJudge:
     def __init__(self, timeline, verdict):
+        self._timeline = timeline
         self._verdict = verdict
         self._open = {}  # (client, QoS) -> packet ids sent on this connection, in order
         self._released = collections.Counter()  # message -> how often its PUBREL was sent
@@ -23,7 +24,7 @@ class AckJudge:
 
     def _on_ack(self, event):
         where = f"{event['c']}: {event['m']} at {event['t']:.3f}"
-        if event["code"] >= 0x80:
+        if event["code"] >= 0x80 and not self._may_fail(event):
             self._verdict.add("acks", f"{where}: reason code {event['code']:#x}")
         waiting = next((ids for qos in (1, 2) if event["m"] in
                         (ids := self._open[event["c"], qos])), None)
@@ -32,6 +33,9 @@ class AckJudge:
         if waiting[0] != event["m"]:
             self._verdict.add("acks", f"{where}: acknowledged before {waiting[0]}")
         waiting.remove(event["m"])
+
+    def _may_fail(self, event):
+        return self._timeline.may_fail(event["t"], event["t"])
 
     def _on_pubrel(self, event):
         self._released[event["m"]] += 1
@@ -45,7 +49,7 @@ class AckJudge:
                               f"PUBREL of {event['m']} at {event['t']:.3f}")
 
     def _on_refused(self, event):
-        if event["code"] != SERVER_SHUTTING_DOWN:
+        if event["code"] != SERVER_SHUTTING_DOWN and not self._may_fail(event):
             self._verdict.add("acks", f"{event['c']}: DISCONNECT {event['code']:#x} "
                               f"at {event['t']:.3f}")
 

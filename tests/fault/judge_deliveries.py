@@ -68,7 +68,7 @@ class DeliveryJudge:
     def _on_suback(self, event):
         if event["code"] < 0x80:
             self._filter(event).granted(event["t"], event["code"])
-        else:
+        elif not self._timeline.may_fail(event["t"], event["t"]):
             self._verdict.add("acks", f"{event['c']}: SUBACK {event['code']:#x} for "
                               f"{event['filter']} at {event['t']:.3f}")
 
@@ -76,7 +76,11 @@ class DeliveryJudge:
         self._filter(event).leaving(event["t"])
 
     def _on_unsuback(self, event):
-        self._filter(event).left(event["t"])
+        if event["code"] < 0x80:
+            self._filter(event).left(event["t"])
+        elif not self._timeline.may_fail(event["t"], event["t"]):
+            self._verdict.add("acks", f"{event['c']}: UNSUBACK {event['code']:#x} for "
+                              f"{event['filter']} at {event['t']:.3f}")
 
     def _on_drain(self, _):
         self._has_drained = True
@@ -155,7 +159,7 @@ class DeliveryJudge:
         latest = {}
         for event in incarnation.got.values():
             message = self._timeline.messages[event["m"]]
-            if group_of(message) in MORTAL_GROUPS or message.publisher.startswith("w"):
+            if not self._has_order(message):
                 continue
             key = message.publisher, message.topic, message.qos, event["qos"]
             before = latest.get(key)
@@ -165,15 +169,22 @@ class DeliveryJudge:
             else:
                 latest[key] = message
 
+    @staticmethod
+    def _has_order(message):
+        """In a share group one that is sent again may go to another member than before."""
+        group = group_of(message)
+        return not (message.publisher.startswith("w") or group in MORTAL_GROUPS
+                    or (group is not None and message.qos == 1))
+
     def _judge_reasons(self, name, incarnation):
         for event in incarnation.got.values():
             message = self._timeline.messages[event["m"]]
             end = message.acked_at or math.inf
             state, low, high = incarnation.subscriptions.judge(message, message.first_sent, end)
             where = f"{name}: {message.name} on {message.topic} at {event['t']:.3f}"
-            if state == NO:
+            if state == NO and group_of(message) not in MORTAL_GROUPS:
                 self._verdict.add("subscriptions", f"{where}: not subscribed when it was published")
-            elif not min(low, message.qos) <= event["qos"] <= min(high, message.qos):
+            if state != NO and not min(low, message.qos) <= event["qos"] <= min(high, message.qos):
                 self._verdict.add("subscriptions", f"{where}: QoS {event['qos']}, published at "
                                   f"{message.qos}, granted {low} to {high}")
 

@@ -32,6 +32,7 @@ class SessionJudge:
     """Follows what each client's session may be, now and on disk."""
 
     def __init__(self, timeline, verdict):
+        self._timeline = timeline
         self._verdict = verdict
         self._kills = {kill.at: kill for kill in timeline.kills}
         self._tolerance = TOLERANCE_SECONDS + timeline.lag
@@ -58,10 +59,14 @@ class SessionJudge:
 
     def _on_connack(self, event):
         client, asked = event["c"], self._asked.pop(event["c"])
-        if event["code"] != 0:
-            self._verdict.add("acks", f"{client}: CONNACK {event['code']:#x} at {event['t']:.3f}")
-            return
         before = self._now[client] - {connected(asked["expiry"])}
+        if event["code"] != 0:
+            if not self._timeline.may_fail(asked["t"], event["t"]):
+                self._verdict.add("acks", f"{client}: CONNACK {event['code']:#x} "
+                                  f"at {event['t']:.3f}")
+            # What was to begin anew may have ended already.
+            self._change(client, event["t"], before | ({ABSENT} if asked["clean"] else set()))
+            return
         may_be = {answer for state in before or {ABSENT}
                   for answer in self._answers(state, asked, event["t"])}
         if asked["clean"]:

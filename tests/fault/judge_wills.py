@@ -105,7 +105,7 @@ class WillJudge:
         following = connection.next
         if connection.delay and following is not None and following.asked["t"] < latest:
             self._decide_followed(message, following, low + connection.delay)
-        elif is_kept:
+        elif is_kept and not self._timeline.may_fail(connection.end, latest):
             message.acked_at = latest
 
     def _decide_followed(self, message, following, due):

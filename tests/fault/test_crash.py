@@ -29,10 +29,13 @@ class CrashTest(unittest.TestCase):
         shutil.rmtree(self.folder)
 
     def test_kills(self):
-        self.assert_nothing_lost("--cycles", 14)
+        self.assert_nothing_lost("--cycles", 12)
 
     def test_power_loss(self):
-        self.assert_nothing_lost("--cycles", 6, "--power-loss")
+        self.assert_nothing_lost("--cycles", 4, "--power-loss")
+
+    def test_disk_faults(self):
+        self.assert_nothing_lost("--cycles", 4, "--power-loss", "--disk-faults")
 
     def test_a_broker_that_does_not_sync_is_found_out(self):
         options = crash.options_of(self.arguments("--power-loss", "--sync", "never", "--points",

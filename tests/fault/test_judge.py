@@ -368,6 +368,22 @@ class JudgeTest(unittest.TestCase):
         self.event("ack", m="p.7")["code"] = 0x97
         self.assert_wrong(acks=1)
 
+    def test_error_code_while_the_disk_fails(self):
+        self.script.say("disk", refuses="write EIO")
+        self.script.publish("p.8", "t/0", 1)
+        self.script.ack("p.8", 1, code=0x83)
+        self.script.say("disk", refuses="")
+        self.assert_clean()
+        self.script.publish("p.9", "t/0", 1)
+        self.script.now += 10
+        self.script.ack("p.9", 1, code=0x83)
+        self.assert_wrong(acks=1)
+
+    def test_a_failing_disk_excuses_no_loss(self):
+        self.script.say("disk", refuses="write EIO")
+        self.script.send("p.8", "t/0", 1)
+        self.assert_wrong(lost=1)
+
     def test_acknowledged_out_of_order(self):
         self.script.publish("p.8", "x", 1)
         self.script.publish("p.9", "x", 1)

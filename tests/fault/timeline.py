@@ -7,6 +7,9 @@ import math
 # acknowledged as durable.
 SETTLING_SECONDS = 0.3
 
+# So long after the disk works again the store may take for trying it.
+REOPENING_SECONDS = 3
+
 
 class Kill:
     """The end of a broker process. Changes made before `settled_until` were on disk."""
@@ -41,6 +44,7 @@ class Timeline:
         self.events = events
         self.kills = []
         self.messages = {}
+        self.disk_failures = []  # (from, until) when the store may have taken nothing
         self.lag = 0.0  # the longest time for which the clients got no processor
         self._expiry = {}     # client -> session expiry of its connection
         self._sent_at = {}    # (client, message) -> when, if not DUP, on the open connection
@@ -52,6 +56,17 @@ class Timeline:
 
     def kills_between(self, begin, end):
         return [kill for kill in self.kills if begin <= kill.at < end]
+
+    def may_fail(self, begin, end):
+        """Whether the store may have taken nothing at some time in between."""
+        return any(begin <= until and since <= end for since, until in self.disk_failures)
+
+    def _on_disk(self, event):
+        if event["refuses"]:
+            self.disk_failures.append((event["t"], math.inf))
+        elif self.disk_failures:
+            since, _ = self.disk_failures[-1]
+            self.disk_failures[-1] = since, event["t"] + REOPENING_SECONDS
 
     def _on_start(self, event):
         for kill in self.kills:
@@ -95,5 +110,5 @@ class Timeline:
         if (sent_at := self._sent_at.pop((client, name), None)) is not None:
             self._durable_until = max(self._durable_until, sent_at)
 
-    _HANDLERS = {"start": _on_start, "kill": _on_kill, "lag": _on_lag, "connect": _on_connect,
-                 "lost": _on_end, "cut": _on_end, "publish": _on_publish, "ack": _on_ack}
+    _HANDLERS = {"start": _on_start, "disk": _on_disk, "kill": _on_kill, "lag": _on_lag,
+                 "connect": _on_connect, "lost": _on_end, "cut": _on_end, "publish": _on_publish, "ack": _on_ack}
