@@ -166,6 +166,7 @@ bool Shard::turn() {
         static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
     }
     take_mail();
+    core_.submit();  // makes durable what is done with, so that its publishers hear of it now
     take_store_news();
     core_.on_timers();
     end_turn();

@@ -8,6 +8,7 @@
 namespace spoke::broker {
 
 void BatchBuilder::take(ChangeBatch const& changes) {
+    if (changes.effects == 0) return;
     Cursor cursor;
     for (auto const& change : changes.changes) take(changes, change, cursor);
 }
@@ -19,6 +20,7 @@ void BatchBuilder::take(ChangeBatch const& changes, Change const& change, Cursor
         return text;
     };
     weight_ += sizeof(Change);
+    if (change.is_cancelled) return pass_over(change, cursor);
     switch (change.kind) {
         case ChangeKind::put_session: {
             auto key = session_key(change.session);
@@ -63,6 +65,16 @@ void BatchBuilder::take(ChangeBatch const& changes, Change const& change, Cursor
     }
 }
 
+void BatchBuilder::pass_over(Change const& change, Cursor& cursor) {
+    if (change.kind == ChangeKind::put_message) {
+        ++cursor.message;
+        cursor.delivery += change.count;
+    } else if (change.kind == ChangeKind::put_progress) {
+        ++cursor.delivery;
+        ++cursor.progress;
+    }
+}
+
 BatchBuilder::PendingDelivery& BatchBuilder::pend(StoredDelivery const& delivery,
                                                   std::uint32_t message) {
     by_number_[delivery.as.number.value] = static_cast<std::uint32_t>(deliveries_.size());
@@ -74,6 +86,7 @@ void BatchBuilder::put_message(Message const& message, std::span<StoredDelivery 
     auto index = static_cast<std::uint32_t>(messages_.size());
     PendingMessage pending{&message, {}, {}, 0};
     for (auto const& delivery : deliveries) {
+        if (delivery.as.number.value == 0) continue;  // cancelled
         if (auto const* known = by_number_.find(delivery.as.number.value)) {
             deliveries_[*known].delivery = &delivery;
             deliveries_[*known].progress = nullptr;

@@ -68,6 +68,8 @@ private:
     };
 
     void take(ChangeBatch const& changes, Change const& change, Cursor& cursor);
+    /// One that is cancelled.
+    static void pass_over(Change const& change, Cursor& cursor);
     void put_message(Message const& message, std::span<StoredDelivery const> deliveries);
     void put_progress(StoredDelivery const& delivery, StoredProgress const& progress);
     void remove_delivery(SessionNumber session, StoredAs as);

@@ -10,6 +10,7 @@
 #include "broker/core/message.hpp"
 #include "broker/core/ports/store.hpp"
 #include "broker/core/stored_as.hpp"
+#include "protocol/base/time.hpp"
 #include "protocol/packet/basics.hpp"
 
 namespace spoke::broker {
@@ -30,10 +31,21 @@ enum class ChangeKind : std::uint8_t {
 /// One call of a ShardStore. What does not fit is next in the ChangeBatch's list of its kind.
 struct Change {
     ChangeKind kind{};
+    bool is_cancelled = false;  // not to be written; what it has in the lists is passed over
     mqtt::PacketId packet_id{};
     std::uint32_t count = 0;  // bytes of text, deliveries of the message, or message_back
     SessionNumber session{};
     DeliveryNumber number{};
+    Removal why{};
+    std::uint32_t living = 0;  // deliveries of the message that are not cancelled
+};
+
+/// How soon what was submitted must be written.
+enum class Urgency : std::uint8_t {
+    nothing,    // not at all
+    idle,       // nobody waits for it
+    lingering,  // somebody may wait, but its clients will soon have made it superfluous
+    urgent,
 };
 
 /// The changes of one shard between two submits. The shard fills it, the committer empties it and
@@ -48,8 +60,12 @@ struct ChangeBatch {
     std::string text{};  // filters and topics
 
     StoreTicket ticket{};
+    std::uint64_t sequence = 0;  // among those of all shards
     std::uint8_t shard = 0;
-    bool is_awaited = false;  // somebody may wait for it; else it may be written later
+    SteadyTime submitted_at{};
+    Urgency urgency = Urgency::nothing;
+    std::uint32_t effects = 0;  // changes that are not cancelled
+    std::uint32_t awaited = 0;  // deliveries put and other changes that somebody may wait for
     ChangeBatch* next = nullptr;
 
     [[nodiscard]] bool empty() const noexcept { return changes.empty(); }
@@ -62,7 +78,9 @@ struct ChangeBatch {
         empty_out(deliveries);
         empty_out(progress);
         empty_out(text);
-        is_awaited = false;
+        urgency = Urgency::nothing;
+        effects = 0;
+        awaited = 0;
     }
 
 private:

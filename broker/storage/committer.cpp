@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -62,13 +63,13 @@ void Committer::stop() {
     if (thread_.joinable()) thread_.join();
 }
 
-void Committer::submit(std::unique_ptr<ChangeBatch> batch) {
-    auto is_awaited = batch->is_awaited;
-    submitted_.push(batch.release());
-    // The thread says how deep it sleeps before it looks at the stack for the last time, so one of
-    // the two sees the other.
-    auto sleep = sleep_.load();
-    if (sleep == Sleep::till_any || (sleep == Sleep::till_awaited && is_awaited)) {
+void Committer::announce(Urgency urgency) {
+    auto pressing = pressing_.load();
+    while (pressing < urgency && !pressing_.compare_exchange_weak(pressing, urgency)) {
+    }
+    // The thread says what does not wake it before it looks at `pressing_` for the last time, so
+    // one of the two sees the other.
+    if (urgency > sleeps_through_.load()) {
         { std::lock_guard lock{mutex_}; }
         news_.notify_one();
     }
@@ -77,7 +78,7 @@ void Committer::submit(std::unique_ptr<ChangeBatch> batch) {
 void Committer::run() {
     while (!has_given_up_ && await_work()) {
         if (parts_.database.is_damaged() && !repair()) return;
-        if (!queue_.empty()) commit();
+        commit();
         sync_if_due();
     }
     if (is_unsynced_ && !has_given_up_) is_unsynced_ = !parts_.database.sync().ok();
@@ -85,37 +86,76 @@ void Committer::run() {
 
 bool Committer::await_work() {
     std::unique_lock lock{mutex_};
-    auto write_at = SteadyTime::max();
+    auto due = look();
     for (;;) {
-        sleep_ = queue_.empty() ? Sleep::till_any : Sleep::till_awaited;
-        auto was_empty = queue_.empty();
-        take_submitted();
+        sleeps_through_ = due.urgency;
         auto time = now();
-        if (queue_is_awaited_ || is_stopping_ || parts_.database.is_damaged()) break;
-        if (was_empty && !queue_.empty()) {
-            write_at = time + parts_.settings.idle_write_delay;
+        auto is_due = due.urgency == Urgency::urgent || time >= due.at;
+        if (is_due || is_stopping_ || parts_.database.is_damaged()) break;
+        if (pressing_.load() > due.urgency) {
+            due = look();
             continue;
         }
-        auto wake_at = is_unsynced_ ? std::min(write_at, sync_at_) : write_at;
+        auto wake_at = is_unsynced_ ? std::min(due.at, sync_at_) : due.at;
         if (time >= wake_at) break;
         if (wake_at == SteadyTime::max()) {
             news_.wait(lock);
         } else {
             news_.wait_until(lock, wake_at);
         }
+        // Much of it is superfluous by now.
+        if (now() >= due.at) due = look();
     }
-    sleep_ = Sleep::awake;
-    return !(is_stopping_ && queue_.empty());
+    sleeps_through_ = Urgency::urgent;
+    is_ending_ = is_stopping_;
+    return !is_stopping_ || !queue_.empty() || has_pending();
+}
+
+PendingChanges::Due Committer::look() {
+    // What is announced from here on was perhaps not seen.
+    pressing_ = Urgency::nothing;
+    PendingChanges::Due due;
+    if (!queue_.empty()) due = {Urgency::urgent, SteadyTime::min(), 0};
+    PendingChanges::Delays delays{parts_.settings.linger, parts_.settings.idle_write_delay};
+    auto time = now();
+    each_shard([&](RocksDbShard& shard) {
+        auto of_shard = shard.due(delays, time);
+        due.sequence = std::max(due.sequence, of_shard.sequence);
+        due.urgency = std::max(due.urgency, of_shard.urgency);
+        due.at = std::min(due.at, of_shard.at);
+    });
+    return due;
+}
+
+bool Committer::has_settled() {
+    // Pending first: what is taken from there is told by the other.
+    bool is_pending = false;
+    each_shard([&](RocksDbShard& shard) {
+        is_pending = is_pending || shard.due({}, {}).urgency != Urgency::nothing;
+    });
+    return !is_pending && !is_writing_;
+}
+
+bool Committer::has_pending() {
+    bool found = false;
+    each_shard([&](RocksDbShard& shard) { found = found || shard.has_pending(); });
+    return found;
 }
 
 void Committer::take_submitted() {
-    auto* top = submitted_.take();
-    auto at = queue_.size();
-    for (; top; top = top->next) {
-        queue_.emplace_back(top);
-        queue_is_awaited_ |= top->is_awaited;
+    is_writing_ = true;
+    auto sequence = look().sequence;
+    if (is_ending_) sequence = parts_.numbers.last_sequence;
+    Batches taken;
+    each_shard([&](RocksDbShard& shard) { shard.take_pending(sequence, taken); });
+    std::ranges::sort(taken, {}, &ChangeBatch::sequence);
+    std::ranges::move(taken, std::back_inserter(queue_));
+}
+
+void Committer::each_shard(auto&& visit) const {
+    for (auto& shard : parts_.shards) {
+        if (shard->is_used.load(std::memory_order_relaxed)) visit(*shard);
     }
-    std::reverse(queue_.begin() + static_cast<std::ptrdiff_t>(at), queue_.end());
 }
 
 void Committer::commit() {
@@ -142,8 +182,6 @@ void Committer::build() {
         in_write_.push_back(std::move(queue_.front()));
         queue_.pop_front();
     }
-    // What is left was submitted long ago.
-    queue_is_awaited_ = !queue_.empty();
     builder_.finish();
     auto next_session = parts_.numbers.next_session.load();
     if (next_session + kSessionStep / 2 > session_mark_) {
@@ -156,7 +194,7 @@ void Committer::complete() {
     std::bitset<256> with_news;
     for (auto& batch : in_write_) {
         auto& shard = *parts_.shards[batch->shard];
-        shard.set_durable(batch->ticket);
+        shard.complete(batch->ticket);
         with_news.set(batch->shard);
         batch->clear();
         shard.give_back(std::move(batch));
@@ -165,6 +203,7 @@ void Committer::complete() {
     builder_.clear();
     publish_statistics();
     publish_health();
+    is_writing_ = !queue_.empty();
     for (std::size_t shard = 0; shard < with_news.size(); ++shard) {
         if (with_news[shard]) outside_.wake(static_cast<std::uint8_t>(shard));
     }
@@ -246,8 +285,10 @@ void Committer::publish_statistics() {
     message_bytes_ = parts_.live.message_bytes();
 }
 
-StoreStatistics Committer::statistics() const noexcept {
-    return {writes_, syncs_, cancelled_, deliveries_, messages_, message_bytes_, 0};
+StoreStatistics Committer::statistics() const {
+    auto cancelled = cancelled_.load();
+    each_shard([&](RocksDbShard& shard) { cancelled += shard.cancelled(); });
+    return {writes_, syncs_, cancelled, deliveries_, messages_, message_bytes_, 0};
 }
 
 void Committer::wake_all() {

@@ -39,6 +39,8 @@ struct StoreStatistics {
 /// Writes what shards submit: takes all there is, makes one batch of it, writes and syncs it,
 /// tells the shards how far they are, and begins anew. Changes that nobody waits for are written
 /// with the next that somebody does, or after a while, and are not synced for their own sake.
+/// Deliveries that were sent lie with their shard for a moment, because most are done with before
+/// they must be written (PendingChanges); whatever is more urgent takes them along.
 ///
 /// When a write or sync fails, what is on disk is not known. The batch is kept, the database opened
 /// anew about once a second until the batch is written; all of it may be written twice.
@@ -62,21 +64,24 @@ public:
     /// Writes all there is, if that is possible, and ends the thread.
     void stop();
 
-    /// Any thread.
-    void submit(std::unique_ptr<ChangeBatch> batch);
+    /// A shard has something that is so urgent. Any thread.
+    void announce(Urgency urgency);
     [[nodiscard]] StoreHealth health() const noexcept {
         return health_.load(std::memory_order_relaxed);
     }
-    [[nodiscard]] StoreStatistics statistics() const noexcept;
+    [[nodiscard]] StoreStatistics statistics() const;
+    /// Everything that was submitted is written, or need not be. Any thread.
+    [[nodiscard]] bool has_settled();
 
 private:
     using Batches = std::vector<std::unique_ptr<ChangeBatch>>;
-    /// For whom a submit must wake the thread.
-    enum class Sleep : std::uint8_t { awake, till_awaited, till_any };
-
     void run();
     /// Waits for something to do; false if there will not be anything more.
     [[nodiscard]] bool await_work();
+    /// What the shards have, and when it must be written.
+    [[nodiscard]] PendingChanges::Due look();
+    [[nodiscard]] bool has_pending();
+    void each_shard(auto&& visit) const;
     /// Moves what was submitted to the queue.
     void take_submitted();
     void commit();
@@ -97,14 +102,15 @@ private:
     Parts parts_;
     Store::Outside outside_{};
     BatchBuilder builder_;
-    ChangeStack submitted_{};
-    std::atomic<Sleep> sleep_{Sleep::awake};
+    std::atomic<Urgency> pressing_{Urgency::nothing};  // what was announced since the last look
+    std::atomic<Urgency> sleeps_through_{Urgency::urgent};  // the highest that does not wake it
+    std::atomic<bool> is_writing_{false};
     std::atomic<StoreHealth> health_{StoreHealth::good};
 
     // The thread's own.
     std::deque<std::unique_ptr<ChangeBatch>> queue_{};
-    bool queue_is_awaited_ = false;
     Batches in_write_{};
+    bool is_ending_ = false;  // nothing more comes
     std::uint64_t session_mark_ = 0;
     StoreHealth disk_health_ = StoreHealth::good;
     bool is_over_limit_ = false;

@@ -9,6 +9,7 @@
 
 #include "broker/core/ports/store.hpp"
 #include "broker/storage/change_batch.hpp"
+#include "broker/storage/pending_changes.hpp"
 
 namespace spoke::broker {
 
@@ -17,6 +18,7 @@ class Reader;
 
 /// Numbers that all shards take from.
 struct StoreNumbers {
+    std::atomic<std::uint64_t> last_sequence{0};  // of a submit
     std::atomic<std::uint64_t> next_session{1};
     std::atomic<std::uint64_t> last_delivery{0};
 };
@@ -68,25 +70,40 @@ public:
 
     /// Whether anybody has asked for it.
     std::atomic<bool> is_used{false};
-    void set_durable(StoreTicket ticket) noexcept {
-        durable_.store(ticket.value, std::memory_order_release);
-    }
+    /// Takes what was submitted up to `sequence`: from here on nothing of it is cancelled any more.
+    void take_pending(std::uint64_t sequence, std::vector<std::unique_ptr<ChangeBatch>>& out);
+    [[nodiscard]] PendingChanges::Due due(PendingChanges::Delays const& delays, SteadyTime now);
+    [[nodiscard]] bool has_pending();
+    [[nodiscard]] std::uint64_t cancelled();
+    /// Everything up to there is written, and what can be passed behind it is durable too.
+    void complete(StoreTicket ticket);
     /// Emptied, for the shard to fill again.
     void give_back(std::unique_ptr<ChangeBatch> batch) noexcept;
     void add_loaded(std::vector<LoadedMessage> messages);
 
 private:
-    Change& add(ChangeKind kind, SessionNumber session, bool is_awaited);
+    Change& add(ChangeKind kind, SessionNumber session, std::uint32_t awaited);
+    /// Like add, for what is written without delay.
+    Change& add_urgent(ChangeKind kind, SessionNumber session);
+    /// Moves the batch to those that are pending, and gives how soon something must be done.
+    [[nodiscard]] Urgency hand_over();
+    /// With the lock held.
+    void raise_durable(StoreTicket ticket);
     [[nodiscard]] std::unique_ptr<ChangeBatch> next_batch();
 
     Parts parts_;
     std::uint8_t shard_;
     StoreTicket submitted_{};
-    std::unique_ptr<ChangeBatch> batch_;  // being filled
-    ChangeBatch* taken_spare_ = nullptr;  // a list of empty ones
-    ChangeStack spare_{};                 // empty ones that came back
-    std::atomic<int> spares_{0};          // in both
-    std::atomic<std::uint64_t> durable_{0};
+    std::unique_ptr<ChangeBatch> batch_;     // being filled
+    bool has_urgent_ = false;                // in it
+    std::uint32_t unsent_ = 0;               // deliveries put in it and not sent
+    DeliveryNumber first_put_{};             // in it
+    ChangeBatch* taken_spare_ = nullptr;     // a list of empty ones
+    ChangeStack spare_{};                    // empty ones that came back
+    std::atomic<int> spares_{0};             // in both
+    std::atomic<std::uint64_t> durable_{0};  // written with the lock held
+    std::mutex pending_mutex_;
+    PendingChanges pending_{};
     std::mutex loaded_mutex_;
     std::vector<LoadedMessage> loaded_{};
 };

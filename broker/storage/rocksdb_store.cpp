@@ -69,7 +69,7 @@ void RocksDbStore::stop() {
     database_.close();
 }
 
-StoreStatistics RocksDbStore::statistics() const noexcept {
+StoreStatistics RocksDbStore::statistics() const {
     auto statistics = committer_.statistics();
     statistics.read_errors = reader_.errors();
     return statistics;

@@ -32,7 +32,10 @@ public:
     void stop() override;
 
     /// Any thread.
-    [[nodiscard]] StoreStatistics statistics() const noexcept;
+    [[nodiscard]] StoreStatistics statistics() const;
+    /// Everything that was submitted is written, or need not be: the ends of deliveries too, which
+    /// nobody waits for. A shard is woken when something has been written.
+    [[nodiscard]] bool has_settled() { return committer_.has_settled(); }
     /// Of the last load().
     [[nodiscard]] LoadReport const& load_report() const noexcept { return load_report_; }
 

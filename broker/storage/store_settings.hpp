@@ -31,6 +31,9 @@ struct StoreSettings {
     std::size_t memtable_bytes = 24U << 20;
     /// What it may use for blocks of tables that were read, their indexes among them.
     std::size_t block_cache_bytes = 8U << 20;
+    /// How long a delivery that was sent may wait for its client, whose acknowledgement spares the
+    /// write.
+    std::chrono::milliseconds linger{5};
     /// How long changes that nobody waits for may lie before they are written.
     std::chrono::milliseconds idle_write_delay{20};
     /// How often a store that could not be written is opened anew.

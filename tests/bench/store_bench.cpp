@@ -88,7 +88,6 @@ public:
         auto ticket = shard_.put_message(message(), {&delivery, 1});
         all_.push_back(as);
         open_.push_back(ticket);
-        end_of_step();
     }
 
     void send(StoredAs as) {
@@ -136,6 +135,7 @@ public:
     }
 
     std::vector<StoredAs> const& all() const { return all_; }
+    StoreStatistics statistics() const { return store_.statistics(); }
 
 private:
     void wake() {
@@ -180,6 +180,7 @@ void online(Bench& bench, std::size_t count, std::size_t lag) {
             bench.put();
             bench.send(bench.all().back());
             if (i >= lag) bench.remove(bench.all()[i - lag]);
+            bench.end_of_step();
         }
         bench.finish();
     });
@@ -187,7 +188,10 @@ void online(Bench& bench, std::size_t count, std::size_t lag) {
 
 void queue(Bench& bench, std::size_t count) {
     measure("queue", count, [&] {
-        for (std::size_t i = 0; i < count; ++i) bench.put();
+        for (std::size_t i = 0; i < count; ++i) {
+            bench.put();
+            bench.end_of_step();
+        }
         bench.finish();
     });
 }
@@ -228,6 +232,9 @@ int main(int argc, char** argv) {
         if (pattern == "online") online(bench, count, number(4, 3000));
         if (pattern != "online") queue(bench, count);
         if (pattern == "drain") drain(bench);
+        auto statistics = bench.statistics();
+        fmt::print("         {} writes, {} of them synced, {} deliveries cancelled\n",
+                   statistics.writes, statistics.syncs, statistics.cancelled);
     }
     std::filesystem::remove_all(directory);
 }

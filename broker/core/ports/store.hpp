@@ -150,7 +150,8 @@ public:
     virtual void submit() = 0;
     /// What is handed over or will be with the next submit(): waits for everything so far.
     [[nodiscard]] virtual StoreTicket last_ticket() const noexcept = 0;
-    /// Everything up to here is durable. Rises; the shard is woken when it has.
+    /// Everything up to here is durable, but for removals that are `done`: after a crash such a
+    /// delivery may be there again. Rises within submit(), or the shard is woken when it has.
     [[nodiscard]] virtual StoreTicket durable() const noexcept = 0;
 
     // --- reading ---

@@ -177,7 +177,10 @@ Loaded StoreFixture::reopen(WallTime now) {
 void StoreFixture::commit(std::uint8_t index) {
     auto& shard_store = shard(index);
     shard_store.submit();
-    await([&] { return shard_store.durable() == shard_store.last_ticket(); });
+    await([&] {
+        return shard_store.durable() == shard_store.last_ticket() &&
+               (kind_ == StoreKind::reference || rocksdb().has_settled());
+    });
 }
 
 void StoreFixture::await(std::function<bool()> const& holds) {

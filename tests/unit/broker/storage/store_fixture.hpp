@@ -60,7 +60,8 @@ public:
     /// The same, but nobody looks.
     void restart();
     [[nodiscard]] std::string const& directory() const noexcept { return settings_.directory; }
-    /// Hands over what the shard has changed and waits until it is durable.
+    /// Hands over what the shard has changed and waits until it is durable, the ends of deliveries
+    /// too.
     void commit(std::uint8_t index = 0);
     /// Waits for a message per delivery; "-" where there is none.
     [[nodiscard]] std::vector<std::string> read(broker::SessionNumber session,
