@@ -28,7 +28,7 @@ struct StoreSettings {
     /// estimate while messages of very different sizes come and go. 0: no limit.
     std::uint64_t bytes_max = 0;
     /// What RocksDB may use for what is not in tables yet; twice that for short times.
-    std::size_t memtable_bytes = 24U << 20;
+    std::size_t memtable_bytes = 8U << 20;
     /// What it may use for blocks of tables that were read, their indexes among them.
     std::size_t block_cache_bytes = 8U << 20;
     /// How long a delivery that was sent may wait for its client, whose acknowledgement spares the

@@ -23,6 +23,8 @@ inflight_max = 65535
 queue_messages_max = 10000000
 queue_bytes_max = "8 GiB"
 memory_watermark_bytes = "8 GiB"
+retained_messages_max = 10000000
+retained_bytes_max = "8 GiB"
 [performance]
 shards = {shards}
 [log]

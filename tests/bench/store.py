@@ -16,6 +16,7 @@ import os
 import platform
 import shutil
 import signal
+import socket
 import statistics
 import sys
 import tempfile
@@ -301,7 +302,16 @@ def status_bytes(pid, name):
 
 
 def size_of(directory):
-    return sum(entry.stat().st_size for entry in os.scandir(directory) if entry.is_file())
+    return sum(os.stat(os.path.join(folder, name)).st_size
+               for folder, _, names in os.walk(directory) for name in names)
+
+
+def greet(port):
+    """Waits until the broker answers a CONNECT: it may listen before it has read its store."""
+    with socket.create_connection(("127.0.0.1", port), START_SECONDS_MAX) as link:
+        link.sendall(bytes.fromhex("100c 0004 4d515454 0402 0000 0000"))
+        if link.recv(4)[:1] != b"\x20":
+            raise brokers.BenchError("the broker did not answer a CONNECT")
 
 
 class Life:
@@ -315,6 +325,7 @@ class Life:
         try:
             self.process, self.port = brokers.start(Stored(bench.ours, data), bench.cores[0],
                                                     self.folder, START_SECONDS_MAX)
+            greet(self.port)
         except BaseException:
             self.end()
             raise
