@@ -4,6 +4,8 @@
 #include <rocksdb/env.h>
 
 #include <algorithm>
+#include <array>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -151,6 +153,27 @@ private:
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ranges_{};
 };
 
+Status check_named_table(rocksdb::Env& env, std::string const& database, std::string const& name,
+                         std::uint64_t size) {
+    auto const path = database + "/" + name;
+    std::uint64_t found = 0;
+    auto status = env.GetFileSize(path, &found);
+    if (is_missing(status)) return Status::Corruption(name + " is missing");
+    if (!status.ok()) return status;
+    if (found != size)
+        return Status::Corruption(fmt::format("{} has {} bytes instead of {}", name, found, size));
+    std::array<char, kTableFooterSize> buffer{};
+    rocksdb::Slice footer;
+    std::unique_ptr<rocksdb::RandomAccessFile> file;
+    status = env.NewRandomAccessFile(path, &file, rocksdb::EnvOptions{});
+    if (status.ok() && size >= buffer.size())
+        status = file->Read(size - buffer.size(), buffer.size(), &footer, buffer.data());
+    if (!status.ok()) return status;
+    return is_table_footer(footer.ToStringView(), size)
+               ? status
+               : Status::Corruption(name + " has a damaged footer");
+}
+
 Status check_unnamed_tables(rocksdb::Env& env, std::string const& database,
                             Manifest const& manifest, std::vector<std::string> const& unnamed) {
     LoggedChanges logged;
@@ -203,14 +226,8 @@ Status check_files(rocksdb::Env& env, std::string const& database) {
     auto status = read_manifest(env, database, manifest);
     if (!status.ok()) return status;
     for (auto const& [number, size] : manifest.tables) {
-        auto const name = fmt::format("{:06}.sst", number);
-        std::uint64_t found = 0;
-        status = env.GetFileSize(database + "/" + name, &found);
-        if (is_missing(status)) return Status::Corruption(name + " is missing");
+        status = check_named_table(env, database, fmt::format("{:06}.sst", number), size);
         if (!status.ok()) return status;
-        if (found != size)
-            return Status::Corruption(
-                fmt::format("{} has {} bytes instead of {}", name, found, size));
     }
     std::vector<std::string> names;
     status = list_directory(env, database, names);

@@ -24,9 +24,10 @@ struct Manifest {
                                             Manifest& manifest);
 
 /// Whether the files of a database belong together, before RocksDB opens it, since it removes
-/// tables that its manifest does not name: each table that is named is there and as long as it is
-/// to be, and none that is not named holds changes which are nowhere else. That happens when the
-/// manifest has lost its end, and with it what the last flush wrote there.
+/// tables that its manifest does not name: each table that is named is there, as long as it is to
+/// be and with a footer that makes sense, and none that is not named holds changes which are
+/// nowhere else. That happens when the manifest has lost its end, and with it what the last flush
+/// wrote there.
 /// Errors  Corruption, with what is wrong; those of reading.
 [[nodiscard]] rocksdb::Status check_files(rocksdb::Env& env, std::string const& database);
 

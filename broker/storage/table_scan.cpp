@@ -16,8 +16,9 @@ namespace {
 using Visit = std::function<void(TableEntry const&)>;
 
 constexpr std::size_t kTrailerSize = 5;  // of a block: how it is compressed 1, checksum 4
-constexpr std::size_t kFooterSize = 53;
 constexpr std::uint64_t kMagic = 0x88E241B785F4CFF7;
+constexpr char kCrc32cType = 1;
+constexpr std::uint32_t kTableFormat = 5;
 constexpr std::size_t kInternalSize = 8;  // behind a key: what kind of entry 1, sequence 7
 constexpr std::uint32_t kRestartCountMask = 0x7FFFFFFF;
 
@@ -153,14 +154,27 @@ std::optional<Handle> take_handle(std::string_view& bytes) {
     return Handle{*offset, *size};
 }
 
+/// Where the index is, if the footer makes sense: kind of checksum 1 · handles of the blocks about
+/// blocks and of the index, 40 together · version of the form 4 · magic number 8.
+std::optional<Handle> index_handle(std::string_view footer, std::uint64_t file_size) {
+    if (footer.size() != kTableFooterSize || footer[0] != kCrc32cType ||
+        little_endian<std::uint32_t>(footer.substr(41)) != kTableFormat ||
+        little_endian<std::uint64_t>(footer.substr(45)) != kMagic)
+        return std::nullopt;
+    auto handles = footer.substr(1, 40);
+    auto const meta = take_handle(handles);
+    auto const index = meta ? take_handle(handles) : std::nullopt;
+    auto const is_inside = [&](Handle const& handle) {
+        return handle.offset <= file_size && handle.size <= file_size - handle.offset;
+    };
+    if (!index || !is_inside(*meta) || !is_inside(*index)) return std::nullopt;
+    return index;
+}
+
 /// The blocks of entries, as the index of the file tells them.
 std::optional<std::vector<Handle>> indexed_blocks(std::string_view file) {
-    if (file.size() < kFooterSize ||
-        little_endian<std::uint64_t>(file.substr(file.size() - 8)) != kMagic)
-        return std::nullopt;
-    auto footer = file.substr(file.size() - kFooterSize + 1);
-    auto const metaindex = take_handle(footer);
-    auto const index = metaindex ? take_handle(footer) : std::nullopt;
+    if (file.size() < kTableFooterSize) return std::nullopt;
+    auto const index = index_handle(file.substr(file.size() - kTableFooterSize), file.size());
     auto const block = index ? block_at(file, *index) : std::nullopt;
     auto const restarts = block && block->is_right ? restarts_of(block->bytes) : std::nullopt;
     if (!restarts) return std::nullopt;
@@ -202,6 +216,10 @@ std::optional<std::size_t> block_size(std::string_view bytes) {
 }
 
 }  // namespace
+
+bool is_table_footer(std::string_view footer, std::uint64_t file_size) {
+    return index_handle(footer, file_size).has_value();
+}
 
 TableDamage scan_table(std::string_view file, Visit const& visit) {
     TableDamage damage;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string_view>
@@ -23,6 +24,13 @@ struct TableDamage {
     bool has_no_index = false;  // the blocks were found one behind the other
     [[nodiscard]] bool any() const noexcept { return blocks > 0 || has_no_index; }
 };
+
+/// How many bytes at the end of a table file say where its index is.
+inline constexpr std::size_t kTableFooterSize = 53;
+
+/// Whether the last kTableFooterSize bytes of a table file of that size make sense. No checksum is
+/// over them, and RocksDB believes them: a damaged size makes it ask for that much memory.
+[[nodiscard]] bool is_table_footer(std::string_view footer, std::uint64_t file_size);
 
 /// Visits the entries of a table file in RocksDB's block-based form, as this store makes them: not
 /// compressed, blocks with CRC-32C. Reads what can be read of a damaged one: without index the

@@ -42,7 +42,8 @@ struct Found final : StoreVisitor {
 /// A store that runs; the test is its only shard.
 class RunningStore {
 public:
-    explicit RunningStore(std::string const& directory) : store_(settings_for(directory, lines)) {
+    explicit RunningStore(std::string const& directory, std::size_t memtable_bytes = 24U << 20)
+        : store_(settings_of(directory, memtable_bytes)) {
         store_.load(found, WallTime{});
         store_.start({.wake =
                           [this](std::uint8_t) {
@@ -75,10 +76,21 @@ public:
         return payloads;
     }
 
+    [[nodiscard]] bool has_logged(std::string_view text) {
+        return lines.from(LogLevel::trace).find(text) != std::string::npos;
+    }
+
     StoreLines lines{};
     Found found{};
 
 private:
+    StoreSettings settings_of(std::string const& directory, std::size_t memtable_bytes) {
+        auto settings = settings_for(directory, lines);
+        settings.memtable_bytes = memtable_bytes;
+        settings.reopen_interval = std::chrono::milliseconds{10};
+        return settings;
+    }
+
     template <class Holds>
     void await(Holds const& holds) {
         std::unique_lock lock{mutex_};
@@ -180,6 +192,28 @@ TEST_CASE("Damaged store: what is met while it is loaded does not keep the rest 
     RunningStore again{directory};
     CHECK(again.lines.from(LogLevel::warning).empty());
     CHECK_THAT(again.lines.from(LogLevel::info), Contains("7 sessions, 0 subscriptions, 350"));
+}
+
+TEST_CASE("Damaged store: what a compaction meets does not keep it from writing", "[recovery]") {
+    TempFolder folder;
+    auto const directory = folder / "store";
+    make_store(directory);
+    damage(directory, payload_of(3, 20));
+    RunningStore running{directory, 1U << 20};
+    auto const session = running.found.deliveries[0].session;
+    // Each some tables more, which are soon put together with the damaged one.
+    for (int i = 0; i < 1'000 && !running.has_logged("made anew with"); ++i) {
+        std::string const payload(20'000, static_cast<char>('a' + i % 26));
+        StoredDelivery delivery;
+        delivery.session = session;
+        delivery.as = running.shard().reserve(1);
+        running.shard().put_message(sample_message("t", payload), std::span{&delivery, 1});
+        running.commit();
+        running.found.deliveries.push_back(std::move(delivery));
+    }
+    REQUIRE(running.has_logged("made anew with"));
+    auto const payloads = running.read(running.found.deliveries);
+    CHECK(std::count(payloads.begin(), payloads.end(), "-") == 1);
 }
 
 TEST_CASE("Damaged store: of two sessions of one client the later one counts", "[recovery]") {
