@@ -15,6 +15,8 @@ namespace spoke::broker {
 namespace {
 
 constexpr int kTriesMax = 10;
+/// How often it is looked whether what was handed over is written; that is seldom waited for.
+constexpr std::chrono::milliseconds kLookInterval{1};
 /// Records that are read past before it is cheaper to seek.
 constexpr int kStepsMax = 8;
 
@@ -76,8 +78,15 @@ void Reader::run() {
 bool Reader::answer(Request const& request) {
     std::vector<LoadedMessage> messages;
     for (auto as : request.deliveries) messages.push_back({request.asker, as.number, {}});
-    for (int tries = 1; !find(request, messages, tries >= kTriesMax);) {
-        if (!pause()) return false;
+    bool has_waited = false;
+    for (int tries = 1;;) {
+        is_missing_ = false;
+        if (find(request, messages, tries >= kTriesMax)) {
+            if (!is_missing_ || std::exchange(has_waited, true)) break;
+            if (!await_written()) return false;
+            continue;
+        }
+        if (!pause(parts_.settings.reopen_interval)) return false;
         // While it is closed there is nothing to be tried.
         if (parts_.database.use().get()) ++tries;
     }
@@ -87,9 +96,23 @@ bool Reader::answer(Request const& request) {
     return true;
 }
 
-bool Reader::pause() {
+bool Reader::pause(std::chrono::milliseconds duration) {
     std::unique_lock lock{mutex_};
-    return !news_.wait_for(lock, parts_.settings.reopen_interval, [&] { return is_stopping_; });
+    return !news_.wait_for(lock, duration, [&] { return is_stopping_; });
+}
+
+bool Reader::await_written() {
+    std::vector<std::pair<RocksDbShard*, StoreTicket>> open;
+    for (auto const& shard : parts_.shards) {
+        if (shard->is_used.load(std::memory_order_relaxed))
+            open.emplace_back(shard.get(), shard->handed_over());
+    }
+    for (;;) {
+        std::erase_if(open,
+                      [](auto const& entry) { return entry.first->durable() >= entry.second; });
+        if (open.empty()) return true;
+        if (!pause(kLookInterval)) return false;
+    }
 }
 
 bool Reader::find(Request const& request, std::vector<LoadedMessage>& messages, bool is_last_try) {
@@ -126,6 +149,8 @@ bool Reader::find_own(rocksdb::DB& database, Request const& request,
             if (!is_last_try) return false;
             log_damage(request, as, at->status().ToString());
             at.reset(database.NewIterator(options));
+        } else {
+            is_missing_ = true;
         }
     }
     return true;
@@ -153,7 +178,9 @@ bool Reader::find_shared(rocksdb::DB& database, Request const& request,
         } else if (!is_answer(statuses[i]) && !is_last_try) {
             note_error(statuses[i]);
             return false;
-        } else if (!statuses[i].IsNotFound()) {
+        } else if (statuses[i].IsNotFound()) {
+            is_missing_ = true;
+        } else {
             log_damage(request, as, statuses[i].ToString());
         }
     }

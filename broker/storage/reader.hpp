@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -17,10 +18,11 @@ namespace spoke::broker {
 
 /// Reads messages for shards on a thread of its own, one request after the other.
 ///
-/// A message that is not there or is damaged is answered with none. Where the database is damaged,
-/// the request waits until it is made anew, and the messages near the damage are there again. When
-/// the disk cannot be read, it is tried again; if the disk can be written meanwhile and only this
-/// place cannot be read, its messages count as damaged after ten tries.
+/// A message that is not there or is damaged is answered with none; one that was handed over by
+/// another shard is there once that is written, so it is looked for again then. Where the database
+/// is damaged, the request waits until it is made anew, and the messages near the damage are there
+/// again. When the disk cannot be read, it is tried again; if the disk can be written meanwhile and
+/// only this place cannot be read, its messages count as damaged after ten tries.
 class Reader {
 public:
     struct Request {
@@ -53,7 +55,9 @@ private:
     void run();
     /// Gives false if the store is stopped before there is an answer.
     [[nodiscard]] bool answer(Request const& request);
-    [[nodiscard]] bool pause();
+    [[nodiscard]] bool pause(std::chrono::milliseconds duration);
+    /// Waits for everything that any shard has handed over so far. As answer().
+    [[nodiscard]] bool await_written();
     void note_error(rocksdb::Status const& status);
     void log_damage(Request const& request, StoredAs as, std::string const& why);
     /// Whether the disk could be read; what is missing stays null.
@@ -70,6 +74,7 @@ private:
     std::function<void(std::uint8_t shard)> wake_{};
     std::atomic<std::uint64_t> errors_{0};
     bool has_errors_ = false;  // the request at hand, and the log says so
+    bool is_missing_ = false;  // one of its messages
     std::mutex mutex_;         // of the three below
     std::condition_variable news_;
     std::deque<Request> requests_{};

@@ -165,6 +165,7 @@ Urgency RocksDbShard::hand_over() {
     std::lock_guard lock{pending_mutex_};
     // Under the lock: who finds it free has got all numbers given before.
     batch_->sequence = ++parts_.numbers.last_sequence;
+    handed_over_ = batch_->ticket;
     auto& batch = *batch_;
     pending_.add(std::move(batch_));
     if (batch.awaited > 0) {
@@ -209,6 +210,11 @@ PendingChanges::Due RocksDbShard::due(PendingChanges::Delays const& delays, Stea
 bool RocksDbShard::has_pending() {
     std::lock_guard lock{pending_mutex_};
     return !pending_.empty();
+}
+
+StoreTicket RocksDbShard::handed_over() {
+    std::lock_guard lock{pending_mutex_};
+    return handed_over_;
 }
 
 std::uint64_t RocksDbShard::cancelled() {

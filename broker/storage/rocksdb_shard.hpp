@@ -74,6 +74,8 @@ public:
     void take_pending(std::uint64_t sequence, std::vector<std::unique_ptr<ChangeBatch>>& out);
     [[nodiscard]] PendingChanges::Due due(PendingChanges::Delays const& delays, SteadyTime now);
     [[nodiscard]] bool has_pending();
+    /// Of the last submit.
+    [[nodiscard]] StoreTicket handed_over();
     [[nodiscard]] std::uint64_t cancelled();
     /// Everything up to there is written, and what can be passed behind it is durable too.
     void complete(StoreTicket ticket);
@@ -102,7 +104,8 @@ private:
     ChangeStack spare_{};                    // empty ones that came back
     std::atomic<int> spares_{0};             // in both
     std::atomic<std::uint64_t> durable_{0};  // written with the lock held
-    std::mutex pending_mutex_;
+    std::mutex pending_mutex_;               // of the two below
+    StoreTicket handed_over_{};
     PendingChanges pending_{};
     std::mutex loaded_mutex_;
     std::vector<LoadedMessage> loaded_{};

@@ -156,8 +156,9 @@ public:
 
     // --- reading ---
 
-    /// Asks for the messages of deliveries whose put_message() is durable. Each is answered once,
-    /// in order, after an error later.
+    /// Asks for the messages of deliveries whose put_message() is durable, or was submitted by
+    /// another shard. Each is answered once, in order; after an error, or when it is not written
+    /// yet, later.
     virtual void read(SessionRef asker, SessionNumber session,
                       std::span<StoredAs const> deliveries) = 0;
     /// Appends the answers there are; the shard is woken when there are some.

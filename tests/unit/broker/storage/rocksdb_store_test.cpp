@@ -340,6 +340,28 @@ TEST_CASE("RocksDbStore: reads wait for a disk that cannot be read", "[store]") 
     CHECK(test::is_same(answers[0].message, test::sample_message("m", "payload of m")));
 }
 
+TEST_CASE("RocksDbStore: reads wait for what another shard has handed over", "[store]") {
+    auto receivers = GENERATE(1U, 2U);  // of the message: its own, or shared
+    test::FaultyDisk disk;
+    StoreFixture store{StoreSettings{.reopen_interval = std::chrono::milliseconds{5}}};
+    std::vector<SessionNumber> sessions{store.add_session("a"), store.add_session("b")};
+    sessions.resize(receivers);
+    store.commit();
+    disk.fail("write EIO");
+    auto as = store.add_message("m", sessions, 1)[0];
+    store.shard(1).submit();
+    store.await([&] { return store.shard().health() == StoreHealth::failed; });
+    store.shard().read({1, 1, 0}, sessions[0], {&as, 1});
+    disk.fail("");
+    std::vector<LoadedMessage> answers;
+    store.await([&] {
+        store.shard().take_loaded(answers);
+        return !answers.empty();
+    });
+    REQUIRE(answers.size() == 1);
+    CHECK(test::is_same(answers[0].message, test::sample_message("m", "payload of m")));
+}
+
 TEST_CASE("RocksDbStore: shards may do all of it at once", "[store]") {
     StoreFixture store{StoreSettings{
         .block_cache_bytes = 1,
