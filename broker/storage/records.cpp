@@ -20,27 +20,27 @@ constexpr std::size_t kNumberBytes = 8;
 constexpr std::size_t kNumberedKeySize = 1 + kSessionBytes + kNumberBytes;
 constexpr std::size_t kTopicSizeMax = UINT16_MAX;
 
-// Flags in the first byte of values.
-enum SessionFlag : std::uint8_t {
-    kIsConnected = 0x01,
-    kHasUserName = 0x02,
-    kHasExpiry = 0x04,
-    kHasWillTime = 0x08,
-    kHasWill = 0x10,
-    kAllOfSession = 0x1F,
-};
-enum WillFlag : std::uint8_t { kWillQos = 0x03, kWillRetain = 0x04, kHasDelay = 0x08 };
-enum SubscriptionFlag : std::uint8_t { kMaximumQos = 0x03, kNoLocal = 0x04, kAsPublished = 0x08 };
-enum DeliveryFlag : std::uint8_t {
-    kDeliveryQos = 0x03,
-    kDeliveryRetain = 0x04,
-    kHasDeadline = 0x08,
-    kIsShared = 0x10,  // its message
-    kHasShare = 0x20,  // it came by a share group
-    kHasIds = 0x40,
-    kHasProgress = 0x80,
-};
-enum MessageFlag : std::uint8_t { kMessageQos = 0x03, kMessageRetain = 0x04, kExpires = 0x08 };
+// Flags in the first byte of values. Those of messages, wills, subscriptions and deliveries begin
+// with a QoS.
+constexpr unsigned kQos = 0x03;
+constexpr unsigned kIsConnected = 0x01;  // of sessions
+constexpr unsigned kHasUserName = 0x02;
+constexpr unsigned kHasExpiry = 0x04;
+constexpr unsigned kHasWillTime = 0x08;
+constexpr unsigned kHasWill = 0x10;
+constexpr unsigned kAllOfSession = 0x1F;
+constexpr unsigned kWillRetain = 0x04;  // of wills
+constexpr unsigned kHasDelay = 0x08;
+constexpr unsigned kNoLocal = 0x04;  // of subscriptions
+constexpr unsigned kAsPublished = 0x08;
+constexpr unsigned kDeliveryRetain = 0x04;  // of deliveries
+constexpr unsigned kHasDeadline = 0x08;
+constexpr unsigned kIsShared = 0x10;  // its message
+constexpr unsigned kHasShare = 0x20;  // it came by a share group
+constexpr unsigned kHasIds = 0x40;
+constexpr unsigned kHasProgress = 0x80;
+constexpr unsigned kMessageRetain = 0x04;  // of messages
+constexpr unsigned kExpires = 0x08;
 
 void append_fixed(std::uint64_t number, std::size_t size, std::string& out) {
     for (auto shift = size * 8; shift > 0;) {
@@ -133,7 +133,7 @@ private:
 };
 
 mqtt::Qos read_qos(std::uint8_t flags, FieldReader& reader) {
-    auto qos = flags & 0x03;
+    auto qos = flags & kQos;
     reader.require(qos <= 2);
     return qos <= 2 ? static_cast<mqtt::Qos>(qos) : mqtt::Qos::at_most_once;
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <utility>
 
+#include "broker/storage/copy_delivery.hpp"
 #include "protocol/base/assert.hpp"
 
 namespace spoke::broker {
@@ -12,17 +13,6 @@ using MessageKey = std::pair<std::uint64_t, std::uint64_t>;
 
 MessageKey message_key_of(SessionNumber session, StoredAs as) {
     return {as.owns_message() ? session.value : 0, as.number.value - as.message_back};
-}
-
-StoredDelivery copy(StoredDelivery const& from) {
-    return {.session = from.session,
-            .as = from.as,
-            .ids = from.ids.clone(),
-            .share = from.share,
-            .deadline = from.deadline,
-            .message_size = from.message_size,
-            .qos = from.qos,
-            .retain = from.retain};
 }
 
 }  // namespace
@@ -49,7 +39,9 @@ struct ReferenceStore::Data {
         std::pair place{delivery.session.value, delivery.as.number.value};
         auto& body = messages[message_key_of(delivery.session, delivery.as)];
         body.message = message;
-        auto is_new = deliveries.insert_or_assign(place, Delivery{copy(delivery), {}}).second;
+        auto [stored, is_new] = deliveries.try_emplace(place);
+        stored->second.delivery = copy_of(delivery);
+        stored->second.progress.reset();
         if (is_new) ++body.deliveries;
     }
     void remove(SessionNumber session, StoredAs as) {
@@ -114,17 +106,19 @@ public:
     StoreTicket put_message(MessagePtr message,
                             std::span<StoredDelivery const> deliveries) override {
         auto copies = std::make_shared<std::vector<StoredDelivery>>();
-        for (auto const& delivery : deliveries) copies->push_back(copy(delivery));
+        for (auto const& delivery : deliveries) copies->push_back(copy_of(delivery));
         return add([message = std::move(message), copies](Data& data) {
             for (auto const& delivery : *copies) data.put(message, delivery);
         });
     }
     StoreTicket put_progress(StoredDelivery const& delivery,
                              StoredProgress const& progress) override {
-        auto kept = std::make_shared<StoredDelivery>(copy(delivery));
+        auto kept = std::make_shared<StoredDelivery>(copy_of(delivery));
         return add([kept, progress](Data& data) {
             auto found = data.deliveries.find({kept->session.value, kept->as.number.value});
-            if (found != data.deliveries.end()) found->second = {copy(*kept), progress};
+            if (found == data.deliveries.end()) return;
+            found->second.delivery = copy_of(*kept);
+            found->second.progress = progress;
         });
     }
     StoreTicket remove_delivery(SessionNumber session, StoredAs as, Removal) override {
@@ -211,7 +205,7 @@ void ReferenceStore::load(StoreVisitor& visitor, WallTime now) {
         visitor.on_inbound(SessionNumber{session}, id);
     }
     for (auto const& entry : data_->deliveries) {
-        visitor.on_delivery(copy(entry.second.delivery), entry.second.progress);
+        visitor.on_delivery(copy_of(entry.second.delivery), entry.second.progress);
     }
     std::erase_if(data_->retained,
                   [&](auto const& entry) { return entry.second->has_expired(now); });

@@ -76,7 +76,7 @@ private:
     std::atomic<StoreHealth> health_{StoreHealth::good};
     std::atomic<std::uint64_t> last_session_{0};
     std::atomic<std::uint64_t> last_number_{0};
-    std::array<std::unique_ptr<Shard>, 256> shards_{};
+    std::array<std::unique_ptr<Shard>, 256> shards_;
 };
 
 }  // namespace spoke::broker

@@ -5,25 +5,12 @@
 #include <utility>
 
 #include "broker/storage/committer.hpp"
+#include "broker/storage/copy_delivery.hpp"
 #include "broker/storage/fault_point.hpp"
 #include "broker/storage/reader.hpp"
 #include "protocol/base/assert.hpp"
 
 namespace spoke::broker {
-namespace {
-
-StoredDelivery copy(StoredDelivery const& from) {
-    return {.session = from.session,
-            .as = from.as,
-            .ids = from.ids.clone(),
-            .share = from.share,
-            .deadline = from.deadline,
-            .message_size = from.message_size,
-            .qos = from.qos,
-            .retain = from.retain};
-}
-
-}  // namespace
 
 RocksDbShard::RocksDbShard(Parts parts, std::uint8_t shard)
     : parts_(parts), shard_(shard), batch_(std::make_unique<ChangeBatch>()) {}
@@ -108,7 +95,7 @@ StoreTicket RocksDbShard::put_message(MessagePtr message,
     if (first_put_.value == 0) first_put_ = deliveries.front().as.number;
     unsent_ += count;
     batch_->messages.push_back(std::move(message));
-    for (auto const& delivery : deliveries) batch_->deliveries.push_back(copy(delivery));
+    for (auto const& delivery : deliveries) batch_->deliveries.push_back(copy_of(delivery));
     return last_ticket();
 }
 
@@ -123,7 +110,7 @@ StoreTicket RocksDbShard::put_progress(StoredDelivery const& delivery,
         auto is_first = first_put_.value != 0 && delivery.as.number >= first_put_;
         if (is_first && unsent_ > 0) --unsent_;
     }
-    batch_->deliveries.push_back(copy(delivery));
+    batch_->deliveries.push_back(copy_of(delivery));
     batch_->progress.push_back(progress);
     return last_ticket();
 }

@@ -288,6 +288,24 @@ TEST_CASE("RocksDbStore: goes on where it was when the disk takes writes again",
     CHECK(store.read(a, {first, second, third}) == expected);
 }
 
+TEST_CASE("RocksDbStore: a sync that fails on its own is seen too", "[store]") {
+    test::FaultyDisk disk;
+    StoreFixture store{StoreSettings{.sync = SyncMode::interval,
+                                     .sync_interval = std::chrono::milliseconds{1},
+                                     .reopen_interval = std::chrono::milliseconds{5}}};
+    auto a = store.add_session("a");
+    store.commit();
+    disk.fail("sync EIO");
+    store.add_message("m", {a});
+    store.commit();  // is written, and to be synced later
+    store.await([&] { return store.shard().health() == StoreHealth::failed; });
+    disk.fail("");
+    store.await([&] { return store.shard().health() == StoreHealth::good; });
+    store.add_message("n", {a});
+    store.commit();
+    CHECK(store.reopen().lines.size() == 3);
+}
+
 TEST_CASE("RocksDbStore: can be stopped while the disk fails", "[store]") {
     test::FaultyDisk disk;
     Log log;
