@@ -29,7 +29,7 @@ def fault_points():
     found = set()
     for folder, _, names in os.walk(os.path.join(ROOT, "broker")):
         for name in names:
-            if name.endswith((".cpp", ".hpp")):
+            if name.endswith(".cpp"):
                 with open(os.path.join(folder, name), encoding="utf-8") as file:
                     found |= set(FAULT_POINT.findall(file.read()))
     return sorted(found)

@@ -159,7 +159,7 @@ class DeliveryJudge:
         latest = {}
         for event in incarnation.got.values():
             message = self._timeline.messages[event["m"]]
-            if not self._has_order(message):
+            if not self._has_order(message) or self._was_given_up(event, message):
                 continue
             key = message.publisher, message.topic, message.qos, event["qos"]
             before = latest.get(key)
@@ -168,6 +168,13 @@ class DeliveryJudge:
                                   f"after {before.name} on {message.topic}")
             else:
                 latest[key] = message
+
+    @staticmethod
+    def _was_given_up(event, message):
+        """Begun in time as far as the broker knows, and expired before it was sent: whether it was
+        passed over then may be forgotten in a kill, and it comes behind others after all."""
+        return (event["dup"] and message.expiry is not None
+                and event["t"] > message.first_sent + message.expiry)
 
     @staticmethod
     def _has_order(message):
