@@ -78,13 +78,17 @@ def tsan_prefix():
     return ["setarch", "-R"] if probe.returncode == 0 else []
 
 
+def tsan_options():
+    return "halt_on_error=1:suppressions=" + os.path.join(HERE, "support", "tsan.supp")
+
+
 def jobs_of(options):
     for name, path, _ in catch_programs(options.build):
         yield name, [path], {}
     if options.tsan and os.path.isdir(options.tsan):
         for name, path, labels in catch_programs(options.tsan):
             if "threads" in labels:
-                yield name + " (tsan)", [*tsan_prefix(), path], {"TSAN_OPTIONS": "halt_on_error=1"}
+                yield name + " (tsan)", [*tsan_prefix(), path], {"TSAN_OPTIONS": tsan_options()}
 
 
 def script_jobs():
