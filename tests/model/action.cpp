@@ -36,6 +36,8 @@ std::string_view name_of(Kind kind) {
             return "pass_time";
         case Kind::restart:
             return "restart";
+        case Kind::hold_store:
+            return "hold_store";
     }
     return "?";
 }
@@ -66,6 +68,7 @@ rc::Gen<Action> any_action() {
         {5, Kind::cut},
         {6, Kind::pass_time},
         {1, Kind::restart},
+        {2, Kind::hold_store},
     });
     auto number = rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, 256));
     auto link = rc::gen::resize(rc::kNominalSize, rc::gen::inRange(0, Player::kLinks));

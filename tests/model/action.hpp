@@ -21,6 +21,7 @@ enum class Kind {
     cut,
     pass_time,
     restart,
+    hold_store,  // or have it go on
 };
 
 [[nodiscard]] std::string_view name_of(Kind kind);

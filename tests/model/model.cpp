@@ -32,6 +32,33 @@ void Model::set_choices(std::vector<std::size_t> choices, Copies copies) {
     copies_ = std::move(copies);
     used_.clear();
     possibilities_.clear();
+    for (auto& [client, session] : sessions_) {
+        for (auto& each : session.in_flight) each.is_fresh = false;
+    }
+}
+
+void Model::hold() {
+    is_holding_ = true;
+    stored_before_ = stored_texts();
+}
+
+void Model::let_go() {
+    is_holding_ = false;
+    for (auto& [client, session] : sessions_) {
+        for (auto& each : session.in_flight) each.is_held = false;
+    }
+}
+
+bool Model::awaits_connack(LinkId link) const {
+    auto found = due_.find(link);
+    return found != due_.end() && std::ranges::any_of(found->second, [](auto const& due) {
+               return std::holds_alternative<mqtt::ConnAck>(due.packet);
+           });
+}
+
+std::size_t Model::due_count(LinkId link) const {
+    auto found = due_.find(link);
+    return found == due_.end() ? 0 : found->second.size();
 }
 
 void Model::connect(LinkId link, mqtt::Connect const& packet) {
@@ -114,9 +141,9 @@ void Model::cut(LinkId link) {
 }
 
 void Model::close(LinkId link, ReasonCode reason) {
-    bool v5 = connections_.at(link).is_v5();
+    bool may_be_told = connections_.at(link).is_v5() && !awaits_connack(link);
     detach(link);
-    if (!v5) return;
+    if (!may_be_told) return;
     mqtt::Disconnect disconnect;
     disconnect.reason = reason;
     answer(link, disconnect);
@@ -221,6 +248,7 @@ void Model::advance(Millis now) {
 }
 
 void Model::restart() {
+    let_go();
     due_.clear();
     connections_.clear();
     if (!rules_.is_durable) {

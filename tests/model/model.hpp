@@ -67,6 +67,8 @@ struct Delivery {
     std::string replay{};                      // filter whose SUBSCRIBE asked for it, if retained
     bool is_replay = false;
     bool is_optional = false;  // it may come or not: its topic changed before its turn
+    bool comes_late = false;   // another member's, which was on disk: in no order with others
+    bool had_turn = false;     // it had its packet id, but may not be sent as it is too large
     bool has_left = false;     // it had a place in the window when its connection ended just now
 };
 
@@ -84,6 +86,8 @@ struct InFlight {
     Delivery delivery;
     bool is_sent = true;         // on the connection there is now
     bool is_new = false;         // it was never sent: its id had to be durable first
+    bool is_held = false;        // its id is not durable yet
+    bool is_fresh = false;       // it has its id since the last event
     std::uint64_t released = 0;  // order of the PUBRECs
 };
 
@@ -147,6 +151,28 @@ struct SeenSession {
     std::vector<SeenInFlight> window{};  // in the order of their first sending
 };
 
+/// What a durable store holds of a session.
+struct Stored {
+    std::uint32_t expiry = 0;
+    bool is_connected = false;
+    Millis expires_at = kNever;  // this and the next while not connected
+    Millis will_at = kNever;
+    std::string will{};
+    std::map<std::string, std::string> subscriptions{};  // filter: options
+    std::set<std::uint16_t> held{};
+    friend bool operator==(Stored const&, Stored const&) = default;
+};
+struct SeenStored {
+    Stored session{};
+    SeenSession deliveries{};
+};
+struct SeenStore {
+    std::map<std::string, SeenStored> sessions{};
+    std::map<std::string, SeenDelivery> retained{};
+};
+[[nodiscard]] std::string text_of(mqtt::Will const& will);
+[[nodiscard]] std::string text_of(Subscription const& subscription);
+
 /// How often each client was seen to have each payload.
 using Copies = std::map<std::pair<std::string, std::string>, int>;
 
@@ -188,6 +214,9 @@ public:
     /// The process ends without a word and starts again: where the store is durable, with retained
     /// messages and the sessions that outlive their connection.
     void restart();
+    /// From here on nothing becomes durable, until let_go() or a restart.
+    void hold();
+    void let_go();
 
     // --- where the specification leaves a choice ---
 
@@ -200,11 +229,19 @@ public:
 
     /// Compares what the broker did since the last check.
     [[nodiscard]] Finding check(Seen const& seen);
+    /// Compares what is in the store when the process ends. If it held something back, this is the
+    /// state behind one of the events since, the last of which may be stored in part, and `last`
+    /// the one behind all of them; takes over which it is.
+    [[nodiscard]] Finding check_store(SeenStore const& seen, Model const& last);
 
     // --- for whoever plays the clients ---
 
     [[nodiscard]] Millis now() const { return now_; }
     [[nodiscard]] Connection const* connection(LinkId link) const;
+    /// Whether it has no CONNACK yet.
+    [[nodiscard]] bool awaits_connack(LinkId link) const;
+    /// Answers that are still to come.
+    [[nodiscard]] std::size_t due_count(LinkId link) const;
     [[nodiscard]] Session const* session(std::string const& client) const;
     [[nodiscard]] std::map<std::string, Session> const& sessions() const { return sessions_; }
     /// Whether what comes next may be open: there are share groups.
@@ -247,7 +284,8 @@ private:
     void start_replay(Session& session, Replay const& replay);
     /// False if the member's queue rejects it.
     [[nodiscard]] bool deliver_shared(std::string const& filter, std::vector<Session*> members,
-                                      MessageRef const& message, std::set<std::string> const& full);
+                                      MessageRef const& message, std::set<std::string> const& full,
+                                      bool comes_late = false);
     void pass_on(Session const& session);
     void shuffle(std::vector<std::string>& texts);
     [[nodiscard]] std::size_t choose(std::size_t count);
@@ -279,10 +317,14 @@ private:
     [[nodiscard]] Finding check_rest(Session& session, Connection const& connection);
     [[nodiscard]] Finding check_rest(Session& session);
     [[nodiscard]] Finding check_session(Session& session, SeenSession const& seen) const;
-    static void take_held(Session& session, SeenSession const& seen);
+    void take_held(Session& session, SeenSession const& seen) const;
     [[nodiscard]] static Finding take_order(Session& session, SeenSession const& seen);
     [[nodiscard]] Finding check_sessions(Seen const& seen);
     [[nodiscard]] Finding check_store(Seen const& seen) const;
+    [[nodiscard]] Finding check_promises(Seen const& seen);
+    [[nodiscard]] std::vector<std::string> stored_texts() const;
+    [[nodiscard]] static Stored stored(Session const& session);
+    static void take_unsent(Session& session, SeenSession const& seen);
     [[nodiscard]] Finding check_retained(Seen const& seen) const;
     [[nodiscard]] static std::uint32_t used_window(Session const& session);
 
@@ -293,6 +335,8 @@ private:
     std::map<std::string, MessageRef> retained_;
     std::uint64_t releases_ = 0;
     std::uint64_t wills_ = 0;
+    bool is_holding_ = false;
+    std::vector<std::string> stored_before_;  // while it is holding
     // Since the last check.
     std::map<LinkId, std::vector<Due>> due_;
     std::map<LinkId, Connection> ended_;

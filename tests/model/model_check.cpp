@@ -5,6 +5,7 @@
 
 #include "protocol/codec/encode.hpp"
 #include "tests/model/model.hpp"
+#include "tests/model/texts.hpp"
 #include "tests/support/script_packets.hpp"
 
 namespace spoke::model {
@@ -12,22 +13,6 @@ namespace spoke::model {
 using mqtt::Qos;
 
 namespace {
-
-std::string text_of(Delivery const& delivery, bool tells_replay = true) {
-    std::string ids;
-    for (auto id : delivery.identifiers) ids += fmt::format(" sub id {}", id);
-    return fmt::format("'{}' '{}' QoS {}{}{}{}", delivery.message->topic,
-                       delivery.message->payload.substr(0, 20), static_cast<int>(delivery.qos),
-                       delivery.retain ? " RETAIN" : "", ids,
-                       delivery.is_replay && tells_replay ? " (retained)" : "");
-}
-
-std::string text_of(SeenDelivery const& seen) {
-    std::string ids;
-    for (auto id : seen.identifiers) ids += fmt::format(" sub id {}", id);
-    return fmt::format("'{}' '{}' QoS {}{}{}", seen.topic, seen.payload.substr(0, 20),
-                       static_cast<int>(seen.qos), seen.retain ? " RETAIN" : "", ids);
-}
 
 /// An acknowledgement in words, with what a client can tell from it.
 std::string text_of(mqtt::Packet const& packet) {
@@ -51,9 +36,15 @@ std::uint32_t seconds_left(Millis deadline, Millis now) {
 }
 
 bool same_stream(Delivery const& a, Delivery const& b) {
-    return !a.is_replay && !b.is_replay && a.message->publisher == b.message->publisher &&
+    bool is_open = a.is_replay || b.is_replay || a.comes_late || b.comes_late;
+    return !is_open && a.message->publisher == b.message->publisher &&
            a.message->topic == b.message->topic && a.message->qos == b.message->qos &&
            a.qos == b.qos && a.share == b.share;
+}
+
+/// Whether it must be sent again on the connection there is.
+bool is_unsent(InFlight const& each) {
+    return !each.is_sent && !each.is_held && each.stage != Stage::awaiting_pubcomp;
 }
 
 }  // namespace
@@ -70,33 +61,44 @@ Finding Model::check(Seen const& seen) {
             }
         }
     }
-    due_.clear();
+    if (!is_holding_) due_.clear();
+    std::erase_if(due_, [&](auto const& entry) { return !connections_.contains(entry.first); });
     for (auto& [client, session] : sessions_) {
+        auto found = seen.sessions.find(client);
+        if (found != seen.sessions.end()) take_held(session, found->second);
         auto finding = session.link ? check_rest(session, connections_.at(*session.link))
                                     : check_rest(session);
         if (finding) return fmt::format("'{}' {}", client, *finding);
     }
     ended_.clear();
     if (auto finding = check_sessions(seen)) return finding;
-    if (auto finding = check_store(seen)) return finding;
+    if (auto finding = is_holding_ ? check_promises(seen) : check_store(seen)) return finding;
     for (auto& [client, session] : sessions_) session.was_full = is_full(session);
     return check_retained(seen);
 }
 
 /// All that is not PUBLISH comes in the order of what caused it.
 Finding Model::check_answers(LinkId link, std::vector<mqtt::Packet> const& packets) {
-    std::vector<std::string> expected;
     std::vector<std::string> got;
     for (auto const& packet : packets) {
         if (!std::holds_alternative<mqtt::Publish>(packet)) got.push_back(text_of(packet));
     }
-    for (auto const& [packet, may_be_lost] : due_[link]) {
-        auto text = text_of(packet);
-        bool is_lost =
-            may_be_lost && (expected.size() >= got.size() || got[expected.size()] != text);
-        if (!is_lost) expected.push_back(std::move(text));
+    auto& due = due_[link];
+    auto next = due.begin();
+    auto is_got = got.begin();
+    while (next != due.end()) {
+        bool comes = is_got != got.end() && *is_got == text_of(next->packet);
+        if (!comes && !next->may_be_lost) break;
+        if (comes) ++is_got;
+        ++next;
     }
-    if (got == expected) return std::nullopt;
+    bool may_wait = is_holding_ && is_got == got.end();
+    if (is_got == got.end() && (next == due.end() || may_wait)) {
+        due.erase(due.begin(), next);
+        return std::nullopt;
+    }
+    std::vector<std::string> expected;
+    for (auto const& each : due) expected.push_back(text_of(each.packet));
     return fmt::format("link {} gets {} instead of {}", link, list_of(got), list_of(expected));
 }
 
@@ -134,7 +136,7 @@ Finding Model::take_again(Session& session, Connection const& connection,
         return "under this id was sent " + text_of(again->delivery);
     }
     for (auto each = session.in_flight.begin(); each != again;) {
-        bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
+        bool is_due = is_unsent(*each);
         if (is_due && may_be_sent(*each, connection)) {
             return fmt::format("{} was sent before it", text_of(each->delivery));
         }
@@ -170,7 +172,7 @@ Finding Model::take_new(Session& session, Connection const& connection,
     }
     if (packet.qos != Qos::at_most_once) {
         for (auto each = session.in_flight.begin(); each != session.in_flight.end();) {
-            bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
+            bool is_due = is_unsent(*each);
             if (is_due && may_be_sent(*each, connection)) {
                 return fmt::format("{} must be sent again first", text_of(each->delivery));
             }
@@ -178,14 +180,18 @@ Finding Model::take_new(Session& session, Connection const& connection,
         }
         auto stage =
             packet.qos == Qos::at_least_once ? Stage::awaiting_puback : Stage::awaiting_pubrec;
-        session.in_flight.push_back({packet.id.value, stage, *found});
+        session.in_flight.push_back(
+            {.id = packet.id.value, .stage = stage, .delivery = *found, .is_fresh = true});
         // What stood before it in the queue and cannot be sent had its turn. Retained messages
         // come when the queue is empty.
         auto end = found->is_replay ? waiting.end() : found;
         for (auto each = waiting.begin(); each != end;) {
             bool is_queued = each->qos != Qos::at_most_once && !each->is_replay;
             bool is_over = has_expired(*each->message) || fit(*each, connection) != Fit::fits;
-            each = is_queued && is_over ? waiting.erase(each) : std::next(each);
+            // With QoS 2 that shows when it is durable: behind what follows.
+            if (is_queued && is_over) each->had_turn = true;
+            bool is_later = rules_.is_durable && each->qos == Qos::exactly_once;
+            each = each->had_turn && !is_later ? waiting.erase(each) : std::next(each);
         }
     }
     waiting.erase(found);
@@ -218,8 +224,7 @@ bool Model::shows(mqtt::Publish const& packet, Delivery const& delivery,
 /// Deliveries on the way that take a place in the window of this connection.
 std::uint32_t Model::used_window(Session const& session) {
     return static_cast<std::uint32_t>(std::ranges::count_if(
-        session.in_flight,
-        [](auto const& each) { return each.is_sent || each.stage == Stage::awaiting_pubcomp; }));
+        session.in_flight, [](auto const& each) { return !is_unsent(each); }));
 }
 
 /// Whether the packet keeps within the client's maximum packet size, which may depend on the
@@ -254,8 +259,9 @@ Model::Fit Model::fit(Delivery const& delivery, Connection const& connection) co
 /// Nothing is left that could have been sent.
 Finding Model::check_rest(Session& session, Connection const& connection) {
     bool is_open = used_window(session) < connection.window;
+    bool waits_for_suback = due_count(*session.link) > 0;
     for (auto each = session.in_flight.begin(); each != session.in_flight.end();) {
-        bool is_due = !each->is_sent && each->stage != Stage::awaiting_pubcomp;
+        bool is_due = is_unsent(*each);
         if (is_due && is_open && may_be_sent(*each, connection)) {
             return "was not sent again " + text_of(each->delivery);
         }
@@ -265,12 +271,14 @@ Finding Model::check_rest(Session& session, Connection const& connection) {
         bool is_due = !each->is_optional && !has_expired(*each->message) &&
                       fit(*each, connection) == Fit::fits;
         bool may_wait = !is_open && (each->qos != Qos::at_most_once || each->is_replay);
+        if (each->had_turn) may_wait = false;
+        if (each->is_replay && waits_for_suback) may_wait = true;
         if (is_due && !may_wait) return "did not get " + text_of(*each);
         // Another connection may get it, unless it has had its turn on this one.
         if (each->is_replay && fit(*each, connection) != Fit::fits) each->is_optional = true;
         each = may_wait ? std::next(each) : session.waiting.erase(each);
     }
-    if (is_open) session.replays.clear();
+    if (is_open && !waits_for_suback) session.replays.clear();
     return std::nullopt;
 }
 
@@ -303,22 +311,35 @@ bool Model::may_be_sent(InFlight const& each, Connection const& connection) cons
 
 /// QoS 2 deliveries which had a packet id when their connection ended, but did not leave as it was
 /// not durable yet.
-void Model::take_held(Session& session, SeenSession const& seen) {
+void Model::take_held(Session& session, SeenSession const& seen) const {
     for (auto const& [id, stage, delivery] : seen.window) {
         bool is_known =
             std::ranges::find(session.in_flight, id, &InFlight::id) != session.in_flight.end();
         if (is_known || !delivery) continue;
         auto text = text_of(*delivery);
-        auto found = std::ranges::find_if(session.waiting, [&](auto const& each) {
-            return each.has_left && each.qos == Qos::exactly_once && text_of(each) == text;
-        });
+        auto find = [&](bool is_replay) {
+            return std::ranges::find_if(session.waiting, [&](auto const& each) {
+                return (each.has_left || is_holding_) && each.qos == Qos::exactly_once &&
+                       each.is_replay == is_replay && text_of(each, false) == text;
+            });
+        };
+        auto found = find(false);
+        if (found == session.waiting.end()) found = find(true);
         if (found == session.waiting.end()) continue;
         found->has_left = false;
+        if (session.link) {  // all that is sent again had its turn before
+            auto const& connection = connections_.at(*session.link);
+            session.in_flight.remove_if([&](auto const& each) {
+                return is_unsent(each) && !may_be_sent(each, connection);
+            });
+        }
         session.in_flight.push_back({.id = id,
                                      .stage = Stage::awaiting_pubrec,
                                      .delivery = std::move(*found),
                                      .is_sent = false,
-                                     .is_new = true});
+                                     .is_new = true,
+                                     .is_held = is_holding_,
+                                     .is_fresh = true});
         session.waiting.erase(found);
     }
 }
@@ -361,7 +382,6 @@ Finding Model::take_order(Session& session, SeenSession const& seen) {
 }
 
 Finding Model::check_session(Session& session, SeenSession const& seen) const {
-    take_held(session, seen);
     auto lost = std::ranges::find_if(session.waiting, &Delivery::has_left);
     if (lost != session.waiting.end()) return "has neither sent nor kept " + text_of(*lost);
     std::multiset<std::string> expected;

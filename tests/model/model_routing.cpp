@@ -94,13 +94,14 @@ std::size_t Model::choose(std::size_t count) {
 
 /// To one member: of those connected, or of all if none is.
 bool Model::deliver_shared(std::string const& filter, std::vector<Session*> members,
-                           MessageRef const& message, std::set<std::string> const& full) {
+                           MessageRef const& message, std::set<std::string> const& full,
+                           bool comes_late) {
     if (std::ranges::any_of(members, [](auto* each) { return each->link.has_value(); })) {
         std::erase_if(members, [](auto* each) { return !each->link; });
     }
     Session& chosen = *members[choose(members, *message)];
     Subscription const& subscription = chosen.subscriptions.at(filter);
-    Delivery delivery{.message = message, .share = filter};
+    Delivery delivery{.message = message, .share = filter, .comes_late = comes_late};
     delivery.qos = std::min(subscription.options.qos, message->qos);
     delivery.retain = subscription.options.retain_as_published && message->retain;
     if (subscription.identifier != 0) delivery.identifiers = {subscription.identifier};
@@ -120,7 +121,7 @@ void Model::pass_on(Session const& session) {
         }
         if (members.empty()) return;  // that group has ended
         (void)deliver_shared(delivery.share, members, delivery.message,
-                             rejecting_later(session.client));
+                             rejecting_later(session.client), rules_.is_durable);
     };
     for (auto const& each : session.in_flight) {
         if (each.stage == Stage::awaiting_puback || each.is_new) give(each.delivery);
@@ -179,7 +180,7 @@ std::uint64_t Model::room(Session const& session) const {
     if (!session.link) return 0;
     auto unsent =
         static_cast<std::uint64_t>(std::ranges::count_if(session.in_flight, [](auto const& each) {
-            return !each.is_sent && each.stage != Stage::awaiting_pubcomp;
+            return !each.is_sent && !each.is_held && each.stage != Stage::awaiting_pubcomp;
         }));
     std::uint64_t used = used_window(session) + unsent;
     std::uint64_t window = connections_.at(*session.link).window;

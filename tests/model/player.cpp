@@ -63,6 +63,7 @@ struct Setting {
     std::uint8_t shards;
     Rules rules;
     std::uint32_t queue_window = 128;
+    bool holds = false;  // the store holds back what it is given, now and then
 };
 
 Setting limits_of(int number) {
@@ -89,8 +90,13 @@ Setting setting_of(int number) {
     auto setting = limits_of(number % Player::kLimits);
     int store = number / Player::kLimits % Player::kStores;
     setting.rules.is_durable = store > 0;
-    constexpr std::array<std::uint32_t, Player::kStores> kWindows{128, 2, 5, 128};
+    constexpr std::array<std::uint32_t, Player::kStores> kWindows{128, 2, 5, 128, 2};
     setting.queue_window = pick(kWindows, store);
+    setting.holds = store == 4;
+    // What another shard has not stored yet cannot be seen where it is in the store alone.
+    if (setting.holds && setting.shards > 1) setting.queue_window = 128;
+    // What is dropped is stored apart from what it makes room for: too much for the model.
+    if (setting.holds) setting.rules.queue_messages_max = Rules{}.queue_messages_max;
     int policy = number / Player::kLimits / Player::kStores;
     constexpr std::array kPolicies{WhenFull::reject, WhenFull::drop_new, WhenFull::drop_oldest,
                                    WhenFull::reject};
@@ -132,6 +138,13 @@ test::ScriptOptions options_of(Setting const& setting) {
     options.fail = [](std::string const& what) { throw Disagreement{what}; };
     options.keeps_log = false;
     return options;
+}
+
+Stage stage_of(broker::OutboundState state) {
+    using broker::OutboundState;
+    return state == OutboundState::awaiting_puback   ? Stage::awaiting_puback
+           : state == OutboundState::awaiting_pubrec ? Stage::awaiting_pubrec
+                                                     : Stage::awaiting_pubcomp;
 }
 
 bool is_traced() {
@@ -257,11 +270,11 @@ std::string Player::trace() const {
 // --- Steps ---
 
 template <class Real, class Event>
-void Player::step(std::string text, Real&& do_it, Event&& tell) {
+void Player::step(std::string text, Real&& do_it, Event&& tell, bool is_open) {
     if (!text.empty()) note(std::move(text));
     // Only where a choice is possible is there a need to go back.
     std::optional<Model> before;
-    if (model_.has_choices()) before = model_;
+    if (is_open || model_.has_choices()) before = model_;
     do_it();
     Seen seen = observe();
     Copies copies = before ? copies_of(seen) : Copies{};
@@ -271,7 +284,7 @@ void Player::step(std::string text, Real&& do_it, Event&& tell) {
         model_.set_choices(choices, copies);
         tell();
         auto finding = model_.check(seen);
-        if (!finding) return;
+        if (!finding) break;
         if (!first) first = finding;
         // The next combination, as an odometer counts.
         auto possibilities = model_.possibilities();
@@ -283,6 +296,7 @@ void Player::step(std::string text, Real&& do_it, Event&& tell) {
         if (place == choices.size()) throw Disagreement{*first};
         model_ = *before;
     }
+    if (holds_) history_.push_back(model_);
 }
 
 void Player::send(LinkId link, std::vector<mqtt::Packet> const& packets) {
@@ -376,12 +390,10 @@ SeenSession Player::observe_session(broker::Session const& session) {
         seen.queue.push_back(observe_delivery(session, session.queue[i]));
     }
     session.window.each_open([&](broker::Outbound const& outbound) {
-        using broker::OutboundState;
-        auto stage = outbound.state == OutboundState::awaiting_puback   ? Stage::awaiting_puback
-                     : outbound.state == OutboundState::awaiting_pubrec ? Stage::awaiting_pubrec
-                                                                        : Stage::awaiting_pubcomp;
+        auto stage = stage_of(outbound.state);
         SeenInFlight in_flight{outbound.id.value, stage};
-        bool goes_again = stage != Stage::awaiting_pubcomp && session.is_kept();
+        bool goes_again = stage != Stage::awaiting_pubcomp &&
+                          (outbound.delivery.message || outbound.delivery.is_stored());
         if (goes_again) in_flight.delivery = observe_delivery(session, outbound.delivery);
         seen.window.push_back(std::move(in_flight));
     });
@@ -390,7 +402,13 @@ SeenSession Player::observe_session(broker::Session const& session) {
 
 SeenDelivery Player::observe_delivery(broker::Session const& session,
                                       broker::Delivery const& delivery) {
-    auto message = delivery.message ? delivery.message : read(session, delivery);
+    auto message = delivery.message;
+    if (delivery.is_on_disk()) message = read(session.number, delivery.as());
+    return observe_delivery(message, delivery);
+}
+
+template <class Delivery>
+SeenDelivery Player::observe_delivery(broker::MessagePtr const& message, Delivery const& delivery) {
     if (!message) throw Disagreement{"the store has lost the message of a delivery"};
     SeenDelivery seen{std::string{message->topic()},
                       std::string{as_text(message->payload())},
@@ -402,11 +420,9 @@ SeenDelivery Player::observe_delivery(broker::Session const& session,
     return seen;
 }
 
-broker::MessagePtr Player::read(broker::Session const& session, broker::Delivery const& delivery) {
-    if (!delivery.is_on_disk()) return {};
+broker::MessagePtr Player::read(broker::SessionNumber session, broker::StoredAs as) {
     auto& reader = durable_store_.of_shard(kReader);
-    broker::StoredAs as = delivery.as();
-    reader.read(session.ref(), session.number, {&as, 1});
+    reader.read({}, session, {&as, 1});
     std::vector<broker::LoadedMessage> loaded;
     reader.take_loaded(loaded);
     return loaded.at(0).message;
@@ -417,17 +433,21 @@ broker::MessagePtr Player::read(broker::Session const& session, broker::Delivery
 void Player::play(Action const& action) {
     if (action.kind == Kind::restart) {
         // Rare where it ends all that was built up.
-        if (rules_.is_durable || action.a % 4 == 0) restart();
+        if (rules_.is_durable || action.a % 4 == 0) restart(action);
         return;
     }
+    if (action.kind == Kind::hold_store) return hold_store(action);
+    LinkId link = connected_from(action.link);
+    if (action.kind == Kind::connect || link < 0) link = action.link;
+    if (holds_ && !may_be_held(link, action)) let_go();
     if (action.kind == Kind::pass_time) {
         constexpr std::array<Millis, 8> kTimes{50, 450, 1000, 1500, 2000, 3250, 7000, 31'000};
         Millis time = pick(kTimes, action.a);
         note(fmt::format("{} ms go by", time));
         return pass(time);
     }
-    LinkId link = connected_from(action.link);
-    if (action.kind == Kind::connect || link < 0) return connect(action.link, action);
+    bool is_open = model_.connection(link) != nullptr;
+    if (action.kind == Kind::connect || !is_open) return connect(link, action);
     switch (action.kind) {
         case Kind::subscribe:
             return subscribe(link, action);
@@ -452,6 +472,7 @@ void Player::play(Action const& action) {
         case Kind::connect:
         case Kind::pass_time:
         case Kind::restart:
+        case Kind::hold_store:
             return;
     }
 }
@@ -647,6 +668,7 @@ void Player::answer(LinkId link, Action const& action) {
     if (in_flight.empty()) return;
     auto place = static_cast<std::size_t>(action.a % 3 == 2 ? action.b : 0) % in_flight.size();
     auto const& each = *std::next(in_flight.begin(), static_cast<std::ptrdiff_t>(place));
+    if (each.is_held) return;  // nobody has seen it
     mqtt::PacketId id{each.id};
     auto reason = ReasonCode::success;
     if (model_.connection(link)->is_v5() && action.c % 8 > 5) {
@@ -708,30 +730,49 @@ void Player::cut(LinkId link) {
         [&] { model_.cut(link); });
 }
 
-void Player::restart() {
-    using broker::Counters;
-    await_restart();
-    wills_before_ += script_->count([](Counters const& c) { return c.wills_published.read(); });
-    step(
-        "the broker starts again",
-        [&] {
-            auto now = script_->now();
-            script_.reset();
-            durable_store_.crash();
-            start(now);
-            script_->pass(std::chrono::milliseconds{kTick});
-        },
-        [&] {
-            model_.restart();
-            model_.advance(model_.now() + kTick);
-        });
+namespace {
+
+/// When the session will do something if the process ends now: at once what is due.
+std::set<Millis> times_of(Session const& session, Millis now) {
+    std::set<Millis> times;
+    if (!session.is_stored) return times;
+    if (!session.link) {
+        times.insert(std::max(now, session.expires_at));
+        if (session.will) times.insert(std::max(now, session.will_at));
+    } else {
+        if (session.expiry != mqtt::kSessionNeverExpires) {
+            times.insert(now + Millis{session.expiry} * 1000);
+        }
+        if (session.will) {
+            auto delay = session.will->will_delay_interval.value_or(0);
+            times.insert(now + Millis{delay} * 1000);
+        }
+    }
+    times.erase(kNever);
+    return times;
 }
+
+/// Whether two would do something at the same moment.
+bool is_crowded(Model const& model, Millis now) {
+    std::set<Millis> taken;
+    for (auto const& [client, session] : model.sessions()) {
+        for (auto time : times_of(session, now)) {
+            if (!taken.insert(time).second) return true;
+        }
+    }
+    return false;
+}
+
+}  // namespace
 
 /// All connections end at one moment, and what comes of that runs from there: who would do
 /// something at the same moment as another ends his connection before.
 void Player::await_restart() {
     for (;;) {
         await_phase(kRestartPhase);
+        bool is_clear = std::ranges::none_of(
+            history_, [this](auto const& each) { return is_crowded(each, model_.now()); });
+        if (holds_ && !is_clear) let_go();
         LinkId link = in_the_way_of_restart();
         if (link < 0) return;
         cut(link);
@@ -739,34 +780,183 @@ void Player::await_restart() {
 }
 
 LinkId Player::in_the_way_of_restart() const {
-    std::multiset<Millis> taken;
+    std::set<Millis> taken;
     for (auto const& [client, session] : model_.sessions()) {
-        if (session.link) continue;
-        taken.insert(session.expires_at);
-        if (session.will) taken.insert(session.will_at);
+        if (!session.link) taken.merge(times_of(session, model_.now()));
     }
-    taken.erase(kNever);
     for (LinkId link = 0; link < kLinks; ++link) {
         if (model_.connection(link) == nullptr) continue;
-        auto const& session = *model_.session(client_of(link));
-        if (!session.is_stored) continue;
-        std::set<Millis> own;
-        if (session.expiry != mqtt::kSessionNeverExpires) {
-            own.insert(model_.now() + Millis{session.expiry} * 1000);
-        }
-        if (session.will) {
-            auto delay = session.will->will_delay_interval.value_or(0);
-            own.insert(model_.now() + Millis{delay} * 1000);
-        }
+        auto own = times_of(*model_.session(client_of(link)), model_.now());
         for (auto time : own) {
             if (taken.contains(time)) return link;
         }
-        taken.insert(own.begin(), own.end());
+        taken.merge(own);
     }
     return -1;
 }
 
+void Player::restart(Action const& action) {
+    using broker::Counters;
+    await_restart();
+    wills_before_ += script_->count([](Counters const& c) { return c.wills_published.read(); });
+    auto now = script_->now();
+    if (holds_) {
+        auto count = static_cast<std::size_t>(action.b % 16);
+        note(fmt::format("{} submits become durable", count));
+        durable_store_.release_some(count);
+    }
+    script_.reset();
+    durable_store_.crash();
+    note("the broker starts again");
+    if (rules_.is_durable) model_ = stored_model(observe_store(now));
+    holds_ = false;
+    history_.clear();
+    step(
+        "",
+        [&] {
+            start(now);
+            script_->pass(std::chrono::milliseconds{kTick});
+        },
+        [&] {
+            model_.restart();
+            model_.advance(model_.now() + kTick);
+        },
+        true);
+}
+
+/// Which state was stored: the latest that it can be, if something was held back.
+Model Player::stored_model(SeenStore const& seen) const {
+    auto candidates = history_;
+    if (candidates.empty()) candidates.push_back(model_);
+    std::string findings;
+    for (auto each = candidates.rbegin(); each != candidates.rend(); ++each) {
+        auto finding = each->check_store(seen, model_);
+        if (!finding) return *each;
+        findings += fmt::format("{}{}", findings.empty() ? "" : "; or ", *finding);
+    }
+    throw Disagreement{findings};
+}
+
+namespace {
+
+/// Writes down what a store holds, in the model's terms.
+class StoreReader final : public broker::StoreVisitor {
+public:
+    using Read = std::function<SeenDelivery(broker::StoredDelivery const&)>;
+    explicit StoreReader(Read read) : read_(std::move(read)) {}
+
+    void on_session(broker::StoredSession session) override {
+        names_[session.number.value] = session.client_id;
+        auto& seen = seen_.sessions[session.client_id].session;
+        seen.expiry = session.expiry_interval;
+        seen.is_connected = session.is_connected;
+        seen.expires_at = time_of(session.expires_at);
+        seen.will_at = time_of(session.will_at);
+        if (session.will) seen.will = model::text_of(*session.will);
+    }
+    void on_subscription(broker::SessionNumber session, std::string_view filter,
+                         broker::StoredSubscription const& stored) override {
+        Subscription subscription{.identifier = stored.identifier};
+        subscription.options.qos = stored.qos;
+        subscription.options.no_local = stored.no_local;
+        subscription.options.retain_as_published = stored.retain_as_published;
+        of(session).session.subscriptions[std::string{filter}] = model::text_of(subscription);
+    }
+    void on_inbound(broker::SessionNumber session, mqtt::PacketId id) override {
+        of(session).session.held.insert(id.value);
+    }
+    void on_delivery(broker::StoredDelivery delivery,
+                     std::optional<broker::StoredProgress> progress) override {
+        deliveries_.emplace_back(std::move(delivery), progress);  // who visits may not read
+    }
+    void on_retained(broker::MessagePtr message) override {
+        std::string topic{message->topic()};
+        seen_.retained[topic] = {
+            topic, std::string{as_text(message->payload())}, message->qos(), message->retain(), {}};
+    }
+
+    [[nodiscard]] SeenStore finish() {
+        std::map<SeenSession*, std::map<std::uint64_t, SeenInFlight>> sent;
+        for (auto const& [delivery, progress] : deliveries_) {
+            auto& deliveries = of(delivery.session).deliveries;
+            if (!progress) {
+                deliveries.queue.push_back(read_(delivery));
+                continue;
+            }
+            auto id = (progress->send_number - 1) % 65'535 + 1;
+            SeenInFlight in_flight{static_cast<std::uint16_t>(id), stage_of(progress->state)};
+            if (in_flight.stage != Stage::awaiting_pubcomp) in_flight.delivery = read_(delivery);
+            sent[&deliveries].emplace(progress->send_number, std::move(in_flight));
+        }
+        for (auto& [deliveries, in_flight] : sent) {
+            for (auto& [number, each] : in_flight) deliveries->window.push_back(std::move(each));
+        }
+        return std::move(seen_);
+    }
+
+private:
+    [[nodiscard]] SeenStored& of(broker::SessionNumber session) {
+        return seen_.sessions.at(names_.at(session.value));
+    }
+    [[nodiscard]] static Millis time_of(broker::Deadline deadline) {
+        static auto const kStart = test::ScriptOptions{}.start.wall.time_since_epoch().count();
+        return deadline == broker::kNever ? kNever : deadline - kStart;
+    }
+
+    Read read_;
+    SeenStore seen_{};
+    std::map<std::uint64_t, std::string> names_{};
+    std::vector<std::pair<broker::StoredDelivery, std::optional<broker::StoredProgress>>>
+        deliveries_{};
+};
+
+}  // namespace
+
+SeenStore Player::observe_store(Now now) {
+    StoreReader reader{[this](broker::StoredDelivery const& delivery) {
+        return observe_delivery(read(delivery.session, delivery.as), delivery);
+    }};
+    durable_store_.load(reader, now.wall);
+    return reader.finish();
+}
+
+void Player::hold_store(Action const& action) {
+    if (!setting_of(setting_).holds) return;
+    if (holds_) return action.a % 3 == 0 ? let_go() : restart(action);
+    note("the store holds back what it gets");
+    durable_store_.hold();
+    model_.hold();
+    holds_ = true;
+    history_ = {model_};
+}
+
+void Player::let_go() {
+    holds_ = false;
+    history_.clear();
+    step(
+        "the store goes on",
+        [&] {
+            durable_store_.release();
+            script_->jump(std::chrono::milliseconds{0});
+        },
+        [&] { model_.let_go(); });
+}
+
+/// Whether the model can follow what becomes of it while the store holds.
+bool Player::may_be_held(LinkId link, Action const& action) const {
+    constexpr std::size_t kEventsMax = 8;
+    constexpr std::array kKinds{Kind::connect, Kind::subscribe, Kind::unsubscribe, Kind::publish,
+                                Kind::answer,  Kind::release,   Kind::disconnect,  Kind::cut};
+    if (history_.size() > kEventsMax || model_.awaits_connack(link)) return false;
+    if (std::ranges::find(kKinds, action.kind) == kKinds.end()) return false;
+    auto const* connection = model_.connection(link);
+    // Publishes that are not acknowledged yet count against the receive maximum.
+    return connection == nullptr || action.kind != Kind::publish ||
+           connection->open.size() + model_.due_count(link) < rules_.receive_maximum;
+}
+
 void Player::finish() {
+    if (holds_) let_go();
     for (int client = 0; client < kClients; ++client) {
         if (model_.connection(client) != nullptr) cut(client);
         connect(client, {.kind = Kind::connect, .link = client, .a = 8});  // clean, no expiry

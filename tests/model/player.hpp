@@ -24,7 +24,7 @@ public:
     static constexpr int kClients = 4;
     static constexpr int kLinks = 2 * kClients;  // two for each client id
     static constexpr int kLimits = 7;            // tables of limits
-    static constexpr int kStores = 4;
+    static constexpr int kStores = 5;
     static constexpr int kPolicies = 4;  // at a full queue
     static constexpr int kSettings = kLimits * kStores * kPolicies;
 
@@ -50,9 +50,15 @@ private:
     void odd_answer(LinkId link, Action const& action);
     void disconnect(LinkId link, Action const& action);
     void cut(LinkId link);
-    void restart();
+    void restart(Action const& action);
     void await_restart();
     [[nodiscard]] LinkId in_the_way_of_restart() const;
+    void hold_store(Action const& action);
+    /// What was held back becomes durable, and what comes next at once.
+    void let_go();
+    [[nodiscard]] bool may_be_held(LinkId link, Action const& action) const;
+    [[nodiscard]] SeenStore observe_store(Now now);
+    [[nodiscard]] Model stored_model(SeenStore const& seen) const;
     [[nodiscard]] mqtt::Publish any_publish(LinkId link, Action const& action);
     [[nodiscard]] mqtt::Will any_will(Action const& action);
     [[nodiscard]] std::string next_payload(int size_class);
@@ -69,14 +75,16 @@ private:
 
     void send(LinkId link, std::vector<mqtt::Packet> const& packets);
     template <class Real, class Event>
-    void step(std::string text, Real&& do_it, Event&& tell);
+    void step(std::string text, Real&& do_it, Event&& tell, bool is_open = false);
     [[nodiscard]] Seen observe();
     [[nodiscard]] static Copies copies_of(Seen const& seen);
     [[nodiscard]] SeenSession observe_session(broker::Session const& session);
     [[nodiscard]] SeenDelivery observe_delivery(broker::Session const& session,
                                                 broker::Delivery const& delivery);
-    [[nodiscard]] broker::MessagePtr read(broker::Session const& session,
-                                          broker::Delivery const& delivery);
+    template <class Delivery>
+    [[nodiscard]] SeenDelivery observe_delivery(broker::MessagePtr const& message,
+                                                Delivery const& delivery);
+    [[nodiscard]] broker::MessagePtr read(broker::SessionNumber session, broker::StoredAs as);
     void note(std::string text);
 
     int setting_;
@@ -86,6 +94,8 @@ private:
     broker::ReferenceStore durable_store_;
     broker::VolatileStore volatile_store_;
     std::unique_ptr<test::Script> script_;
+    bool holds_ = false;
+    std::vector<Model> history_;  // since the store holds, after each event
     int payloads_ = 0;
     std::vector<std::string> trace_;
 };
