@@ -154,7 +154,8 @@ class Run:
         if point is None:
             seconds = self._rng.uniform(0.05, 3.0 if self._options.disk_faults else 1.0)
             await self._broker.ended(seconds)
-        elif await self._broker.ended(POINT_SECONDS_MAX):
+        elif await self._broker.ended(3 * POINT_SECONDS_MAX if self._options.disk_faults
+                                      else POINT_SECONDS_MAX):
             self._plan.reached(point)
         else:
             self._plan.not_reached(point, passage)

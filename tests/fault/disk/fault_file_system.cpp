@@ -201,9 +201,9 @@ IOStatus FaultFileSystem::NewRandomAccessFile(std::string const& path, FileOptio
         return IOStatus::OK();
     }
     if (!disk_->exists(path)) return status_of(ENOENT, path);
-    std::unique_ptr<rocksdb::FSRandomAccessFile> real;
-    auto status = target()->NewRandomAccessFile(path, options, &real, context);
-    if (status.ok()) *out = std::make_unique<RealRandomAccessFile>(std::move(real), faults_);
+    auto status = target()->NewRandomAccessFile(path, options, out, context);
+    if (!status.ok()) return status;
+    *out = std::make_unique<RealRandomAccessFile>(std::move(*out), faults_);
     return status;
 }
 
@@ -292,7 +292,7 @@ IOStatus FaultFileSystem::DeleteFile(std::string const& path, IOOptions const& o
                                      IODebugContext* context) {
     if (is_aside(path)) return target()->DeleteFile(path, options, context);
     if (auto status = check(DiskAction::name, path); !status.ok()) return status;
-    return disk_->remove(path) ? IOStatus::OK() : status_of(ENOENT, path);
+    return status_of(disk_->remove(path) ? 0 : ENOENT, path);
 }
 
 IOStatus FaultFileSystem::DeleteDir(std::string const& path, IOOptions const& options,
@@ -319,7 +319,7 @@ IOStatus FaultFileSystem::RenameFile(std::string const& from, std::string const&
         disk_->rename_directory(from, to);
         return IOStatus::OK();
     }
-    return disk_->rename(from, to) ? IOStatus::OK() : status_of(ENOENT, from);
+    return status_of(disk_->rename(from, to) ? 0 : ENOENT, from);
 }
 
 /// RocksDB copies where it cannot link.
