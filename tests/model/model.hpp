@@ -145,6 +145,7 @@ struct SeenInFlight {
     std::uint16_t id;
     Stage stage;
     std::optional<SeenDelivery> delivery{};  // if it may be sent again
+    std::uint64_t released = 0;              // order of the PUBRECs, in the store
 };
 struct SeenSession {
     std::vector<SeenDelivery> queue{};

@@ -131,6 +131,7 @@ Finding Model::take(LinkId link, mqtt::Publish packet) {
 Finding Model::take_again(Session& session, Connection const& connection,
                           std::list<InFlight>::iterator again, mqtt::Publish const& packet) {
     if (again->is_sent || again->stage == Stage::awaiting_pubcomp) return "its id is in use";
+    if (again->is_held) return "its id is not durable";
     if (packet.dup == again->is_new) return "DUP does not say whether it was sent before";
     if (!shows(packet, again->delivery, connection)) {
         return "under this id was sent " + text_of(again->delivery);
@@ -150,6 +151,9 @@ Finding Model::take_again(Session& session, Connection const& connection,
 Finding Model::take_new(Session& session, Connection const& connection,
                         mqtt::Publish const& packet) {
     if (packet.dup) return "it was not sent before, but DUP is set";
+    if (is_holding_ && session.is_stored && packet.qos == Qos::exactly_once) {
+        return "its id is not durable";
+    }
     auto& waiting = session.waiting;
     auto find = [&](bool is_optional) {
         return std::ranges::find_if(waiting, [&](auto const& each) {
@@ -312,7 +316,7 @@ bool Model::may_be_sent(InFlight const& each, Connection const& connection) cons
 /// QoS 2 deliveries which had a packet id when their connection ended, but did not leave as it was
 /// not durable yet.
 void Model::take_held(Session& session, SeenSession const& seen) const {
-    for (auto const& [id, stage, delivery] : seen.window) {
+    for (auto const& [id, stage, delivery, released] : seen.window) {
         bool is_known =
             std::ranges::find(session.in_flight, id, &InFlight::id) != session.in_flight.end();
         if (is_known || !delivery) continue;
@@ -363,7 +367,7 @@ Finding Model::take_order(Session& session, SeenSession const& seen) {
     session.waiting.splice(session.waiting.begin(), queue);
 
     std::list<InFlight> in_flight;
-    for (auto const& [id, stage, delivery] : seen.window) {
+    for (auto const& [id, stage, delivery, released] : seen.window) {
         auto found = std::ranges::find(session.in_flight, id, &InFlight::id);
         if (delivery && text_of(*delivery) != text_of(found->delivery, false)) {
             return fmt::format("has in flight {} instead of {}", text_of(*delivery),

@@ -66,6 +66,18 @@ std::vector<std::string> those_of(std::string const& client, std::vector<std::st
     return texts;
 }
 
+/// In the order in which PUBREL is sent again.
+template <class InFlights>
+std::vector<std::uint16_t> ids_released(InFlights const& in_flights) {
+    std::map<std::uint64_t, std::uint16_t> released;
+    for (auto const& each : in_flights) {
+        if (each.stage == Stage::awaiting_pubcomp) released[each.released] = each.id;
+    }
+    std::vector<std::uint16_t> ids;
+    for (auto const& [order, id] : released) ids.push_back(id);
+    return ids;
+}
+
 }  // namespace
 
 /// All that is to outlive the process now.
@@ -129,6 +141,9 @@ Finding Model::check_store(SeenStore const& seen, Model const& last) {
         take_unsent(session, deliveries);
         if (auto finding = check_session(session, deliveries)) {
             return fmt::format("in the store '{}' {}", client, *finding);
+        }
+        if (ids_released(session.in_flight) != ids_released(deliveries.window)) {
+            return fmt::format("in the store the PUBRELs of '{}' have another order", client);
         }
     }
     for (auto const& [client, session] : seen.sessions) {

@@ -391,7 +391,7 @@ SeenSession Player::observe_session(broker::Session const& session) {
     }
     session.window.each_open([&](broker::Outbound const& outbound) {
         auto stage = stage_of(outbound.state);
-        SeenInFlight in_flight{outbound.id.value, stage};
+        SeenInFlight in_flight{.id = outbound.id.value, .stage = stage};
         bool goes_again = stage != Stage::awaiting_pubcomp &&
                           (outbound.delivery.message || outbound.delivery.is_stored());
         if (goes_again) in_flight.delivery = observe_delivery(session, outbound.delivery);
@@ -884,7 +884,9 @@ public:
                 continue;
             }
             auto id = (progress->send_number - 1) % 65'535 + 1;
-            SeenInFlight in_flight{static_cast<std::uint16_t>(id), stage_of(progress->state)};
+            SeenInFlight in_flight{.id = static_cast<std::uint16_t>(id),
+                                   .stage = stage_of(progress->state),
+                                   .released = progress->released};
             if (in_flight.stage != Stage::awaiting_pubcomp) in_flight.delivery = read_(delivery);
             sent[&deliveries].emplace(progress->send_number, std::move(in_flight));
         }
