@@ -149,9 +149,8 @@ public:
               std::span<StoredAs const> deliveries) override {
         {
             std::lock_guard lock{store_.mutex_};
-            for (auto as : deliveries) {
-                loaded_.push_back({asker, as.number, store_.message_of(session, as)});
-            }
+            for (auto as : deliveries) asked_.push_back({asker, session, as});
+            answer();
         }
         if (!deliveries.empty()) store_.wake({shard_});
     }
@@ -161,9 +160,23 @@ public:
         loaded_.clear();
     }
 
+    /// With the store's mutex: what is not there may be among what is held back.
+    bool answer() {
+        auto before = loaded_.size();
+        while (!asked_.empty()) {
+            auto const& asked = asked_.front();
+            auto message = store_.message_of(asked.session, asked.as);
+            if (!message && !store_.held_.empty()) break;
+            loaded_.push_back({asked.asker, asked.as.number, std::move(message)});
+            asked_.pop_front();
+        }
+        return loaded_.size() > before;
+    }
+
     void set_durable(StoreTicket ticket) noexcept { durable_ = ticket.value; }
     void forget() {
         changes_.clear();
+        asked_.clear();
         loaded_.clear();
         durable_ = submitted_.value;
     }
@@ -179,7 +192,13 @@ private:
     std::vector<Change> changes_{};
     StoreTicket submitted_{};
     std::atomic<std::uint64_t> durable_{0};
-    std::vector<LoadedMessage> loaded_{};  // under the store's mutex
+    struct Asked {
+        SessionRef asker{};
+        SessionNumber session{};
+        StoredAs as{};
+    };
+    std::deque<Asked> asked_{};  // under the store's mutex, as what follows
+    std::vector<LoadedMessage> loaded_{};
 };
 
 ReferenceStore::ReferenceStore(std::uint64_t hash_seed)
@@ -298,6 +317,9 @@ std::set<std::uint8_t> ReferenceStore::apply_held(std::size_t count) {
         shards_[submitted.shard]->set_durable(submitted.ticket);
         shards.insert(submitted.shard);
         held_.pop_front();
+    }
+    for (std::size_t i = 0; i < shards_.size(); ++i) {
+        if (shards_[i] && shards_[i]->answer()) shards.insert(static_cast<std::uint8_t>(i));
     }
     return shards;
 }
