@@ -68,6 +68,12 @@ bool exists(rocksdb::Env& env, std::string const& path) {
     return env.FileExists(path).ok();
 }
 
+Status look_for(rocksdb::Env& env, std::string const& path, bool& is_there) {
+    auto const status = env.FileExists(path);
+    is_there = status.ok();
+    return status.IsNotFound() || status.IsPathNotFound() ? Status::OK() : status;
+}
+
 std::uint64_t file_number(std::string_view name, std::string_view suffix) {
     if (!name.ends_with(suffix)) return 0;
     name.remove_suffix(suffix.size());

@@ -27,7 +27,10 @@ namespace spoke::broker {
                                              std::vector<std::string>& names);
 /// With all that is in it. Good if there is none.
 [[nodiscard]] rocksdb::Status remove_tree(rocksdb::Env& env, std::string const& path);
+/// Whether it is there, where an error may count as no.
 [[nodiscard]] bool exists(rocksdb::Env& env, std::string const& path);
+/// The same, where it may not: an error is no answer.
+[[nodiscard]] rocksdb::Status look_for(rocksdb::Env& env, std::string const& path, bool& is_there);
 
 /// The number in the name of one of RocksDB's files: "000012.log" with suffix ".log". 0: it is
 /// none.

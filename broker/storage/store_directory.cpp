@@ -144,35 +144,42 @@ Status StoreDirectory::open() {
 }
 
 Status StoreDirectory::open_repaired() {
-    if (is_new()) {
-        auto const status = remove_tree(env_, path(kDatabaseName));
-        return status.ok() ? open_as_it_is() : status;
-    }
+    bool is_new = false;
+    auto status = find_out_if_new(is_new);
+    if (status.ok() && is_new) status = remove_tree(env_, path(kDatabaseName));
+    if (!status.ok() || is_new) return status.ok() ? open_as_it_is(true) : status;
     WalDamage damage;
-    auto status = repair_wals(env_, path(kDatabaseName), quarantine_, damage);
+    status = repair_wals(env_, path(kDatabaseName), quarantine_, damage);
     if (damage.torn_bytes > 0)
         settings_.log(LogLevel::info,
                       fmt::format("store: cut {} bytes off the end of the log, which were never "
                                   "written whole",
                                   damage.torn_bytes));
     if (status.ok()) status = check_files(env_, path(kDatabaseName));
-    return status.ok() ? open_as_it_is() : status;
+    return status.ok() ? open_as_it_is(false) : status;
 }
 
-bool StoreDirectory::is_new() const {
-    // RocksDB makes CURRENT before its first log.
-    if (exists(env_, path(kDatabaseName) + "/CURRENT")) return false;
+/// There is no database yet, or one that was never used: RocksDB makes CURRENT before its first
+/// log. An error must not be taken for this, since what is new is removed.
+Status StoreDirectory::find_out_if_new(bool& is_new) const {
+    bool is_there = false;
+    auto status = look_for(env_, path(kDatabaseName), is_there);
+    is_new = status.ok() && !is_there;
+    if (!status.ok() || is_new) return status;
+    status = look_for(env_, path(kDatabaseName) + "/CURRENT", is_there);
+    if (!status.ok() || is_there) return status;
     std::vector<std::string> names;
-    list_directory(env_, path(kDatabaseName), names).PermitUncheckedError();
-    return std::none_of(names.begin(), names.end(), [](std::string const& name) {
-        return file_number(name, ".log") != 0 || file_number(name, ".sst") != 0;
-    });
+    status = list_directory(env_, path(kDatabaseName), names);
+    is_new = status.ok() && std::none_of(names.begin(), names.end(), [](std::string const& name) {
+                 return file_number(name, ".log") != 0 || file_number(name, ".sst") != 0;
+             });
+    return status;
 }
 
-Status StoreDirectory::open_as_it_is() {
+Status StoreDirectory::open_as_it_is(bool is_new) {
     auto options = database_options(settings_);
     // It would make a new database, and remove the files of the old one, if CURRENT were missing.
-    options.create_if_missing = is_new();
+    options.create_if_missing = is_new;
     rocksdb::DB* opened = nullptr;
     auto status = rocksdb::DB::Open(options, path(kDatabaseName), &opened);
     database_.reset(opened);
@@ -197,7 +204,7 @@ Status StoreDirectory::rebuild(std::string const& why) {
     if (status.ok()) status = env_.RenameFile(path(kUnfinishedName), path(kRebuiltName));
     if (status.ok()) status = sync_directory(env_, settings_.directory);
     if (status.ok()) status = take_rebuilt(&result.damaged.paths);
-    if (status.ok()) status = open_as_it_is();
+    if (status.ok()) status = open_as_it_is(false);
     if (status.ok())
         settings_.log(result.records > 0 ? LogLevel::warning : LogLevel::error,
                       fmt::format("store: the database is made anew with {} records; {} are in "
@@ -217,16 +224,19 @@ Status StoreDirectory::rebuild_from_files(RebuildResult& result) {
 /// A database under this name is whole, and what is under the usual one is not wanted any more.
 /// `damaged_files`: its damaged tables, if that is known.
 Status StoreDirectory::take_rebuilt(std::vector<std::string> const* damaged_files) {
-    if (!exists(env_, path(kRebuiltName))) return remove_tree(env_, path(kUnfinishedName));
+    bool is_there = false;
+    auto status = look_for(env_, path(kRebuiltName), is_there);
+    if (!status.ok()) return status;
+    if (!is_there) return remove_tree(env_, path(kUnfinishedName));
+    status = look_for(env_, path(kDatabaseName), is_there);
+    if (!status.ok()) return status;
     std::string old;
-    if (exists(env_, path(kDatabaseName))) {
+    if (is_there) {
         old = quarantine_.move_here(path(kDatabaseName), "was made anew");
-        if (old.empty()) {
-            auto const status = remove_tree(env_, path(kDatabaseName));
-            if (!status.ok()) return status;
-        }
+        if (old.empty()) status = remove_tree(env_, path(kDatabaseName));
+        if (!status.ok()) return status;
     }
-    auto status = env_.RenameFile(path(kRebuiltName), path(kDatabaseName));
+    status = env_.RenameFile(path(kRebuiltName), path(kDatabaseName));
     if (status.ok()) status = sync_directory(env_, settings_.directory);
     if (status.ok() && !old.empty() && damaged_files) status = prune(old, *damaged_files);
     return status;

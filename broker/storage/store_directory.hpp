@@ -68,8 +68,8 @@ private:
     void upgrade();
     [[nodiscard]] rocksdb::Status open();
     [[nodiscard]] rocksdb::Status open_repaired();
-    [[nodiscard]] rocksdb::Status open_as_it_is();
-    [[nodiscard]] bool is_new() const;
+    [[nodiscard]] rocksdb::Status open_as_it_is(bool is_new);
+    [[nodiscard]] rocksdb::Status find_out_if_new(bool& is_new) const;
     [[nodiscard]] rocksdb::Status rebuild_from_files(RebuildResult& result);
     [[nodiscard]] rocksdb::Status take_rebuilt(std::vector<std::string> const* damaged_files);
     [[nodiscard]] rocksdb::Status prune(std::string const& old,

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <rocksdb/env.h>
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -14,6 +15,7 @@
 #include "tests/support/temp_folder.hpp"
 #include "tests/unit/broker/storage/damaged_store.hpp"
 #include "tests/unit/broker/storage/known_store.hpp"
+#include "tests/unit/broker/storage/used_env.hpp"
 
 namespace spoke::test {
 namespace {
@@ -226,6 +228,41 @@ TEST_CASE("Recovery: a database made anew is taken wherever the change was cut o
     }
     CHECK_FALSE(fs::exists(path("db.partial")));
     CHECK_FALSE(fs::exists(path("db.rebuilt")));
+}
+
+/// A disk of which nothing can be learnt but what is in a file whose name is known.
+class BlindEnv final : public rocksdb::EnvWrapper {
+public:
+    using EnvWrapper::EnvWrapper;
+    static char const* kClassName() { return "BlindEnv"; }
+    char const* Name() const override { return kClassName(); }
+    rocksdb::Status FileExists(std::string const& path) override {
+        return looks_ ? rocksdb::Status::IOError("blind") : EnvWrapper::FileExists(path);
+    }
+    rocksdb::Status GetChildren(std::string const& path, std::vector<std::string>* out) override {
+        // The directory itself is looked at first, and that much is allowed.
+        if (lists_ && path.ends_with("/db")) return rocksdb::Status::IOError("blind");
+        return EnvWrapper::GetChildren(path, out);
+    }
+    bool looks_ = false;  // fail
+    bool lists_ = false;
+};
+
+TEST_CASE("Recovery: an error of the disk is never taken for an empty store", "[recovery]") {
+    DamagedStore store;
+    auto const without_current = GENERATE(false, true);
+    if (without_current) store.remove("db/CURRENT");
+    BlindEnv env{rocksdb::Env::Default()};
+    for (auto const& [looks, lists] : {std::pair{true, false}, {false, true}, {true, true}}) {
+        env.looks_ = looks;
+        env.lists_ = lists;
+        UsedEnv const used{env};
+        StoreLines lines;
+        auto const before = files_below(store.directory() + "/db");
+        CHECK_THROWS_AS(StoreDirectory{settings_for(store.directory(), lines)}, StoreError);
+        CHECK(files_below(store.directory() + "/db") == before);
+    }
+    CHECK(store.open().lost == 0);
 }
 
 TEST_CASE("Recovery: a first start that was cut off is gone over again", "[recovery]") {
