@@ -287,15 +287,13 @@ void Player::step(std::string text, Real&& do_it, Event&& tell, bool is_open) {
         auto finding = model_.check(seen);
         if (!finding) break;
         if (!first) first = finding;
-        // The next combination, as an odometer counts.
-        auto possibilities = model_.possibilities();
+        // The next combination: what comes after a choice depends on it, so the last ones go first.
+        auto const& possibilities = model_.possibilities();
         choices.resize(possibilities.size());
-        std::size_t place = 0;
-        while (place < choices.size() && ++choices[place] == possibilities[place]) {
-            choices[place++] = 0;
+        while (!choices.empty() && ++choices.back() == possibilities[choices.size() - 1]) {
+            choices.pop_back();
         }
-        bool is_last = place == choices.size() || tries > kTriesMax;
-        if (is_last) throw Disagreement{*first};
+        if (choices.empty() || tries > kTriesMax) throw Disagreement{*first};
         model_ = *before;
     }
     if (holds_) history_.push_back(model_);
