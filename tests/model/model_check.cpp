@@ -336,6 +336,11 @@ void Model::take_held(Session& session, SeenSession const& seen) const {
             session.in_flight.remove_if([&](auto const& each) {
                 return is_unsent(each) && !may_be_sent(each, connection);
             });
+            for (auto each = session.waiting.begin(); each != found && !found->is_replay;) {
+                bool is_over = takes_room(*each) &&
+                               (has_expired(*each->message) || fit(*each, connection) != Fit::fits);
+                each = is_over ? session.waiting.erase(each) : std::next(each);
+            }
         }
         session.in_flight.push_back({.id = id,
                                      .stage = Stage::awaiting_pubrec,
