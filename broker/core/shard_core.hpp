@@ -305,6 +305,8 @@ private:
     void on_store_bad();
     StoreTicket store_session(Session const& session);
     void remove_stored(Session& session);
+    StoreTicket store_rest(Session const& session);
+    void note_passed_on(SessionNumber session);
     [[nodiscard]] static StoredDelivery stored(Session const& session, Delivery const& delivery);
     StoreTicket store_progress(Session const& session, Outbound const& outbound);
     void discard(Session const& session, StoredAs as, Removal why = Removal::done);
@@ -402,9 +404,12 @@ private:
     std::uint64_t last_auth_ticket_ = 0;
     StoreTicket durable_{};
     StoreHealth health_ = StoreHealth::good;
-    std::deque<Held> held_;           // in the order of their tickets
-    std::deque<Eviction> evictions_;  // in the order of their tickets
+    std::deque<Held> held_;                               // in the order of their tickets
+    std::deque<Eviction> evictions_;                      // in the order of their tickets
+    std::unordered_map<std::string, StoreTicket> ended_;  // sessions that are still in the store
+    std::deque<std::pair<StoreTicket, std::string>> ended_in_order_;  // of their tickets
     std::unordered_map<DeliveryNumber, PassedOn> passed_on_;
+    std::unordered_map<SessionNumber, std::uint32_t> passing_on_;  // how many each still has there
     std::vector<Link*> readable_again_;
     SteadyTime retained_full_logged_{};
     bool making_room_ = false;  // while has_room() flushes

@@ -32,7 +32,31 @@ void ShardCore::remove_stored(Session& session) {
     if (!stores(session)) return;
     session.inbound_qos2.each(
         [&](mqtt::PacketId id) { store_.remove_inbound(session.number, id); });
-    store_.remove_session(session.number);
+    StoreTicket ticket = passing_on_.contains(session.number)
+                             ? store_rest(session)
+                             : store_.remove_session(session.number);
+    if (ticket <= durable_) return;
+    ended_.insert_or_assign(session.client_id(), ticket);
+    ended_in_order_.emplace_back(ticket, session.client_id());
+}
+
+/// Until the last of its deliveries is passed on they need a session, or a crash would lose them.
+/// After a start its time is over at once, and it goes on with that.
+StoreTicket ShardCore::store_rest(Session const& session) {
+    StoredSession rest{.number = session.number};
+    rest.client_id = fmt::format("{}{}", '\0', session.number.value);  // no client's [MQTT-1.5.4-2]
+    rest.listener = session.settings->name;
+    rest.mount_point = session.settings->mount_point;
+    rest.expires_at = now_.wall.time_since_epoch().count();
+    return store_.put_session(std::move(rest));
+}
+
+/// One less; with the last one its session is gone for good.
+void ShardCore::note_passed_on(SessionNumber session) {
+    auto found = passing_on_.find(session);
+    if (--found->second > 0) return;
+    passing_on_.erase(found);
+    store_.remove_session(session);
 }
 
 StoredDelivery ShardCore::stored(Session const& session, Delivery const& delivery) {
@@ -109,6 +133,11 @@ void ShardCore::on_durable(StoreTicket ticket) {
         if (session == nullptr) continue;
         session->window.release(held.id, held.send_number);
         if (session->link != nullptr) pump(*session);
+    }
+    while (!ended_in_order_.empty() && ended_in_order_.front().first <= durable_) {
+        auto found = ended_.find(ended_in_order_.front().second);
+        if (found != ended_.end() && found->second <= durable_) ended_.erase(found);
+        ended_in_order_.pop_front();
     }
     while (!evictions_.empty() && evictions_.front().ticket <= durable_) {
         evict(evictions_.front());
@@ -227,6 +256,7 @@ void ShardCore::on_loaded(LoadedMessage& loaded) {
         counters_.dropped.damaged.add();
     }
     store_.remove_delivery(passed.session, passed.delivery.as(), Removal::moved);
+    note_passed_on(passed.session);
 }
 
 void ShardCore::on_loaded(Session& session, LoadedMessage& loaded) {
@@ -272,6 +302,7 @@ void ShardCore::pass_on_later(Session const& session, Delivery const& delivery) 
                   .qos = delivery.qos,
                   .retain = delivery.retain};
     passed_on_.emplace(as.number, PassedOn{session.number, std::move(kept)});
+    ++passing_on_[session.number];
     store_.read(session.ref(), session.number, {&as, 1});
 }
 

@@ -206,7 +206,8 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         wanted_expiry(packet, *link.settings) > 0 && link.settings->session_expiry_max > 0;
     bool begins = session == nullptr || packet.clean_start;
     bool was_stored = session != nullptr && stores(*session);
-    if (begins && (is_kept || was_stored) && is_durable_ && !is_store_good()) {
+    bool needs_store = is_kept || was_stored || ended_.contains(packet.client_id);
+    if (begins && needs_store && is_durable_ && !is_store_good()) {
         counters_.store_refused.add();
         return refuse(link, packet.version, {ReasonCode::server_unavailable, store_refusal().text});
     }
@@ -231,9 +232,10 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     }
     connack.session_present = session != nullptr;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]
     // Who was told that a session is gone must not find it again after a restart.
-    bool is_gone = session == nullptr && was_stored;
-    StoreTicket gone = is_gone ? store_.last_ticket() : kNothingToWaitFor;
+    StoreTicket gone;
     if (session == nullptr) {
+        auto ended = ended_.find(packet.client_id);
+        if (ended != ended_.end()) gone = ended->second;
         session = &sessions_.add(packet.client_id);
         counters_.sessions.add();
     }

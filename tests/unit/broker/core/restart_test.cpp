@@ -354,6 +354,30 @@ TEST_CASE("restart: what a share group gave to one member goes to another when t
     CHECK(s.store().delivery_count() == 0);
 }
 
+TEST_CASE("restart: in the middle of passing on what a share group gave", "[v5.0][gotcha-54]") {
+    Mortal s{{.settings = {.queue_window = 2}}};
+    s.link("a").sends(connect(Version::v5).expiry(100)).gets(connack());
+    s.link("a").sends(subscribe(1, "$share/g/t", qos1)).gets(suback(1)).drops();
+    s.link("b").sends(connect(Version::v5).resume()).gets(connack());
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    for (int i = 0; i < 6; ++i)
+        s.link("pub").sends(publish("t", std::to_string(i), qos1, 1)).gets(puback(1));
+    s.link("b").sends(subscribe(1, "$share/g/t", qos1)).gets(suback(1)).drops();
+    auto submits = GENERATE(range<std::size_t>(0, 6));
+    s.store().hold();
+    s->pass(101s);  // a's time is over
+    s.store().release_some(submits);
+    s.restarts();
+    s->pass(1s);
+    CHECK(s->session("a") == nullptr);
+    s.link("b").sends(connect(Version::v5).resume()).gets(connack().session_present());
+    CHECK(payloads(answer_all(s.link("b"))) ==
+          std::vector<std::string>{"0", "1", "2", "3", "4", "5"});
+    CHECK(s.store().delivery_count() == 0);
+    CHECK(s.store().session_count() == 1);  // b's
+    CHECK(s->core().sessions().size() == 1);
+}
+
 TEST_CASE("restart: what another shard still has to write is not lost to a short window") {
     auto version = GENERATE(values(kBoth));
     Mortal s{{.settings = {.queue_window = 2}, .shards = 2}};

@@ -98,6 +98,19 @@ TEST_CASE("storing: who is taken over before CONNACK hears nothing of it",
     s.link("second").gets_nothing();
 }
 
+TEST_CASE("storing: who is told that no session is there does not find it after a crash",
+          "[v5.0]") {
+    Script s;
+    s.link("a").sends(connect(Version::v5).expiry(100)).gets(connack());
+    s.store().hold();
+    s.link("a").sends(disconnect(ReasonCode::normal_disconnection, 0)).closes();
+    s.link("other").sends(connect(Version::v5)).gets(connack());
+    s.link("a").sends(connect(Version::v5)).gets_nothing();
+    s.becomes_durable();
+    s.link("a").gets(connack()).drops();
+    s.link("a").sends(connect(Version::v5)).gets(connack());
+}
+
 TEST_CASE("storing: connections that need no disk are not held up by others") {
     auto version = GENERATE(values(kBoth));
     Away s{version};
