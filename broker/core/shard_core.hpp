@@ -299,7 +299,9 @@ private:
     [[nodiscard]] bool stores(Session const& session) const noexcept {
         return is_durable_ && session.is_stored();
     }
-    [[nodiscard]] bool is_store_good() const noexcept { return health_ == StoreHealth::good; }
+    [[nodiscard]] bool is_store_good() const noexcept {
+        return store_.health() == StoreHealth::good;
+    }
     /// What is said while the store takes no changes.
     [[nodiscard]] Refusal store_refusal() const noexcept;
     void on_store_bad();
@@ -403,7 +405,7 @@ private:
     std::unordered_map<AuthTicket, Link*> authenticating_;  // those which wait for a verdict
     std::uint64_t last_auth_ticket_ = 0;
     StoreTicket durable_{};
-    StoreHealth health_ = StoreHealth::good;
+    StoreHealth health_ = StoreHealth::good;              // as on_store_news() knew it last
     std::deque<Held> held_;                               // in the order of their tickets
     std::deque<Eviction> evictions_;                      // in the order of their tickets
     std::unordered_map<std::string, StoreTicket> ended_;  // sessions that are still in the store

@@ -111,7 +111,8 @@ void ShardCore::on_store_news() {
         bool ends = is_written(health_) && !is_written(health);
         health_ = health;
         if (ends) on_store_bad();
-        if (is_store_good()) {  // retained messages for new subscriptions have waited for this
+        if (health_ ==
+            StoreHealth::good) {  // retained messages for new subscriptions have waited for this
             sessions_.each([this](Session& session) {
                 if (session.link != nullptr && !session.replays.empty()) pump(session);
             });
@@ -146,7 +147,7 @@ void ShardCore::on_durable(StoreTicket ticket) {
 }
 
 ShardCore::Refusal ShardCore::store_refusal() const noexcept {
-    switch (health_) {
+    switch (store_.health()) {
         case StoreHealth::over_limit:
             return {ReasonCode::quota_exceeded, "the store holds as much as it may"};
         case StoreHealth::full:

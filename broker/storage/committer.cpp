@@ -244,9 +244,9 @@ bool Committer::recover(rocksdb::Status status, bool sync) {
         status = parts_.database.reopen();
         if (status.ok()) status = parts_.database.write(builder_.batch(), sync);
         if (!status.ok()) continue;
+        set_disk_health(StoreHealth::good);
         settings.log(LogLevel::info,
                      fmt::format("store: {} can be written again", settings.directory));
-        set_disk_health(StoreHealth::good);
         return true;
     }
     has_given_up_ = true;

@@ -130,7 +130,7 @@ class Client:
         """None if the connection was lost first, else whether a session was present.
 
         One that is present though this client knows of none is left at once, and ended by a clean
-        start the next time [MQTT-3.2.2-4].
+        start the next time (MQTT 3.1.1, 3.2.2-4).
         """
         clean = clean or self.must_begin_anew
         loop = asyncio.get_running_loop()

@@ -151,7 +151,7 @@ TEST_CASE("storing: a QoS 2 publish that is sent again waits as the first one di
 }
 
 TEST_CASE("storing: PUBREL on the next connection waits for PUBREC of the last one",
-          "[MQTT-4.3.3-4]") {
+          "[v5.0][MQTT-4.3.3-4]") {
     auto version = GENERATE(values(kBoth));
     Away s{version};
     s.sub_returns();
@@ -167,7 +167,7 @@ TEST_CASE("storing: PUBREL on the next connection waits for PUBREC of the last o
 }
 
 TEST_CASE("storing: PUBCOMP on the next connection waits for the release on the last one",
-          "[MQTT-4.3.3-11]") {
+          "[v5.0][MQTT-4.3.3-11]") {
     auto version = GENERATE(values(kBoth));
     Away s{version};
     s.link("kept").sends(connect(version).resume()).gets(connack());
