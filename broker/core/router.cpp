@@ -71,8 +71,9 @@ void ShardCore::gather_targets(Publication const& publication) {
 }
 
 /// To those in `targets_`. All that are stored get the message in one change of the store, before
-/// any of them can say that it is done with it.
-ShardCore::Routed ShardCore::hand_out(Publication& publication) {
+/// any of them can say that it is done with it. What was promised before is not refused: the store
+/// takes it, and writes it when it can.
+ShardCore::Routed ShardCore::hand_out(Publication& publication, Promised promised) {
     Routed routed;
     std::uint32_t kept = 0;
     for (Target& target : targets_) {
@@ -88,7 +89,7 @@ ShardCore::Routed ShardCore::hand_out(Publication& publication) {
         }
     }
     if (is_durable_ && kept > 0) {
-        if (!is_store_good()) {
+        if (promised == Promised::no && !is_store_good()) {
             routed.refused = true;
             return routed;
         }
@@ -125,7 +126,7 @@ ShardCore::Routed ShardCore::route_to(Publication& publication, ChosenMember con
     targets_.clear();
     targets_.push_back(
         {member.session(), granted, SubscriptionIds{member.identifier}, member.is_kept});
-    return hand_out(publication);
+    return hand_out(publication, Promised::yes);
 }
 
 ShardCore::Grant ShardCore::grant(Publication const& publication,

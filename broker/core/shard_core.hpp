@@ -329,7 +329,8 @@ private:
     std::uint32_t route_merged(Publication& publication);
     [[nodiscard]] bool has_kept_receiver() const noexcept;
     void gather_targets(Publication const& publication);
-    Routed hand_out(Publication& publication);
+    enum class Promised : bool { no, yes };
+    Routed hand_out(Publication& publication, Promised promised = Promised::no);
     Routed route_to(Publication& publication, ChosenMember const& member);
     template <class Visit>
     std::uint32_t each_merged(Publication const& publication, Visit&& visit);

@@ -380,6 +380,24 @@ TEST_CASE("store out of order: what needs it is refused, the rest goes on") {
     }
 }
 
+TEST_CASE("store out of order: what a share group was promised is passed on all the same",
+          "[v5.0][gotcha-54]") {
+    auto window = GENERATE(2U, 128U);
+    Script s{{.settings = {.queue_window = window}}};
+    s.link("a").sends(connect(Version::v5).expiry(100)).gets(connack());
+    s.link("a").sends(subscribe(1, "$share/g/t", qos1)).gets(suback(1)).drops();
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    for (int i = 0; i < 6; ++i)
+        s.link("pub").sends(publish("t", std::to_string(i), qos1, 1)).gets(puback(1));
+    s.link("b").sends(connect(Version::v5).resume()).gets(connack());
+    s.link("b").sends(subscribe(1, "$share/g/t", qos1)).gets(suback(1)).drops();
+    s.store().set_health(StoreHealth::failed);
+    s.pass(101s);  // a's time is over
+    s.store().set_health(StoreHealth::good);
+    s.link("b").sends(connect(Version::v5).resume()).gets(connack().session_present());
+    CHECK(payloads(answer_all(s.link("b"))) == numbers(0, 6));
+}
+
 TEST_CASE("store over its limit: what was handed over is still acknowledged") {
     auto version = GENERATE(values(kBoth));
     Away s{version};
