@@ -134,8 +134,7 @@ public:
     /// Waiting in the queue, behind those restored before.
     void restore_queued(Session& session, StoredDelivery stored);
     /// In flight; in rising order of their send numbers.
-    static void restore_sent(Session& session, StoredDelivery stored,
-                             StoredProgress const& progress);
+    void restore_sent(Session& session, StoredDelivery stored, StoredProgress const& progress);
     /// All of the session is there: its will and its expiry run from here on.
     void finish_restore(Session& session);
 

@@ -71,10 +71,12 @@ StoredDelivery ShardCore::stored(Session const& session, Delivery const& deliver
 
 StoreTicket ShardCore::store_progress(Session const& session, Outbound const& outbound) {
     if (!outbound.delivery.is_stored()) return kNothingToWaitFor;
-    return store_.put_progress(stored(session, outbound.delivery),
-                               {.state = outbound.state,
-                                .send_number = outbound.send_number,
-                                .released = outbound.released});
+    StoredDelivery delivery = stored(session, outbound.delivery);
+    // Not written yet, and so it may still expire.
+    if (outbound.held) delivery.deadline = outbound.delivery.message->deadline();
+    return store_.put_progress(delivery, {.state = outbound.state,
+                                          .send_number = outbound.send_number,
+                                          .released = outbound.released});
 }
 
 void ShardCore::discard(Session const& session, StoredAs as, Removal why) {
@@ -359,6 +361,14 @@ void ShardCore::restore_queued(Session& session, StoredDelivery stored) {
 void ShardCore::restore_sent(Session& session, StoredDelivery stored,
                              StoredProgress const& progress) {
     if (!session.disk) session.disk = std::make_unique<QueueOnDisk>();
+    auto state = progress.state;
+    // Whether it was written is not known, but it must not be from here on. PUBREL ends it either
+    // way: a client that has it takes it as it should, one that has not knows no such id.
+    bool has_expired = stored.deadline <= now_.wall.time_since_epoch().count();
+    if (state == OutboundState::awaiting_pubrec && has_expired) {
+        counters_.dropped.expired.add();
+        state = OutboundState::awaiting_pubcomp;
+    }
     session.window.restore({.delivery = {.ids = std::move(stored.ids),
                                          .share = stored.share,
                                          .number = stored.as.number,
@@ -367,7 +377,7 @@ void ShardCore::restore_sent(Session& session, StoredDelivery stored,
                                          .qos = stored.qos,
                                          .retain = stored.retain},
                             .send_number = progress.send_number,
-                            .state = progress.state,
+                            .state = state,
                             .released = progress.released});
 }
 

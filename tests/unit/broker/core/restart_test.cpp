@@ -244,6 +244,26 @@ TEST_CASE("restart: a QoS 2 delivery is not sent before its id is durable") {
     s.link("sub").gets(pubrel(first.id.value));
 }
 
+TEST_CASE("restart: a QoS 2 delivery that expired before it was written is not written",
+          "[v5.0][MQTT-3.3.2-5]") {
+    Mortal s;
+    s.link("sub").sends(connect(Version::v5).resume()).gets(connack());
+    s.link("sub").sends(subscribe(1, "t", qos2)).gets(suback(1));
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    s.store().hold();
+    s.link("pub").sends(publish("t", "short", qos2, 1).expiry(10)).gets_nothing();
+    s.link("pub").sends(publish("t", "long", qos2, 2).expiry(100)).gets_nothing();
+    s.link("sub").gets_nothing().drops();  // their ids are not durable
+    s.store().release();
+    s.restarts(20s);
+    s.link("sub").sends(connect(Version::v5).resume()).gets(connack().session_present());
+    CHECK(next(s.link("sub")) == "t long");
+    s.link("sub").gets(pubrel(1)).sends(pubcomp(1, ReasonCode::packet_identifier_not_found));
+    s.link("sub").gets_nothing().sends(pubrec(2)).gets(pubrel(2)).sends(pubcomp(2));
+    CHECK(s.store().delivery_count() == 0);
+    CHECK(s->dropped().expired.read() == 1);
+}
+
 TEST_CASE("restart: sessions end when they would have ended", "[v5.0][MQTT-3.1.2-23]") {
     Mortal s;
     s.link("away").sends(connect(Version::v5).expiry(100)).gets(connack()).drops();
