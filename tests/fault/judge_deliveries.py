@@ -171,9 +171,9 @@ class DeliveryJudge:
 
     @staticmethod
     def _was_given_up(event, message):
-        """Begun in time as far as the broker knows, and expired before it was sent: whether it was
-        passed over then may be forgotten in a kill, and it comes behind others after all."""
-        return (event["dup"] and message.expiry is not None
+        """At QoS 1: sent in time as far as the store knows, and expired in the out-queue. That it was
+        passed over may be forgotten in a kill, and it comes behind others after all."""
+        return (event["qos"] == 1 and event["dup"] and message.expiry is not None
                 and event["t"] > message.first_sent + message.expiry)
 
     @staticmethod
