@@ -231,11 +231,22 @@ void ShardCore::pump_again(Session& session, Outbound& again) {
     } else if (again.unwritten && again.delivery.message->has_expired(now_.wall)) {
         counters_.dropped.expired.add();
         give_up(session, again.id);
+    } else if (again.doubtful && again.delivery.message->has_expired(now_.wall)) {
+        counters_.dropped.expired.add();
+        release_unsent(session, again.id);
     } else if (again.unwritten && !may_have(session, again.delivery.message->topic())) {
         give_up(session, again.id);
     } else {
         send_again(session, again);
     }
+}
+
+/// PUBREL ends it either way: a client that has it takes it as it should, one that has not knows no
+/// such id.
+void ShardCore::release_unsent(Session& session, mqtt::PacketId id) {
+    (void)session.window.on_pubrec(id, false);
+    send_ack(*session.link, mqtt::PacketType::pubrel, id, mqtt::ReasonCode::success,
+             store_progress(session, *session.window.find(id)));
 }
 
 void ShardCore::pump_queued(Session& session) {
@@ -272,7 +283,9 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
         return give_up(session, outbound.id);
     }
     counters_.deliveries.add();
+    bool may_expire = (outbound.unwritten || outbound.doubtful) && publication.deadline != kNever;
     session.window.mark_sent(outbound);
+    if (may_expire) store_progress(session, outbound);  // from here on it is sent
 }
 
 void ShardCore::start_replay(Session& session, RetainedReplay replay) {

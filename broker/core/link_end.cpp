@@ -95,7 +95,10 @@ void ShardCore::detach(Link& link, Will will) {
     // What may expire and did not reach the socket waits in the session, where it does expire.
     timed_ids_.clear();
     link.out.take_back_timed(timed_ids_);
-    for (mqtt::PacketId id : timed_ids_) session.window.mark_unwritten(id);
+    for (mqtt::PacketId id : timed_ids_) {
+        session.window.mark_unwritten(id);
+        if (Outbound const* outbound = session.window.find(id)) store_progress(session, *outbound);
+    }
 
     auto now = now_.wall.time_since_epoch().count();
     bool never = session.expiry_interval == mqtt::kSessionNeverExpires;
@@ -198,15 +201,12 @@ void ShardCore::publish_will(Session& session) {
     publication.has_publisher = true;
     StoreTicket ticket;
     retain(publication, ticket);
-    Routed routed = route(publication);
-    if (!routed.refused && routed.rejected == 0) return;
-    if (routed.refused) counters_.store_refused.add();
-    if (port_.logs(LogLevel::warning)) {
+    Routed routed = route(publication, Promised::yes);
+    if (routed.rejected > 0 && port_.logs(LogLevel::warning)) {
         port_.log(
             LogLevel::warning,
-            fmt::format("will of '{}' on '{}' is lost for {}: {}", escaped(session.client_id()),
-                        escaped(publication.topic), routed.refused ? "all" : "some",
-                        routed.refused ? store_refusal().text : "their queues are full"));
+            fmt::format("will of '{}' on '{}' is lost for {} receivers: their queues are full",
+                        escaped(session.client_id()), escaped(publication.topic), routed.rejected));
     }
 }
 

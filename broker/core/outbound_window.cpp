@@ -202,7 +202,7 @@ Outbound* OutboundWindow::next_unsent() noexcept {
 void OutboundWindow::mark_sent(Outbound& outbound) noexcept {
     MQ_ASSERT(!outbound.sent && unsent_ > 0);
     outbound.sent = true;
-    outbound.unwritten = false;
+    outbound.unwritten = outbound.doubtful = false;
     --unsent_;
 }
 

@@ -26,6 +26,8 @@ struct Outbound {
     bool sent : 1 = false;       // on this connection
     bool unwritten : 1 = false;  // no byte of it was written on any connection
     bool held : 1 = false;       // not to be sent yet: its id is not durable
+    bool doubtful : 1 =
+        false;  // QoS 2: whether it was written before the process ended is not known
     std::uint32_t released = 0;  // order of its PUBREC among others
 };
 

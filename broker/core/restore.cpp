@@ -66,7 +66,7 @@ void Restore::restore_sent() {
     for (Sent& sent : sent_) {
         // No two have the same number, unless a damaged store has kept one that was done with.
         last = sent.progress.send_number = std::max(sent.progress.send_number, last + 1);
-        place.core->restore_sent(*place.session, std::move(sent.delivery), sent.progress);
+        ShardCore::restore_sent(*place.session, std::move(sent.delivery), sent.progress);
     }
     sent_.clear();
 }

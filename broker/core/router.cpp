@@ -7,13 +7,13 @@ namespace spoke::broker {
 
 using mqtt::Qos;
 
-ShardCore::Routed ShardCore::route(Publication& publication) {
+ShardCore::Routed ShardCore::route(Publication& publication, Promised promised) {
     matches_.clear();
     index_.match(publication.topic, matches_);
     bool has_expired = publication.deadline <= now_.wall.time_since_epoch().count();
     if (publication.qos != Qos::at_most_once && !has_expired && has_kept_receiver()) {
         gather_targets(publication);
-        return hand_out(publication);
+        return hand_out(publication, promised);
     }
     Routed routed;
     if (matches_.plain_filters == 1) {  // no session can be in it twice
@@ -71,8 +71,7 @@ void ShardCore::gather_targets(Publication const& publication) {
 }
 
 /// To those in `targets_`. All that are stored get the message in one change of the store, before
-/// any of them can say that it is done with it. What was promised before is not refused: the store
-/// takes it, and writes it when it can.
+/// any of them can say that it is done with it.
 ShardCore::Routed ShardCore::hand_out(Publication& publication, Promised promised) {
     Routed routed;
     std::uint32_t kept = 0;
@@ -93,21 +92,13 @@ ShardCore::Routed ShardCore::hand_out(Publication& publication, Promised promise
             routed.refused = true;
             return routed;
         }
-        auto size = static_cast<std::uint32_t>(publication.share()->footprint());
         StoredAs as = store_.reserve(kept);
         stored_.clear();
         for (Target& target : targets_) {
             if (target.number.value == 0) continue;
             target.grant.as = as;
             as = following(as);
-            stored_.push_back({.session = target.number,
-                               .as = target.grant.as,
-                               .ids = target.ids.clone(),
-                               .share = target.grant.share,
-                               .deadline = publication.deadline,
-                               .message_size = size,
-                               .qos = target.grant.qos,
-                               .retain = target.grant.retain});
+            stored_.push_back(first_stored(target.number, publication, target.grant, target.ids));
         }
         routed.ticket = store_.put_message(publication.share(), stored_);
     }

@@ -181,7 +181,7 @@ public:
     std::unique_ptr<std::string> user_name{};  // of a stored session
     bool was_connected = false;                // while it is restored: when the process ended
     bool overflow_logged = false;              // since the queue was last empty
-    bool queue_full = false;                   // as the shards know it from SlotFlags
+    bool queue_full = false;                   // as the shards know it from KeptSessions
     bool replaying = false;                    // is in the shard's list of sessions with replays
 
 private:

@@ -134,7 +134,8 @@ public:
     /// Waiting in the queue, behind those restored before.
     void restore_queued(Session& session, StoredDelivery stored);
     /// In flight; in rising order of their send numbers.
-    void restore_sent(Session& session, StoredDelivery stored, StoredProgress const& progress);
+    static void restore_sent(Session& session, StoredDelivery stored,
+                             StoredProgress const& progress);
     /// All of the session is there: its will and its expiry run from here on.
     void finish_restore(Session& session);
 
@@ -186,7 +187,10 @@ private:
                                                        mqtt::Connect& connect, bool& id_assigned);
     void refuse(Link& link, mqtt::Version version, Refusal const& refusal);
     [[nodiscard]] std::string new_client_id();
-    void take_over(Session& session, mqtt::Connect const& connect, std::string_view mount_point);
+    /// Whether a client that connects like this finds its session.
+    [[nodiscard]] bool goes_on(Session const& session, Link const& link,
+                               mqtt::Connect const& connect) const noexcept;
+    void take_over(Session& session, Link const& link, mqtt::Connect const& connect);
     /// `gone`: of the removal of the session that was there, if it was stored.
     void accept(Link& link, Session& session, CheckedConnect const& connect,
                 mqtt::ConnAck const& connack, StoreTicket gone);
@@ -311,6 +315,10 @@ private:
     [[nodiscard]] static StoredDelivery stored(Session const& session, Delivery const& delivery);
     StoreTicket store_progress(Session const& session, Outbound const& outbound);
     void discard(Session const& session, StoredAs as, Removal why = Removal::done);
+    /// The delivery of a message that nobody was sent yet.
+    [[nodiscard]] static StoredDelivery first_stored(SessionNumber session,
+                                                     Publication& publication, Grant const& grant,
+                                                     SubscriptionIds const& ids);
     /// For whom several messages are stored one by one, beside route().
     [[nodiscard]] StoredAs store_own(Session const& session, Publication& publication,
                                      Grant const& grant, SubscriptionIds const& ids);
@@ -320,16 +328,17 @@ private:
     void on_loaded(LoadedMessage& loaded);
     void on_loaded(Session& session, LoadedMessage& loaded);
     void pass_on_later(Session const& session, Delivery const& delivery);
-    void restore_share_members(Session const& session);
 
     // router.cpp
+    /// Whether the message was promised before: then it is not refused while the store takes no
+    /// changes, but kept until it does.
+    enum class Promised : bool { no, yes };
     /// Hands the message to every receiver, storing it first for those that are stored.
-    Routed route(Publication& publication);
+    Routed route(Publication& publication, Promised promised = Promised::no);
     std::uint32_t route_merged(Publication& publication);
     [[nodiscard]] bool has_kept_receiver() const noexcept;
     void gather_targets(Publication const& publication);
-    enum class Promised : bool { no, yes };
-    Routed hand_out(Publication& publication, Promised promised = Promised::no);
+    Routed hand_out(Publication& publication, Promised promised);
     Routed route_to(Publication& publication, ChosenMember const& member);
     template <class Visit>
     std::uint32_t each_merged(Publication const& publication, Visit&& visit);
@@ -374,6 +383,8 @@ private:
     void pump(Session& session);
     void pump_again(Session& session, Outbound& again);
     void pump_queued(Session& session);
+    /// Ends a delivery that must not be written any more, and of which the client may know.
+    void release_unsent(Session& session, mqtt::PacketId id);
     void start_replay(Session& session, RetainedReplay replay);
     /// One slice of retained messages for a new subscription; false when all are sent or must wait.
     bool replay_slice(Session& session);

@@ -69,11 +69,24 @@ StoredDelivery ShardCore::stored(Session const& session, Delivery const& deliver
             .retain = delivery.retain};
 }
 
+StoredDelivery ShardCore::first_stored(SessionNumber session, Publication& publication,
+                                       Grant const& grant, SubscriptionIds const& ids) {
+    return {.session = session,
+            .as = grant.as,
+            .ids = ids.clone(),
+            .share = grant.share,
+            .deadline = publication.deadline,
+            .message_size = static_cast<std::uint32_t>(publication.share()->footprint()),
+            .qos = grant.qos,
+            .retain = grant.retain};
+}
+
 StoreTicket ShardCore::store_progress(Session const& session, Outbound const& outbound) {
     if (!outbound.delivery.is_stored()) return kNothingToWaitFor;
     StoredDelivery delivery = stored(session, outbound.delivery);
-    // Not written yet, and so it may still expire.
-    if (outbound.held) delivery.deadline = outbound.delivery.message->deadline();
+    // What is not written yet may still expire, after a restart too.
+    if (outbound.unwritten && outbound.delivery.message)
+        delivery.deadline = outbound.delivery.message->deadline();
     return store_.put_progress(delivery, {.state = outbound.state,
                                           .send_number = outbound.send_number,
                                           .released = outbound.released});
@@ -86,18 +99,10 @@ void ShardCore::discard(Session const& session, StoredAs as, Removal why) {
 StoredAs ShardCore::store_own(Session const& session, Publication& publication, Grant const& grant,
                               SubscriptionIds const& ids) {
     if (!stores(session)) return {};
-    StoredAs as = store_.reserve(1);
-    StoredDelivery delivery{
-        .session = session.number,
-        .as = as,
-        .ids = ids.clone(),
-        .share = grant.share,
-        .deadline = publication.deadline,
-        .message_size = static_cast<std::uint32_t>(publication.share()->footprint()),
-        .qos = grant.qos,
-        .retain = grant.retain};
+    auto delivery = first_stored(session.number, publication, grant, ids);
+    delivery.as = store_.reserve(1);
     store_.put_message(publication.share(), {&delivery, 1});
-    return as;
+    return delivery.as;
 }
 
 // --- what the store tells ---
@@ -113,8 +118,8 @@ void ShardCore::on_store_news() {
         bool ends = is_written(health_) && !is_written(health);
         health_ = health;
         if (ends) on_store_bad();
-        if (health_ ==
-            StoreHealth::good) {  // retained messages for new subscriptions have waited for this
+        if (health_ == StoreHealth::good) {
+            // Retained messages for new subscriptions have waited for this.
             sessions_.each([this](Session& session) {
                 if (session.link != nullptr && !session.replays.empty()) pump(session);
             });
@@ -361,14 +366,8 @@ void ShardCore::restore_queued(Session& session, StoredDelivery stored) {
 void ShardCore::restore_sent(Session& session, StoredDelivery stored,
                              StoredProgress const& progress) {
     if (!session.disk) session.disk = std::make_unique<QueueOnDisk>();
-    auto state = progress.state;
-    // Whether it was written is not known, but it must not be from here on. PUBREL ends it either
-    // way: a client that has it takes it as it should, one that has not knows no such id.
-    bool has_expired = stored.deadline <= now_.wall.time_since_epoch().count();
-    if (state == OutboundState::awaiting_pubrec && has_expired) {
-        counters_.dropped.expired.add();
-        state = OutboundState::awaiting_pubcomp;
-    }
+    // Its deadline is stored as long as it is not known to be written.
+    bool may_expire = stored.deadline != kNever;
     session.window.restore({.delivery = {.ids = std::move(stored.ids),
                                          .share = stored.share,
                                          .number = stored.as.number,
@@ -377,7 +376,9 @@ void ShardCore::restore_sent(Session& session, StoredDelivery stored,
                                          .qos = stored.qos,
                                          .retain = stored.retain},
                             .send_number = progress.send_number,
-                            .state = state,
+                            .state = progress.state,
+                            .unwritten = may_expire && stored.qos == mqtt::Qos::at_least_once,
+                            .doubtful = may_expire && stored.qos == mqtt::Qos::exactly_once,
                             .released = progress.released});
 }
 

@@ -204,7 +204,7 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     Session* session = sessions_.find(packet.client_id);
     bool is_kept =
         wanted_expiry(packet, *link.settings) > 0 && link.settings->session_expiry_max > 0;
-    bool begins = session == nullptr || packet.clean_start;
+    bool begins = session == nullptr || !goes_on(*session, link, packet);
     bool was_stored = session != nullptr && stores(*session);
     bool needs_store = is_kept || was_stored || ended_.contains(packet.client_id);
     if (begins && needs_store && is_durable_ && !is_store_good()) {
@@ -216,17 +216,13 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
                       {ReasonCode::quota_exceeded, "sessions_max is reached"});
     }
     if (session != nullptr && session->link != nullptr) {
-        take_over(*session, packet, link.settings->mount_point);
+        take_over(*session, link, packet);
         session = sessions_.find(packet.client_id);
     }
     bool will_is_due = session != nullptr && session->will &&
                        session->will_at <= now_.wall.time_since_epoch().count();
     if (will_is_due) publish_will(*session);  // although its timer did not run yet
-    // A session belongs to its part of the topic tree: under another mount point it begins anew.
-    bool ends =
-        session != nullptr && (packet.clean_start || session->has_expired(now_.wall) ||
-                               session->settings->mount_point != link.settings->mount_point);
-    if (ends) {
+    if (session != nullptr && !goes_on(*session, link, packet)) {
         end_session(*session);  // [MQTT-3.1.2-4]
         session = nullptr;
     }
@@ -243,18 +239,24 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     if (connack.session_present) resume(*session);
 }
 
-void ShardCore::take_over(Session& session, mqtt::Connect const& connect,
-                          std::string_view mount_point) {
+bool ShardCore::goes_on(Session const& session, Link const& link,
+                        mqtt::Connect const& connect) const noexcept {
+    if (connect.clean_start || session.has_expired(now_.wall)) return false;
+    if (session.is_connected() && !session.is_kept()) return false;  // ends with its connection
+    // A session belongs to its part of the topic tree: under another mount point it begins anew.
+    return session.settings->mount_point == link.settings->mount_point;
+}
+
+void ShardCore::take_over(Session& session, Link const& link, mqtt::Connect const& connect) {
     counters_.takeovers.add();
     // The old network connection ends as by a failure. A will with a delay is called off if its
     // session goes on in the new connection [MQTT-3.1.3-9]; detach() only schedules it, accept()
     // takes it back.
     Link& old = *session.link;
-    bool goes_on =
-        !connect.clean_start && session.is_kept() && session.settings->mount_point == mount_point;
+    bool called_off = goes_on(session, link, connect);
     bool delayed = old.is_v5() && session.will && session.will->will_delay_interval.value_or(0) > 0;
     close_link(old, ReasonCode::session_taken_over, "client id connected again",
-               goes_on && delayed ? Will::discard : Will::publish);  // [MQTT-3.1.4-3]
+               called_off && delayed ? Will::discard : Will::publish);  // [MQTT-3.1.4-3]
 }
 
 void ShardCore::accept(Link& link, Session& session, CheckedConnect const& connect,

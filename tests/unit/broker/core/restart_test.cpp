@@ -260,8 +260,36 @@ TEST_CASE("restart: a QoS 2 delivery that expired before it was written is not w
     CHECK(next(s.link("sub")) == "t long");
     s.link("sub").gets(pubrel(1)).sends(pubcomp(1, ReasonCode::packet_identifier_not_found));
     s.link("sub").gets_nothing().sends(pubrec(2)).gets(pubrel(2)).sends(pubcomp(2));
+    // One that was sent is sent again, as it must be.
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    s.link("pub").sends(publish("t", "sent", qos2, 1).expiry(10)).gets(pubrec(1));
+    CHECK(next(s.link("sub")) == "t sent");
+    s.restarts(20s);
+    s.link("sub").sends(connect(Version::v5).resume()).gets(connack().session_present());
+    auto again = s.link("sub").takes<mqtt::Publish>();
+    CHECK(again.dup);
+    s.link("sub").sends(pubrec(again.id.value)).gets(pubrel(again.id.value));
+    s.link("sub").sends(pubcomp(again.id.value));
     CHECK(s.store().delivery_count() == 0);
+}
+
+TEST_CASE("restart: a QoS 1 delivery that expired before its socket took it is not sent",
+          "[v5.0][MQTT-3.3.2-5]") {
+    Mortal s;
+    s.link("sub").sends(connect(Version::v5).resume()).gets(connack());
+    s.link("sub").sends(subscribe(1, "t", qos1)).gets(suback(1)).socket_takes(0);
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    s.link("pub").sends(publish("t", "short", qos1, 1).expiry(10)).gets(puback(1));
+    s.link("pub").sends(publish("t", "long", qos1, 1).expiry(100)).gets(puback(1));
+    s.link("sub").drops();
+    s.restarts(20s);
+    s.link("sub").sends(connect(Version::v5).resume()).gets(connack().session_present());
+    auto packet = s.link("sub").takes<mqtt::Publish>();
+    CHECK(as_text(packet.payload) == "long");
+    CHECK_FALSE(packet.dup);  // no byte of it was written
+    s.link("sub").gets_nothing().sends(puback(packet.id.value));
     CHECK(s->dropped().expired.read() == 1);
+    CHECK(s.store().delivery_count() == 0);
 }
 
 TEST_CASE("restart: sessions end when they would have ended", "[v5.0][MQTT-3.1.2-23]") {

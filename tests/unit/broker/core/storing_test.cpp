@@ -398,6 +398,26 @@ TEST_CASE("store out of order: what a share group was promised is passed on all 
     CHECK(payloads(answer_all(s.link("b"))) == numbers(0, 6));
 }
 
+TEST_CASE("store out of order: a will goes out all the same") {
+    auto version = GENERATE(values(kBoth));
+    Away s{version};
+    s.link("dies").sends(connect(version).will(will("t", "gone", qos1))).gets(connack());
+    s.store().set_health(StoreHealth::failed);
+    s.jump(0ms);
+    s.link("dies").drops();
+    s.store().set_health(StoreHealth::good);
+    CHECK(payloads(answer_all(s.sub_returns())) == std::vector<std::string>{"gone"});
+}
+
+TEST_CASE("store out of order: whose session has expired cannot begin a new one", "[v5.0]") {
+    Script s;
+    s.link("a").sends(connect(Version::v5).expiry(10)).gets(connack()).drops();
+    s.store().set_health(StoreHealth::failed);
+    s.jump(11s);
+    s.link("a").sends(connect(Version::v5).clean(false).expiry(10));
+    s.link("a").gets(connack(ReasonCode::server_unavailable)).closes();
+}
+
 TEST_CASE("store over its limit: what was handed over is still acknowledged") {
     auto version = GENERATE(values(kBoth));
     Away s{version};
