@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/storage/changes.hpp"
+#include "broker/storage/file_changes.hpp"
 #include "broker/storage/record_check.hpp"
 #include "broker/storage/records.hpp"
 
@@ -114,7 +114,7 @@ std::optional<std::uint64_t> format_version_of_records(rocksdb::Env& env,
     std::optional<std::uint64_t> version;
     std::uint64_t latest = 0;
     DamagedTables damaged;
-    auto const visit = [&](Change const& change) {
+    auto const visit = [&](FileChange const& change) {
         if (change.key != key || change.is_removal || change.sequence < latest) return;
         auto const meta = decode_meta(change.key, change.value);
         if (!meta) return;

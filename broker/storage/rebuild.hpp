@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "broker/storage/changes.hpp"
+#include "broker/storage/file_changes.hpp"
 
 namespace spoke::broker {
 

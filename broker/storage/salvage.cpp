@@ -9,7 +9,7 @@ namespace spoke::broker {
 namespace {
 
 /// Whether a change is to be believed: one in a block with a wrong checksum may be anything.
-bool is_credible(Change const& change) {
+bool is_credible(FileChange const& change) {
     if (change.is_proven) return true;
     return change.is_removal ? is_key(change.key) : has_right_checksum(change.key, change.value);
 }
@@ -17,7 +17,7 @@ bool is_credible(Change const& change) {
 /// Which change of each key is the latest.
 class Latest {
 public:
-    void add(Change const& change) { entries_.push_back({hash(change), change.sequence}); }
+    void add(FileChange const& change) { entries_.push_back({hash(change), change.sequence}); }
 
     void finish() {
         std::sort(entries_.begin(), entries_.end(), [](Entry const& a, Entry const& b) {
@@ -30,7 +30,7 @@ public:
     }
 
     /// Whether it is, and is asked for the first time: the same may stand in a table and a log.
-    [[nodiscard]] bool take(Change const& change) {
+    [[nodiscard]] bool take(FileChange const& change) {
         auto const wanted = hash(change);
         auto const entry =
             std::lower_bound(entries_.begin(), entries_.end(), wanted,
@@ -48,7 +48,7 @@ private:
     };
     static constexpr std::uint64_t kTaken = UINT64_MAX;  // RocksDB's have 56 bits
 
-    static std::uint64_t hash(Change const& change) {
+    static std::uint64_t hash(FileChange const& change) {
         return std::hash<std::string_view>{}(change.key);
     }
 
@@ -62,7 +62,7 @@ rocksdb::Status salvage(rocksdb::Env& env, DatabaseFiles const& files,
     Latest latest;
     auto const status = visit_changes(
         env, files,
-        [&](Change const& change) {
+        [&](FileChange const& change) {
             if (is_credible(change)) latest.add(change);
         },
         damaged);
@@ -71,7 +71,7 @@ rocksdb::Status salvage(rocksdb::Env& env, DatabaseFiles const& files,
     DamagedTables told_before;
     return visit_changes(
         env, files,
-        [&](Change const& change) {
+        [&](FileChange const& change) {
             if (is_credible(change) && !latest.take(change)) return;
             if (change.is_removal) return;
             if (has_right_checksum(change.key, change.value))

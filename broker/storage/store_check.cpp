@@ -10,7 +10,7 @@
 #include <string_view>
 #include <utility>
 
-#include "broker/storage/changes.hpp"
+#include "broker/storage/file_changes.hpp"
 #include "broker/storage/files.hpp"
 #include "broker/storage/format_file.hpp"
 #include "broker/storage/manifest_scan.hpp"

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "broker/storage/changes.hpp"
+#include "broker/storage/file_changes.hpp"
 #include "broker/storage/database_options.hpp"
 #include "broker/storage/files.hpp"
 #include "broker/storage/format_file.hpp"

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "broker/storage/changes.hpp"
+#include "broker/storage/file_changes.hpp"
 #include "broker/storage/store_folder.hpp"
 #include "broker/storage/store_lock.hpp"
 

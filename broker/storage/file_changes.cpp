@@ -1,4 +1,4 @@
-#include "broker/storage/changes.hpp"
+#include "broker/storage/file_changes.hpp"
 
 #include <fmt/format.h>
 #include <rocksdb/env.h>
@@ -14,7 +14,7 @@ namespace {
 
 using rocksdb::Slice;
 using rocksdb::Status;
-using Visit = std::function<void(Change const&)>;
+using Visit = std::function<void(FileChange const&)>;
 
 class BatchVisitor final : public rocksdb::WriteBatch::Handler {
 public:
@@ -32,7 +32,7 @@ public:
     void LogData(Slice const&) override {}
 
 private:
-    Status take(Change change) {
+    Status take(FileChange change) {
         change.sequence = sequence_++;
         visit_(change);
         return Status::OK();

@@ -26,7 +26,7 @@ struct DatabaseFiles {
                                          DatabaseFiles& files);
 
 /// One change of a record, as it stands in a table or log.
-struct Change {
+struct FileChange {
     std::string_view key{};    // until the visitor returns
     std::string_view value{};  // empty for a removal
     std::uint64_t sequence = 0;
@@ -44,7 +44,7 @@ struct DamagedTables {
 /// A table that is not there has no changes.
 /// Memory  the largest table.  Errors  of reading; damage is none.
 [[nodiscard]] rocksdb::Status visit_changes(rocksdb::Env& env, DatabaseFiles const& files,
-                                            std::function<void(Change const&)> const& visit,
+                                            std::function<void(FileChange const&)> const& visit,
                                             DamagedTables& damaged);
 
 }  // namespace spoke::broker
