@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "broker/storage/file_changes.hpp"
 #include "broker/storage/database_options.hpp"
+#include "broker/storage/file_changes.hpp"
 #include "broker/storage/files.hpp"
 #include "broker/storage/format_file.hpp"
 #include "broker/storage/manifest_scan.hpp"
