@@ -122,8 +122,8 @@ void Api::show_command(Call call) {
     if (!error) error = parse_wait(call.request, call.target, wish);
     if (error) return call.respond(to_response(*error));
     auto id = CommandId::parse(call.parts[0]);
-    auto const* command = id ? service_.find_command(*id) : nullptr;
-    if (command == nullptr) {
+    auto command = id ? service_.find_command(*id) : std::nullopt;
+    if (!command) {
         return call.respond(
             to_response(Problem{404, "no-such-command", "There is no such command",
                                 "it never was, or it was settled too long ago to be kept"}));
@@ -149,7 +149,7 @@ void Api::show_command(Call call) {
         }
         respond(std::move(response));
     };
-    if (wish.wait.count() == 0) return done(command);
+    if (wish.wait.count() == 0) return done(&*command);
     service_.hold({*id, is_enough, service_.now().steady + wish.wait, done});
 }
 

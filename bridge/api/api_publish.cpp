@@ -124,7 +124,7 @@ void Api::publish(Call call) {
     auto done = [respond = call.respond, topic, qos](mqtt::PublishOutcome const& outcome) {
         respond(to_response(outcome, topic, qos));
     };
-    auto cause = service_.uplink().publish(message, std::nullopt, done);
+    auto cause = service_.publish(message, Caller{"anonymous", {}}, done);
     if (cause == mqtt::NotSent::none) return;
     call.respond(to_response(refused(status_of(cause), mqtt::name_of(cause))));
 }

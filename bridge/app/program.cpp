@@ -87,7 +87,7 @@ HttpServer::Options server_options(HttpConfig const& config) {
 class Program {
 public:
     explicit Program(Config const& config)
-        : store_([this](std::function<void()> task) { net::post(context_, std::move(task)); }),
+        : store_({}, [this](std::function<void()> task) { net::post(context_, std::move(task)); }),
           uplink_(context_, config.broker, random()),
           timer_(context_),
           service_(service_settings(config), world()),
@@ -110,6 +110,7 @@ public:
         auto const& host = loaded.config.http.address;
         auto is_ipv6 = host.find(':') != std::string::npos;
         spdlog::info("listening on {}:{}", is_ipv6 ? "[" + host + "]" : host, server_.port());
+        service_.restore();
         await_signal();
         uplink_.start(service_);
         context_.run();

@@ -62,8 +62,9 @@ struct CommandRequest {
 
 /// Who asks.
 struct Caller {
-    std::string by;       // goes to the record: "anonymous"
-    std::string trace{};  // traceparent; empty if none
+    std::string by;         // goes to the record: "anonymous", "user:7777"
+    std::string trace{};    // traceparent; empty if none
+    std::string address{};  // of the peer, for the audit trail
     friend bool operator==(Caller const&, Caller const&) = default;
 };
 
@@ -95,6 +96,7 @@ struct Command {
     std::string answer{};  // the device's last word, a JSON object as text
     std::string why{};     // of a state that is not a success
     std::vector<TimelineEntry> timeline{};
+    std::size_t arrows_audited = 0;  // of the timeline: these stand in the audit trail
     friend bool operator==(Command const&, Command const&) = default;
 
     /// When the first arrow to `state` was taken, if it was.

@@ -215,7 +215,6 @@ void CommandTracker::on_timer(Now const& now, TrackerPort& out) {
         MQ_ASSERT(entry != nullptr && !entry->ending);
         auto state = entry->command.state;
         if (is_settled(state)) {
-            out.erase(entry->command.id);
             remove(*entry);
         } else if (state == CommandState::queued) {
             settle(*entry, {CommandState::expired, "bridge", "deadline"}, now, out);

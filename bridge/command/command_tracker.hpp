@@ -42,11 +42,12 @@ enum class SendResult : std::uint8_t {
 /// What the tracker needs from outside. No method may call back into the tracker.
 class TrackerPort {
 public:
-    /// Stores the record; CommandTracker::on_saved follows exactly once, later.
+    /// Stores the record and its new arrows in the audit trail; CommandTracker::on_saved follows
+    /// exactly once, later. Only `accept` may fail.
     virtual void save(Command const& command, SavePurpose purpose) = 0;
 
-    /// Removes the record: it was kept long enough.
-    virtual void erase(CommandId const& id) = 0;
+    /// The stored command of an Idempotency-Key, if the store has one.
+    virtual std::optional<Command> recall(std::string_view key) = 0;
 
     /// Hands the order to the broker, once. Unless it gives `done` nothing has been sent.
     virtual SendResult send(Command const& command, Now const& now) = 0;

@@ -21,7 +21,7 @@ std::string_view name_of(Presence presence) noexcept {
 }
 
 bool DeviceRegistry::on_birth(std::string_view id, Birth const& birth, Arrival const& arrival) {
-    auto* device = find_or_add(id, arrival);
+    auto* device = find_or_add(id, arrival.now);
     if (device == nullptr || is_outdated(*device, birth.boot)) return false;
     if (!arrival.retained) device->last_seen = arrival.now.wall;
     if (!birth.on) {
@@ -46,7 +46,7 @@ bool DeviceRegistry::on_birth(std::string_view id, Birth const& birth, Arrival c
 
 bool DeviceRegistry::on_state(std::string_view id, StateReport const& report,
                               Arrival const& arrival) {
-    auto* device = find_or_add(id, arrival);
+    auto* device = find_or_add(id, arrival.now);
     if (device == nullptr || is_outdated(*device, report.boot)) return false;
     device->state = report.document;
     device->state_at = arrival.retained ? report.at : arrival.now.wall;
@@ -56,8 +56,20 @@ bool DeviceRegistry::on_state(std::string_view id, StateReport const& report,
 }
 
 bool DeviceRegistry::on_sign_of_life(std::string_view id, Arrival const& arrival) {
-    auto* device = find_or_add(id, arrival);
+    auto* device = find_or_add(id, arrival.now);
     return device != nullptr && note_sign(*device, arrival);
+}
+
+void DeviceRegistry::restore(DeviceRecord record, std::uint64_t n, Now const& now) {
+    auto* device = find_or_add(record.id, now);
+    if (device == nullptr) return;
+    device->n = n;
+    if (record.version > 0) device->record = std::make_unique<DeviceRecord>(std::move(record));
+}
+
+void DeviceRegistry::set_record(DeviceRecord record, Now const& now) {
+    auto* device = find_or_add(record.id, now);
+    if (device != nullptr) device->record = std::make_unique<DeviceRecord>(std::move(record));
 }
 
 void DeviceRegistry::forget(std::string_view id) {
@@ -113,7 +125,7 @@ void DeviceRegistry::visit(std::string_view after,
     while (at != devices_.end() && visit(at->second)) ++at;
 }
 
-Device* DeviceRegistry::find_or_add(std::string_view id, Arrival const& arrival) {
+Device* DeviceRegistry::find_or_add(std::string_view id, Now const& now) {
     auto found = devices_.find(id);
     if (found != devices_.end()) return &found->second;
     if (devices_.size() >= limits_.devices_max) {
@@ -122,8 +134,8 @@ Device* DeviceRegistry::find_or_add(std::string_view id, Arrival const& arrival)
     }
     Device device;
     device.id = id;
-    device.last_sign = arrival.now.steady;
-    return &devices_.emplace(device.id, device).first->second;
+    device.last_sign = now.steady;
+    return &devices_.emplace(device.id, std::move(device)).first->second;
 }
 
 /// Takes over a newer boot, which voids what was learnt of the old one's uptime.

@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
 #include "bridge/command/device_message.hpp"
+#include "bridge/command/device_record.hpp"
 #include "protocol/base/time.hpp"
 
 namespace spoke::bridge {
@@ -24,6 +26,7 @@ struct Device {
     enum class Link : std::uint8_t { offline, online, asleep };
 
     std::string id;
+    std::unique_ptr<DeviceRecord> record{};  // null: nobody has said anything of it
     Link link = Link::offline;
     bool doubtful = false;  // something went unanswered, or only a retained topic speaks for it
     std::optional<std::uint64_t> boot{};  // highest seen; what is older is ignored
@@ -65,6 +68,12 @@ public:
     bool on_state(std::string_view id, StateReport const& report, Arrival const& arrival);
     bool on_sign_of_life(std::string_view id, Arrival const& arrival);
 
+    /// What the store knows of a device. Nothing speaks for its being connected yet.
+    void restore(DeviceRecord record, std::uint64_t n, Now const& now);
+
+    /// What people say of a device; one that was not heard of is added, unless there are too many.
+    void set_record(DeviceRecord record, Now const& now);
+
     /// The retained birth was cleared: the device is not part of the fleet any more.
     void forget(std::string_view id);
 
@@ -92,7 +101,7 @@ public:
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
 
 private:
-    Device* find_or_add(std::string_view id, Arrival const& arrival);
+    Device* find_or_add(std::string_view id, Now const& now);
     static bool is_outdated(Device& device, std::optional<std::uint64_t> boot);
     static void learn_uptime(Device& device, std::optional<std::uint64_t> up,
                              Arrival const& arrival);

@@ -68,6 +68,35 @@ Handover handover_of(mqtt::PublishOutcome const& outcome) {
     return Handover::lost;
 }
 
+AuditEntry entry_of(Caller const& caller, std::string what, Now const& now) {
+    AuditEntry entry;
+    entry.at = now.wall;
+    entry.who = caller.by;
+    entry.address = caller.address;
+    entry.what = std::move(what);
+    entry.trace = caller.trace;
+    return entry;
+}
+
+/// One entry for each arrow that the trail does not have yet.
+std::vector<AuditEntry> new_entries(Command const& command) {
+    std::vector<AuditEntry> out;
+    for (auto at = command.arrows_audited; at < command.timeline.size(); ++at) {
+        auto const& arrow = command.timeline[at];
+        AuditEntry entry;
+        entry.at = command.accepted_at + arrow.t;
+        entry.who = arrow.by;
+        if (arrow.by == command.caller.by) entry.address = command.caller.address;
+        entry.what = fmt::format("command.{}", name_of(arrow.state));
+        entry.device = command.request.device;
+        entry.subject = command.id.text();
+        entry.why = arrow.why.empty() ? command.request.ref : arrow.why;
+        entry.trace = command.caller.trace;
+        out.push_back(std::move(entry));
+    }
+    return out;
+}
+
 /// Whether the same message would be refused again whatever happens to the connection.
 bool is_for_good(mqtt::NotSent cause) {
     switch (cause) {
@@ -96,6 +125,12 @@ Service::Service(Settings settings, World world)
       world_(std::move(world)),
       devices_(settings.devices),
       tracker_(settings.commands, devices_, world_.random) {}
+
+void Service::restore() {
+    auto now = world_.clock();
+    world_.store.visit_devices(
+        [&](StoredDevice&& device) { devices_.restore(device.record, device.n, now); });
+}
 
 std::vector<mqtt::Subscription> Service::subscriptions() {
     std::vector<mqtt::Subscription> out;
@@ -187,10 +222,21 @@ std::variant<CommandTracker::Accepted, Refusal> Service::submit(CommandRequest r
     return result;
 }
 
+bool Service::cancel(CommandId const& id) {
+    auto is_done = tracker_.cancel(id, world_.clock(), *this);
+    finish();
+    return is_done;
+}
+
+std::optional<Command> Service::find_command(CommandId const& id) const {
+    if (auto const* command = tracker_.find(id)) return *command;
+    return world_.store.find(id);
+}
+
 void Service::hold(CommandWait wait) {
-    auto const* command = tracker_.find(wait.id);
-    if (command != nullptr && (draining_ || wait.is_enough(*command))) {
-        wait.done(command);
+    auto command = find_command(wait.id);
+    if (command && (draining_ || is_settled(command->state) || wait.is_enough(*command))) {
+        wait.done(&*command);
         return;
     }
     waits_.add(std::move(wait));
@@ -218,15 +264,45 @@ void Service::end_wait(CommandWait wait) {
 
 void Service::save(Command const& command, SavePurpose purpose) {
     auto id = command.id;
-    world_.store.put(command, [this, id, purpose](bool stored) {
-        if (!stored) world_.warn(fmt::format("command {}: the store failed", id.text()));
+    auto need = purpose == SavePurpose::accept ? Need::now_or_never : Need::certain;
+    world_.store.put(command, new_entries(command), need, [this, id, purpose](bool stored) {
         tracker_.on_saved(id, purpose, stored, world_.clock(), *this);
         finish();
     });
 }
 
-void Service::erase(CommandId const& id) {
-    world_.store.erase(id);
+std::optional<Command> Service::recall(std::string_view key) {
+    return world_.store.find_by_key(key);
+}
+
+void Service::put_device(DeviceRecord record, Caller const& caller, Store::Done done) {
+    auto entry = entry_of(caller, "device.updated", world_.clock());
+    entry.device = record.id;
+    world_.store.put_device(record, std::move(entry),
+                            [this, record, done = std::move(done)](bool stored) {
+                                if (stored) devices_.set_record(record, world_.clock());
+                                done(stored);
+                            });
+}
+
+void Service::erase_device(std::string const& id, Caller const& caller, Store::Done done) {
+    auto entry = entry_of(caller, "device.deleted", world_.clock());
+    entry.device = id;
+    world_.store.erase_device(id, std::move(entry),
+                              [this, id, done = std::move(done)](bool stored) {
+                                  if (stored) devices_.forget(id);
+                                  done(stored);
+                              });
+}
+
+mqtt::NotSent Service::publish(mqtt::Publish const& message, Caller const& caller,
+                               Uplink::Done done) {
+    auto cause = world_.uplink.publish(message, std::nullopt, std::move(done));
+    if (cause != mqtt::NotSent::none) return cause;
+    auto entry = entry_of(caller, "publish", world_.clock());
+    entry.subject = message.topic;
+    world_.store.append(std::move(entry), {});
+    return cause;
 }
 
 SendResult Service::send(Command const& command, Now const& now) {

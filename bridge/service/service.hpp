@@ -14,7 +14,7 @@
 #include "bridge/command/device_registry.hpp"
 #include "bridge/service/command_waits.hpp"
 #include "bridge/service/uplink.hpp"
-#include "bridge/store/command_store.hpp"
+#include "bridge/store/store.hpp"
 #include "protocol/base/time.hpp"
 #include "protocol/packet/publish.hpp"
 #include "protocol/packet/subscribe.hpp"
@@ -44,7 +44,7 @@ public:
 
     /// The world around it. All of it outlives the service.
     struct World {
-        CommandStore& store;
+        Store& store;
         Uplink& uplink;
         std::function<Now()> clock;
         std::function<std::uint64_t()> random;
@@ -55,6 +55,10 @@ public:
     };
 
     Service(Settings settings, World world);
+
+    /// Takes over what the store holds from the process before this one. Once, before anything
+    /// else.
+    void restore();
 
     /// What the bridge's session subscribes to.
     [[nodiscard]] static std::vector<mqtt::Subscription> subscriptions();
@@ -74,25 +78,44 @@ public:
                                                                          Caller caller,
                                                                          std::string key);
 
+    /// Takes back an order that was not sent. Out: false if it is too late for that.
+    bool cancel(CommandId const& id);
+
     /// Holds a request until its command is enough or its time is up; perhaps ends it at once.
     void hold(CommandWait wait);
 
     /// Ends every wait with the record as it is and takes no new orders: the bridge stops.
     void drain();
 
-    [[nodiscard]] Command const* find_command(CommandId const& id) const {
-        return tracker_.find(id);
+    /// Open or settled, for as long as the record is kept.
+    [[nodiscard]] std::optional<Command> find_command(CommandId const& id) const;
+
+    /// The orders of a device, newest first.
+    [[nodiscard]] std::vector<Command> commands(CommandQuery const& query) const {
+        return world_.store.commands(query);
     }
+
+    // What people say of devices, and the trail of who did what. `done` comes once, later.
+
+    void put_device(DeviceRecord record, Caller const& caller, Store::Done done);
+    void erase_device(std::string const& id, Caller const& caller, Store::Done done);
+    [[nodiscard]] std::vector<AuditLine> audit(AuditQuery const& query) const {
+        return world_.store.audit(query);
+    }
+
+    /// Publishes for a caller, as Uplink::publish does, and notes it in the trail.
+    mqtt::NotSent publish(mqtt::Publish const& message, Caller const& caller, Uplink::Done done);
+
     [[nodiscard]] DeviceRegistry const& devices() const noexcept { return devices_; }
-    [[nodiscard]] Uplink& uplink() noexcept { return world_.uplink; }
     [[nodiscard]] Now now() const { return world_.clock(); }
     [[nodiscard]] bool is_draining() const noexcept { return draining_; }
+    [[nodiscard]] bool store_takes_writes() const { return world_.store.takes_writes(); }
     [[nodiscard]] bool broker_is_ready() const noexcept { return tracker_.broker_is_ready(); }
     [[nodiscard]] std::string const& broker_problem() const noexcept { return broker_problem_; }
 
 private:
     void save(Command const& command, SavePurpose purpose) override;
-    void erase(CommandId const& id) override;
+    std::optional<Command> recall(std::string_view key) override;
     SendResult send(Command const& command, Now const& now) override;
     void changed(Command const& command) override;
     void discarded(CommandId const& id) override;

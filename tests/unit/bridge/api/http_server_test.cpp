@@ -295,7 +295,7 @@ TEST_CASE("http server: an order from the socket to the broker and back", "[brid
         "application/json\r\nContent-Length: " +
         std::to_string(body.size()) + "\r\n\r\n" + body);
     w.run_until([&] { return !bridge.uplink.published.empty(); });
-    auto id = bridge.store.records.begin()->first.text();
+    auto id = bridge.store.commands({"b42"}).at(0).id.text();
     bridge.message("d/b42/ans", "{\"id\":\"" + id + "\",\"r\":\"ok\",\"took\":12}");
     auto response = peer.until("\"by\":\"anonymous\"}");
     CHECK(response.starts_with("HTTP/1.1 200 OK"));

@@ -67,7 +67,7 @@ TEST_CASE("service: births, states, answers and events reach their commands", "[
     CHECK(w.service.find_command(id)->state == CommandState::running);
     w.message("d/b42/ans", answer(id, R"("n":118,"r":"ok","took":612)"));
     CHECK(w.service.find_command(id)->state == CommandState::succeeded);
-    CHECK(w.store.records[id].state == CommandState::succeeded);
+    CHECK(w.store.find(id)->state == CommandState::succeeded);
 
     auto silent = accepted(w, unlock());
     w.store_all();

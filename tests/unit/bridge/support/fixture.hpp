@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -13,7 +14,7 @@
 #include "bridge/command/device_message.hpp"
 #include "bridge/service/service.hpp"
 #include "bridge/service/uplink.hpp"
-#include "bridge/store/command_store.hpp"
+#include "bridge/store/memory_store.hpp"
 
 namespace spoke::bridge::test {
 
@@ -140,7 +141,12 @@ public:
         pending.push_back({command.id, purpose, command.state, command.may_have_left});
         saved[command.id] = command;
     }
-    void erase(CommandId const& id) override { erased.push_back(id); }
+    std::optional<Command> recall(std::string_view key) override {
+        for (auto const& [id, command] : saved) {
+            if (std::ranges::find(command.keys, key) != command.keys.end()) return command;
+        }
+        return std::nullopt;
+    }
     SendResult send(Command const& command, Now const&) override {
         ++send_tries;
         if (send_result != SendResult::done) return send_result;
@@ -154,7 +160,6 @@ public:
     FakeClock clock;
     std::deque<Save> pending;
     std::map<CommandId, Command> saved;  // the last record put for each
-    std::vector<CommandId> erased;
     std::vector<Sent> sends;
     std::vector<CommandState> changes;
     std::vector<CommandId> discards;
@@ -165,35 +170,84 @@ public:
     CommandTracker tracker;
 };
 
-/// A store that answers when told to.
-class FakeStore final : public CommandStore {
+/// A store in memory that commits when told to, or fails.
+class FakeStore final : public Store {
 public:
-    void put(Command const& record, Done done) override {
-        records[record.id] = record;
-        pending.push_back(std::move(done));
-        if (automatic) complete();
+    void put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) override {
+        enqueue(need, std::move(done), [this, record, audit = std::move(audit), need] {
+            held_.put(record, audit, need, {});
+        });
     }
-    void erase(CommandId const& id) override { records.erase(id); }
-    void visit(std::function<void(Command const&)> const& visit) const override {
-        for (auto const& [id, record] : records) visit(record);
+    void put_device(DeviceRecord const& record, AuditEntry audit, Done done) override {
+        enqueue(Need::now_or_never, std::move(done),
+                [this, record, audit = std::move(audit)] { held_.put_device(record, audit, {}); });
     }
+    void erase_device(std::string_view id, AuditEntry audit, Done done) override {
+        enqueue(Need::now_or_never, std::move(done),
+                [this, id = std::string{id}, audit = std::move(audit)] {
+                    held_.erase_device(id, audit, {});
+                });
+    }
+    void append(AuditEntry audit, Done done) override {
+        enqueue(Need::now_or_never, std::move(done),
+                [this, audit = std::move(audit)] { held_.append(audit, {}); });
+    }
+    bool takes_writes() const override { return works; }
+    std::optional<Command> find(CommandId const& id) const override { return held_.find(id); }
+    std::optional<Command> find_by_key(std::string_view key) const override {
+        return held_.find_by_key(key);
+    }
+    std::vector<Command> commands(CommandQuery const& query) const override {
+        return held_.commands(query);
+    }
+    std::vector<AuditLine> audit(AuditQuery const& query) const override {
+        return held_.audit(query);
+    }
+    void visit_open(std::function<void(Command&&)> const& visit) const override {
+        held_.visit_open(visit);
+    }
+    void visit_devices(std::function<void(StoredDevice&&)> const& visit) const override {
+        held_.visit_devices(visit);
+    }
+
+    /// What was asked for so far is committed or not, with what that brings about. What must be
+    /// written goes on waiting after a failure.
     void complete(bool stored = true) {
         // With `automatic` a put inside a completion must not complete inside it.
         if (completing_) return;
         completing_ = true;
+        std::deque<Write> kept;
         while (!pending.empty()) {
-            auto done = std::move(pending.front());
+            auto write = std::move(pending.front());
             pending.pop_front();
-            done(stored);
+            if (!stored && write.need == Need::certain) {
+                kept.push_back(std::move(write));
+                continue;
+            }
+            if (stored) write.commit();
+            if (write.done) write.done(stored);
         }
+        pending = std::move(kept);
         completing_ = false;
     }
 
-    std::map<CommandId, Command> records;
-    std::deque<Done> pending;
+    struct Write {
+        Need need;
+        Done done;
+        std::function<void()> commit;
+    };
+
+    std::deque<Write> pending;
     bool automatic = false;
+    bool works = true;
 
 private:
+    void enqueue(Need need, Done done, std::function<void()> commit) {
+        pending.push_back({need, std::move(done), std::move(commit)});
+        if (automatic) complete(works);
+    }
+
+    MemoryStore held_{{}, [](std::function<void()> const&) {}};
     bool completing_ = false;
 };
 

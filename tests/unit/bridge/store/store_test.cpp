@@ -9,21 +9,15 @@
 namespace spoke::bridge::test {
 namespace {
 
-/// One form of the store, and a way to let it complete.
-struct Form {
+/// The form in memory, and a way to let it complete.
+struct Memory {
     std::vector<std::function<void()>> tasks;
-    std::unique_ptr<CommandStore> store;
+    MemoryStore store{{}, [this](std::function<void()> task) { tasks.push_back(std::move(task)); }};
 
     void run() {
         for (auto& task : std::exchange(tasks, {})) task();
     }
 };
-
-Form memory_form(Form& form) {
-    form.store = std::make_unique<MemoryStore>(
-        [&form](std::function<void()> task) { form.tasks.push_back(std::move(task)); });
-    return {};
-}
 
 Command record(std::int64_t ms, CommandState state) {
     static auto random = counting_random();
@@ -38,32 +32,29 @@ Command record(std::int64_t ms, CommandState state) {
 
 }  // namespace
 
-TEST_CASE("command store: what was put is there, complete, until it is erased", "[bridge][store]") {
-    Form form;
-    memory_form(form);
-    auto& store = *form.store;
+TEST_CASE("store: what was put is there, complete", "[bridge][store]") {
+    Memory form;
+    auto& store = form.store;
     auto late = record(2, CommandState::queued);
     auto early = record(1, CommandState::sent);
     std::vector<bool> done;
-    store.put(late, [&](bool stored) { done.push_back(stored); });
-    store.put(early, [&](bool stored) { done.push_back(stored); });
+    store.put(late, {}, Need::now_or_never, [&](bool stored) { done.push_back(stored); });
+    store.put(early, {}, Need::certain, [&](bool stored) { done.push_back(stored); });
     CHECK(done.empty());  // never before put has returned
     form.run();
     CHECK(done == std::vector{true, true});
 
-    auto all = [&] {
+    auto open = [&] {
         std::vector<Command> out;
-        store.visit([&](Command const& command) { out.push_back(command); });
+        store.visit_open([&](Command&& command) { out.push_back(std::move(command)); });
         return out;
     };
-    CHECK(all() == std::vector{early, late});
+    CHECK(open() == std::vector{early, late});
     late.state = CommandState::succeeded;
-    store.put(late, [](bool) {});
-    form.run();
-    CHECK(all() == std::vector{early, late});
-    store.erase(early.id);
-    store.erase(early.id);
-    CHECK(all() == std::vector{late});
+    store.put(late, {}, Need::certain, {});
+    CHECK(open() == std::vector{early});
+    CHECK(store.find(late.id) == late);
+    CHECK(store.commands({"b42"}) == std::vector{late, early});
 }
 
 }  // namespace spoke::bridge::test
