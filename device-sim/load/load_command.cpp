@@ -10,6 +10,7 @@
 #include <map>
 #include <memory>
 
+#include "device-sim/load/http_riders.hpp"
 #include "device-sim/load/load_failure.hpp"
 #include "device-sim/load/publish_template.hpp"
 #include "device-sim/load/settings.hpp"
@@ -206,6 +207,12 @@ void add_mode_options(CLI::App& mode, Settings& settings) {
             ->check(CLI::NonNegativeNumber)
             ->capture_default_str();
     }
+    if (settings.mode == Mode::devices) {
+        mode.add_option("--seconds", settings.seconds, "How long to be there")
+            ->check(CLI::PositiveNumber)
+            ->capture_default_str();
+        mode.add_option("--known", settings.known, "Further devices: born, and not connected");
+    }
     if (settings.mode == Mode::retain) {
         mode.add_flag("--keep", settings.keep, "Leave the retained messages in the broker");
     }
@@ -226,6 +233,10 @@ void check(Settings const& settings) {
     if (is_left && !settings.durable) {
         throw CLI::ValidationError{"--part", "only --durable subscriptions are left"};
     }
+    if (settings.mode == Mode::devices && settings.run_id.empty()) {
+        throw CLI::ValidationError{"--run-id",
+                                   "this mode needs one: device ids begin with load-ID-d-"};
+    }
     if (settings.mode == Mode::push && settings.rate <= 0) {
         throw CLI::ValidationError{"--rate", "this mode needs a rate"};
     }
@@ -238,12 +249,64 @@ void add_mode(CLI::App& load, ModeRow const& row, std::function<int()>& chosen) 
         ->check(CLI::Range(std::uint32_t{1}, kPeersMax))
         ->capture_default_str();
     add_connection_options(*mode, *settings);
-    if (row.mode != Mode::conn && row.mode != Mode::subs) add_message_options(*mode, *settings);
+    auto has_messages =
+        row.mode != Mode::conn && row.mode != Mode::subs && row.mode != Mode::devices;
+    if (has_messages) add_message_options(*mode, *settings);
     add_mode_options(*mode, *settings);
     mode->callback([settings, &chosen] {
         check(*settings);
         chosen = [settings] { return run_mode(*settings); };
     });
+}
+
+int run_commands(load::RiderSettings const& settings) {
+    raise_open_files();
+    auto outcome = load::run_riders(settings);
+    outcome.report.add("ok", outcome.is_sound);
+    std::printf("%s\n", outcome.report.text().c_str());
+    if (outcome.is_sound) return 0;
+    std::fprintf(stderr, "spoke-sim load commands: not every order came to its end as it should\n");
+    return 1;
+}
+
+void add_riders(CLI::App& load, std::function<int()>& chosen) {
+    auto* mode = load.add_subcommand(
+        "commands", "Riders who give orders to a bridge over HTTP and wait for their end");
+    auto settings = std::make_shared<load::RiderSettings>();
+    auto positive = CLI::Range(std::uint32_t{1}, kPeersMax);
+    mode->add_option("--host", settings->address, "Bridge's address")->capture_default_str();
+    mode->add_option("-p,--port", settings->port, "Bridge's port")->capture_default_str();
+    mode->add_option("--riders", settings->riders, "How many")
+        ->check(positive)
+        ->capture_default_str();
+    mode->add_option("--prefix", settings->device_prefix,
+                     "Device ids are this and a number from 0; those of `load devices --run-id X` "
+                     "begin with load-X-d-")
+        ->required();
+    mode->add_option("--devices", settings->devices, "How many there are")
+        ->check(positive)
+        ->capture_default_str();
+    mode->add_option("--do", settings->verb, "The order")->capture_default_str();
+    mode->add_option("--ttl-ms", settings->ttl_ms, "Its time")->capture_default_str();
+    mode->add_option("--wait", settings->wait_seconds,
+                     "Seconds a request waits for the end; 0: only until the order is recorded")
+        ->capture_default_str();
+    mode->add_flag("--if-offline-wait", settings->wait_offline,
+                   "Orders wait for devices that are away");
+    mode->add_option("--token", settings->token, "Bearer token");
+    mode->add_option("-n,--commands", settings->commands,
+                     "End the measurement after so many, not by time");
+    mode->add_option("--warmup", settings->warmup_seconds, "Seconds before the measurement")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    mode->add_option("--seconds", settings->seconds, "Length of the measurement")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    mode->add_option("--seed", settings->seed, "In the keys of the orders")->capture_default_str();
+    mode->add_option("--pid", settings->pids,
+                     "Processes whose processor time for each command is told");
+    mode->callback(
+        [settings, &chosen] { chosen = [settings] { return run_commands(*settings); }; });
 }
 
 }  // namespace
@@ -252,6 +315,7 @@ void add_load_command(CLI::App& app, std::function<int()>& chosen) {
     auto* load = app.add_subcommand("load", "Load a broker, check what arrives, and measure");
     load->require_subcommand(1);
     for (auto const& row : load::kModes) add_mode(*load, row, chosen);
+    add_riders(*load, chosen);
 }
 
 }  // namespace spoke::sim

@@ -1,3 +1,4 @@
+#include "device-sim/load/answering_devices.hpp"
 #include "device-sim/load/footprint.hpp"
 #include "device-sim/load/round_trips.hpp"
 #include "device-sim/load/stored_messages.hpp"
@@ -24,6 +25,8 @@ std::unique_ptr<Workload> make_workload(Settings const& settings) {
             return std::make_unique<RetainedMessages>(settings);
         case Mode::store:
             return std::make_unique<OfflineQueues>(settings);
+        case Mode::devices:
+            return std::make_unique<AnsweringDevices>(settings);
     }
     MQ_ASSERT(false);
 }

@@ -9,7 +9,18 @@
 
 namespace spoke::sim::load {
 
-enum class Mode : std::uint8_t { p2p, fanout, fanin, rtt, conn, subs, retain, store, push };
+enum class Mode : std::uint8_t {
+    p2p,
+    fanout,
+    fanin,
+    rtt,
+    conn,
+    subs,
+    retain,
+    store,
+    push,
+    devices
+};
 
 /// What outlives the broker can be made by one run and read by another, with a restart in between.
 enum class Part : std::uint8_t { whole, fill, read };
@@ -35,7 +46,8 @@ struct Settings {
     std::uint16_t keep_alive = 0;  // seconds
     std::uint64_t seed = 1;
     bool keep = false;
-    bool durable = false;  // receivers have sessions that outlive their connections
+    std::uint32_t known = 0;  // devices that are born and not connected
+    bool durable = false;     // receivers have sessions that outlive their connections
     Part part = Part::whole;
     std::string run_id;     // in all client ids; empty: a new one for each run
     double probe_rate = 0;  // per second: a bystander's messages while everything is read
@@ -80,6 +92,8 @@ inline constexpr std::array kModes{
             "sessions", 10, mqtt::Qos::at_least_once, 50, 0, 10'000},
     ModeRow{Mode::push, "push", "Many subscribed devices, single commands to random ones",
             "devices", 1000, mqtt::Qos::at_least_once, 1000, 1000, 0},
+    ModeRow{Mode::devices, "devices", "Devices that answer every order of a bridge at once",
+            "devices", 1000, mqtt::Qos::at_least_once, 1, 0, 0},
 };
 
 [[nodiscard]] ModeRow const& row_of(Mode mode) noexcept;

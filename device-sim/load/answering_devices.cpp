@@ -1,0 +1,124 @@
+#include "device-sim/load/answering_devices.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "protocol/codec/encode.hpp"
+
+namespace spoke::sim::load {
+namespace {
+
+constexpr std::uint32_t kIdsPerDevice = 64;
+constexpr std::string_view kWord = "d";
+
+/// The value of a member whose text holds no escapes, as ids and numbers of orders do.
+std::optional<std::string_view> member(std::string_view json, std::string_view key,
+                                       std::string_view end) {
+    auto at = json.find(key);
+    if (at == std::string_view::npos) return std::nullopt;
+    auto value = json.substr(at + key.size());
+    auto size = value.find_first_of(end);
+    if (size == std::string_view::npos) return std::nullopt;
+    return value.substr(0, size);
+}
+
+}  // namespace
+
+std::string AnsweringDevices::id_of(std::string_view run_id, std::uint32_t number) {
+    return fmt::format("load-{}-{}-{}", run_id, kWord, number);
+}
+
+Outcome AnsweringDevices::run() {
+    auto group = connect({.word = kWord, .count = settings_.peers});
+    for (auto* client : group) {
+        devices_.push_back({id_of(settings_.run_id, client->tag()), PacketIds{kIdsPerDevice}});
+    }
+    subscribe(group, [&](std::uint32_t tag) { return fmt::format("d/{}/cmd", devices_[tag].id); });
+    for (auto* client : group)
+        give_birth(*client, devices_[client->tag()].id, devices_[client->tag()]);
+    auto all = [&] { return acknowledged_ >= 2ULL * group.size(); };
+    wait_for("births", all, [&] { return acknowledged_; });
+    bear_unconnected(group);
+    std::puts(R"({"ready":true})");
+    std::fflush(stdout);
+    run_until(length_of(settings_.seconds), [&] { return disconnects_ != 0; });
+
+    Outcome outcome{.report = new_report(), .is_sound = disconnects_ == 0 && not_understood_ == 0};
+    outcome.report.add("orders", orders_).add("not_understood", not_understood_);
+    outcome.report.add("disconnects", disconnects_);
+    if (!first_failure_.empty()) outcome.report.add("failure", first_failure_);
+    leave(group);
+    return outcome;
+}
+
+void AnsweringDevices::bear_unconnected(Group const& group) {
+    constexpr std::uint64_t kOnTheWayMax = kIdsPerDevice - 2;  // a birth is two messages
+    auto progress = [&] { return acknowledged_; };
+    auto on_the_way = [&] { return published_ - acknowledged_; };
+    for (std::uint32_t number = 0; number < settings_.known; ++number) {
+        wait_for(
+            "births of devices that are away", [&] { return on_the_way() <= kOnTheWayMax; },
+            progress);
+        give_birth(*group[0], id_of(settings_.run_id, settings_.peers + number), devices_[0]);
+    }
+    wait_for(
+        "births of devices that are away", [&] { return on_the_way() == 0; }, progress);
+}
+
+void AnsweringDevices::give_birth(Client& through, std::string const& id, Device& sender) {
+    auto birth = std::string_view{
+        R"({"on":true,"boot":7,"up":1830,"fw":"2.4.1","hw":"OC33","proto":5,"jrn":8})"};
+    auto state = std::string_view{
+        R"({"boot":7,"up":1830,"last_n":{"lock":0,"info":0},"lock":"locked","ride":null,)"
+        R"("batt":{"v":3.96,"pct":86,"chg":0,"solar":1},"pos":{"lat":31.23041,"lon":121.4737,)"
+        R"("acc":6,"age":4,"sat":9},"net":{"rssi":-87,"rat":"LTE-M","cell":"460-00-1234-5678"},)"
+        R"("speed":0,"alarm":false,"fw":"2.4.1","cfg_v":12,"jrn":[]})"};
+    publish(through, sender, fmt::format("d/{}/up", id), birth, true);
+    publish(through, sender, fmt::format("d/{}/state", id), state, true);
+}
+
+void AnsweringDevices::publish(Client& client, Device& sender, std::string topic,
+                               std::string_view payload, bool retain) {
+    if (!sender.ids.has_free()) {
+        // Only answers can meet this: births are awaited.
+        sender.waiting.emplace_back(payload);
+        return;
+    }
+    mqtt::Publish message;
+    message.topic = std::move(topic);
+    message.payload = to_buffer(payload);
+    message.qos = mqtt::Qos::at_least_once;
+    message.retain = retain;
+    message.id = sender.ids.take();
+    ++published_;
+    mqtt::encode(message, client.version(), client.outbound());
+    client.touch();
+}
+
+void AnsweringDevices::on_delivery(Client& client, Delivery const& delivery) {
+    ++orders_;
+    auto order = as_text(delivery.payload);
+    auto id = member(order, R"("id":")", "\"");
+    auto n = member(order, R"("n":)", ",}");
+    if (!id || !n) {
+        ++not_understood_;
+        return;
+    }
+    auto answer = fmt::format(
+        R"({{"id":"{}","n":{},"r":"ok","took":0,"lock":"unlocked","rssi":-87}})", *id, *n);
+    auto& device = devices_[client.tag()];
+    publish(client, device, fmt::format("d/{}/ans", device.id), answer, false);
+}
+
+void AnsweringDevices::on_acknowledged(Client& client, Acknowledgement const& acknowledgement) {
+    ++acknowledged_;
+    auto& device = devices_[client.tag()];
+    if (!device.ids.release(acknowledgement.id) || device.waiting.empty()) return;
+    auto answer = std::move(device.waiting.back());
+    device.waiting.pop_back();
+    publish(client, device, fmt::format("d/{}/ans", device.id), answer, false);
+}
+
+}  // namespace spoke::sim::load
