@@ -24,6 +24,7 @@ struct RunArguments {
     std::uint64_t ride_ms = 0;
     std::uint64_t boot = 0;
     std::uint32_t keep_alive_s = 60;
+    std::string firmware = "good";
 };
 
 /// A number with its unit; a bare number is refused, since nobody remembers which unit it would be.
@@ -107,6 +108,11 @@ void add_behaviour_options(CLI::App& run, RunArguments& arguments) {
     auto add_share = [&run](char const* name, double& share, char const* meaning) {
         run.add_option(name, share, meaning)->check(CLI::Range(0.0, 1.0))->capture_default_str();
     };
+    run.add_option("--firmware", arguments.firmware,
+                   "good; or, to see what breaks: no-journal (a repeated order is carried out "
+                   "again), ignores-deadline (so is a late one)")
+        ->check(CLI::IsMember({"good", "no-journal", "ignores-deadline"}))
+        ->capture_default_str();
     add_share("--jam", model.jam_share, "Share of motor acts that jam");
     add_share("--crash", model.crash_share,
               "Share of orders at which power is lost after the receipt is written");
@@ -124,6 +130,8 @@ RunOptions finished(RunArguments const& arguments) {
         std::chrono::ceil<std::chrono::seconds>(Millis{arguments.heartbeat_ms});
     run.fleet.model.ride_min = Millis{arguments.ride_ms / 2};
     run.fleet.model.ride_max = Millis{arguments.ride_ms / 2 * 3};
+    run.fleet.model.flaws.no_journal = arguments.firmware == "no-journal";
+    run.fleet.model.flaws.ignores_deadline = arguments.firmware == "ignores-deadline";
     if (arguments.boot != 0) run.fleet.boot = static_cast<std::uint32_t>(arguments.boot);
     if (arguments.use_tls) run.fleet.tls = mqtt::load_tls(arguments.tls);
     return run;

@@ -32,6 +32,11 @@ void Journal::settle(std::string_view id, Result result, std::chrono::millisecon
     found->took = took;
 }
 
+void Journal::forget(std::string_view id) {
+    std::erase_if(entries_,
+                  [&](Entry const& entry) { return entry.id == id && entry.result != kStarted; });
+}
+
 void Journal::fail_running() {
     for (auto& entry : entries_) {
         if (entry.result == kStarted) entry.result = failed(Why::reboot);

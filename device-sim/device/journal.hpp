@@ -31,11 +31,14 @@ public:
     [[nodiscard]] Entry const* find(std::string_view id) const noexcept;
 
     /// Adds an entry for an id which is not there yet. Running ones are never dropped for it: at
-    /// most two acts run at a time, so there is always a settled one.
+    /// most three acts run at a time, so there is always a settled one.
     void write(Entry entry);
 
     /// Gives the running entry of `id` its result.
     void settle(std::string_view id, Result result, std::chrono::milliseconds took);
+
+    /// Drops the entry of `id` unless it is running. Only a wrong firmware does this.
+    void forget(std::string_view id);
 
     /// At boot: whatever was started did not finish.
     void fail_running();

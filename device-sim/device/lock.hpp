@@ -10,6 +10,7 @@
 
 #include "device-sim/device/dice.hpp"
 #include "device-sim/device/journal.hpp"
+#include "device-sim/device/lock_fact.hpp"
 #include "device-sim/device/order.hpp"
 #include "device-sim/device/payloads.hpp"
 #include "device-sim/device/result.hpp"
@@ -19,7 +20,7 @@
 namespace spoke::sim {
 
 /// Where a message of a lock goes; each stands for one topic below `d/{id}/`.
-enum class Channel : std::uint8_t { answer, state, presence, event };
+enum class Channel : std::uint8_t { answer, state, presence, event, position };
 
 /// What a lock does to the world. A test hands in one that records.
 class LockSink {
@@ -37,18 +38,38 @@ public:
     /// The lock has lost its power and is up again: its connection broke without a goodbye.
     virtual void power_cycled() = 0;
 
+    /// The lock goes to sleep: `last_words` go out on `up` (retained), then it disconnects.
+    virtual void fell_asleep(std::string_view last_words) = 0;
+
+    /// It wants its connection again.
+    virtual void woke_up() = 0;
+
+    /// What truly happens.
+    virtual void happened(LockFact const&) {}
+
 protected:
     ~LockSink() = default;
+};
+
+/// How faithful a lock is to the contract. The wrong ones show that a judge can see.
+struct FirmwareFlaws {
+    bool no_journal = false;        // keeps no receipts and minds no `n`
+    bool ignores_deadline = false;  // carries out what is late
 };
 
 /// What the locks of a fleet have in common. Shares are probabilities of 0..1 per order.
 struct LockModel {
     std::string firmware = "2.4.1";
     std::string hardware = "OC33";
+    FirmwareFlaws flaws{};
     std::chrono::milliseconds motor_min{300};  // how long the motor takes
     std::chrono::milliseconds motor_max{900};
-    std::chrono::milliseconds ring{400};  // each time
-    std::chrono::seconds heartbeat{60};   // until configured otherwise
+    std::chrono::milliseconds slow_motor_min{2'000};  // when it is slow
+    std::chrono::milliseconds slow_motor_max{9'000};
+    std::chrono::milliseconds motor_limit{8'000};  // then it is given up: `timeout_motor`
+    std::chrono::milliseconds ring{400};           // each time
+    std::chrono::milliseconds update{4'000};       // to load and check a firmware
+    std::chrono::seconds heartbeat{60};            // until configured otherwise
     std::chrono::milliseconds
         ride_min{};  // the rider closes the lock by hand after this; 0 is never
     std::chrono::milliseconds ride_max{};
@@ -67,11 +88,19 @@ struct LockIdentity {
     std::uint8_t protocol_level = 5;
     bool clock_set = true;  // otherwise without wall clock until on_time()
     std::chrono::milliseconds clock_error{0};
+    std::optional<double> battery_percent{};  // instead of what the model draws
+};
+
+/// What befalls the next order that is carried out, beside the chances of the model.
+struct Mishap {
+    bool crash = false;
+    bool jam = false;
+    bool slow_motor = false;
 };
 
 /// A shared-bike lock: the device side of the command contract (README, "The contract").
 /// Owned by whoever drives its link; pure: messages and time come in, effects go out through a
-/// LockSink. Bound    eight receipts, eight unacknowledged events, two acts at a time. Thread   one
+/// LockSink. Bound    eight receipts, eight unacknowledged events, three acts at a time. Thread one
 /// at a time.
 class Lock {
 public:
@@ -107,7 +136,12 @@ public:
 
     /// Everything but flash is lost and the lock boots again; unfinished orders become
     /// `fail:reboot`.
-    void power_cycle(Now now);
+    void power_cycle(Now now, LockSink& sink);
+
+    void meets(Mishap mishap) noexcept { mishap_ = mishap; }
+
+    /// Its clock is set wrong by so much more.
+    void shift_clock(std::chrono::milliseconds by) noexcept { identity_.clock_error += by; }
 
     /// The will of the connection to be made, valid for this boot.
     [[nodiscard]] std::string will() const;
@@ -115,7 +149,11 @@ public:
     [[nodiscard]] std::string const& id() const noexcept { return identity_.id; }
     [[nodiscard]] LockState state() const noexcept { return lock_; }
     [[nodiscard]] bool has_clock() const noexcept { return identity_.clock_set; }
+    [[nodiscard]] bool is_asleep() const noexcept { return wake_at_ != SteadyTime::max(); }
     [[nodiscard]] std::uint8_t protocol_level() const noexcept { return identity_.protocol_level; }
+
+    /// Whether its journal still tells what became of this order.
+    [[nodiscard]] bool remembers(std::string_view order) const noexcept;
 
 private:
     struct Running {
@@ -123,8 +161,12 @@ private:
         Act act;
         SteadyTime began;
         SteadyTime ends;
+        Why trouble = Why::none;  // what the motor will meet
     };
 
+    void refuse_or_carry_out(ParsedOrder parsed, Now now, LockSink& sink);
+    [[nodiscard]] bool answer_known(OrderHead const& head, ParsedOrder const& parsed, Now now,
+                                    LockSink& sink);
     [[nodiscard]] std::optional<Why> objection(Order const& order, Now now) const;
     [[nodiscard]] bool is_late(Order const& order, Now now) const;
     [[nodiscard]] bool is_replay(Order const& order) const;
@@ -134,33 +176,53 @@ private:
     void refuse(OrderHead head, Why why, Now now, LockSink& sink);
     void cancel(OrderHead head, Cancel const& wanted, Now now, LockSink& sink);
     void carry_out(Order order, Now now, LockSink& sink);
-    [[nodiscard]] std::chrono::milliseconds begin(Act const& act, Now now);
-    [[nodiscard]] Result finish(Act const& act, Now now);
-    [[nodiscard]] Result finish_unlock(Unlock const& act, Now now);
-    [[nodiscard]] Result finish_lock();
+    void begin(Running& running, Mishap mishap);
+    void begin_motor(Running& running, Mishap mishap);
+    [[nodiscard]] Result finish(Running const& done, Now now, LockSink& sink);
+    [[nodiscard]] Result finish_unlock(Running const& done, Now now, LockSink& sink);
+    [[nodiscard]] Result finish_lock(Running const& done, Now now, LockSink& sink);
     void complete(Running done, Now now, LockSink& sink);
     void apply(Settings const& settings, Now now);
 
     void finish_due_acts(Now now, LockSink& sink);
-    void answer(AnswerText const& text, Now now, LockSink& sink);
+    void fall_asleep(Now now, LockSink& sink);
+    void wake_up(LockSink& sink);
+    void add_track_point(Now now, LockSink& sink);
+    void publish_track(Now now, LockSink& sink);
+    void begin_riding(Now now);
+    void stop_riding(Now now, LockSink& sink);
+
+    void answer(AnswerText text, Now now, LockSink& sink);
     void publish_state(Now now, LockSink& sink);
     void publish_event(std::string payload, LockSink& sink);
     void report_low_battery(Now now, LockSink& sink);
+    void tell(LockFact::Kind kind, Running const& running, LockSink& sink, Result result = {},
+              bool moved = false) const;
+    [[nodiscard]] LockFact fact_of(LockFact::Kind kind, Running const& running) const;
 
     [[nodiscard]] Snapshot snapshot(Now now) const;
+    [[nodiscard]] unsigned speed() const noexcept;
+    [[nodiscard]] TrackPoint place(Now now) const;
+    [[nodiscard]] std::uint64_t key_for(std::string_view order) const noexcept;
     [[nodiscard]] std::chrono::milliseconds uptime(Now now) const;
     [[nodiscard]] std::int64_t wall_ms(Now now) const;
+    [[nodiscard]] bool is_riding() const noexcept {
+        return lock_ == LockState::unlocked && !ride_.empty();
+    }
 
     LockModel const& model_;
     LockIdentity identity_;
     Dice dice_;
+    Mishap mishap_{};
 
     // What flash keeps.
     Journal journal_;
     std::array<std::uint64_t, kLaneCount> last_n_{};
     std::vector<std::string> events_;
     std::chrono::seconds heartbeat_;
+    std::chrono::seconds track_{0};
     std::uint32_t settings_version_ = 0;
+    std::uint16_t updates_ = 0;
     bool alarm_ = false;
 
     // What the mechanics and the sensors say.
@@ -168,20 +230,26 @@ private:
     std::string ride_;
     SteadyTime opened_at_{};
     double battery_percent_;
-    double latitude_;
+    double latitude_;  // where the latest ride began, or ended
     double longitude_;
+    double course_ = 0;  // of the ride, in radians
     int rssi_;
     bool low_battery_reported_ = false;
 
     // What a reboot clears.
     std::vector<Running> running_;
+    std::vector<TrackPoint> points_;
     SteadyTime booted_at_;
     SteadyTime connected_at_{};
+    std::chrono::seconds sleep_length_{};
     bool connected_ = false;
 
     SteadyTime heartbeat_at_ = SteadyTime::max();
     SteadyTime reboot_at_ = SteadyTime::max();
     SteadyTime hand_close_at_ = SteadyTime::max();
+    SteadyTime sleep_at_ = SteadyTime::max();
+    SteadyTime wake_at_ = SteadyTime::max();
+    SteadyTime track_at_ = SteadyTime::max();
 };
 
 }  // namespace spoke::sim

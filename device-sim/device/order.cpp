@@ -16,6 +16,7 @@ using Seconds = std::chrono::seconds;
 
 constexpr std::size_t kIdBytesMax = 64;
 constexpr std::size_t kTextBytesMax = 128;
+constexpr std::size_t kUrlBytesMax = 1024;
 constexpr std::uint64_t kDayMs = 86'400'000;
 constexpr std::uint64_t kDayS = 86'400;
 constexpr std::uint64_t kNumberMax = std::uint64_t{1} << 53;
@@ -46,6 +47,12 @@ public:
             return std::nullopt;
         }
         return number;
+    }
+
+    std::optional<Seconds> seconds(std::string_view name, std::uint64_t low) {
+        auto count = number(name, low, kDayS);
+        if (!count) return std::nullopt;
+        return Seconds{*count};
     }
 
     std::optional<std::string> text(std::string_view name, std::size_t low, std::size_t high) {
@@ -119,9 +126,9 @@ CloseLock read_close_lock(Members& args) {
 
 Locate read_locate(Members& args) {
     // The simulated bike always knows its place, so any age asked for is met.
-    args.allow_only({"fresh_s"});
+    args.allow_only({"fresh_s", "track_s"});
     (void)args.number("fresh_s", 0, kDayS);
-    return {};
+    return {args.seconds("track_s", 0)};
 }
 
 Ring read_ring(Members& args) {
@@ -146,21 +153,49 @@ ReadState read_state(Members& args) {
 
 Settings read_settings(Members& args) {
     args.allow_only({"v", "hb_s", "track_s", "sens", "apn"});
-    (void)args.number("track_s", 0, kDayS);
     (void)args.number("sens", 0, 100);
     (void)args.text("apn", 0, kTextBytesMax);
     Settings settings;
     if (auto version = args.number("v", 0, std::numeric_limits<std::uint32_t>::max())) {
         settings.version = static_cast<std::uint32_t>(*version);
     }
-    if (auto heartbeat = args.number("hb_s", 1, kDayS)) settings.heartbeat = Seconds{*heartbeat};
+    settings.heartbeat = args.seconds("hb_s", 1);
+    settings.track = args.seconds("track_s", 0);
     return settings;
 }
 
 Reboot read_reboot(Members& args) {
     args.allow_only({"after_s"});
-    auto after = args.number("after_s", 0, kDayS);
-    return after ? Reboot{Seconds{*after}} : Reboot{};
+    auto after = args.seconds("after_s", 0);
+    return after ? Reboot{*after} : Reboot{};
+}
+
+Sleep read_sleep(Members& args) {
+    args.allow_only({"after_s", "for_s"});
+    Sleep sleep;
+    sleep.after = args.seconds("after_s", 0).value_or(sleep.after);
+    sleep.length = args.seconds("for_s", 1).value_or(sleep.length);
+    return sleep;
+}
+
+Grant read_grant(Members& args) {
+    args.allow_only({"until", "ride"});
+    args.require(args.number("until", 1, kNumberMax).has_value());
+    return {args.text("ride", 0, kTextBytesMax).value_or(std::string{})};
+}
+
+bool is_sha256(std::string_view text) {
+    return text.size() == 64 &&
+           text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+}
+
+Update read_update(Members& args) {
+    args.allow_only({"url", "size", "sha256", "sig"});
+    args.require(args.text("url", 1, kUrlBytesMax).has_value());
+    args.require(args.number("size", 1, kNumberMax).has_value());
+    args.require(is_sha256(args.text("sha256", 64, 64).value_or(std::string{})));
+    (void)args.text("sig", 1, kUrlBytesMax);
+    return {};
 }
 
 Cancel read_cancel(Members& args) {
@@ -185,7 +220,8 @@ constexpr std::array kVerbs{
     VerbRow{"locate", read_as_act<read_locate>},   VerbRow{"ring", read_as_act<read_ring>},
     VerbRow{"alarm", read_as_act<read_alarm>},     VerbRow{"state", read_as_act<read_state>},
     VerbRow{"config", read_as_act<read_settings>}, VerbRow{"reboot", read_as_act<read_reboot>},
-    VerbRow{"cancel", read_as_act<read_cancel>},
+    VerbRow{"sleep", read_as_act<read_sleep>},     VerbRow{"grant", read_as_act<read_grant>},
+    VerbRow{"update", read_as_act<read_update>},   VerbRow{"cancel", read_as_act<read_cancel>},
 };
 
 Condition read_condition(Members& members) {
@@ -250,6 +286,12 @@ std::string_view to_text(LockState state) noexcept {
     return "";
 }
 
+std::string_view ride_of(Act const& act) noexcept {
+    if (auto const* unlock = std::get_if<Unlock>(&act)) return unlock->ride;
+    if (auto const* grant = std::get_if<Grant>(&act)) return grant->ride;
+    return {};
+}
+
 Lane lane_of(Act const& act) noexcept {
     struct LaneOf {
         Lane operator()(Unlock const&) const { return Lane::lock; }
@@ -260,6 +302,9 @@ Lane lane_of(Act const& act) noexcept {
         Lane operator()(Alarm const&) const { return Lane::config; }
         Lane operator()(Settings const&) const { return Lane::config; }
         Lane operator()(Reboot const&) const { return Lane::config; }
+        Lane operator()(Sleep const&) const { return Lane::config; }
+        Lane operator()(Grant const&) const { return Lane::lock; }
+        Lane operator()(Update const&) const { return Lane::config; }
         Lane operator()(Cancel const&) const { return Lane::none; }
     };
     return std::visit(LaneOf{}, act);

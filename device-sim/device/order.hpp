@@ -31,7 +31,10 @@ struct Unlock {
     std::string ride{};
 };
 struct CloseLock {};
-struct Locate {};
+struct Locate {
+    std::optional<std::chrono::seconds>
+        track{};  // between two points of a ride from now on; 0: none
+};
 struct Ring {
     std::uint32_t times = 3;
 };
@@ -42,15 +45,24 @@ struct ReadState {};
 struct Settings {
     std::optional<std::uint32_t> version{};
     std::optional<std::chrono::seconds> heartbeat{};
+    std::optional<std::chrono::seconds> track{};
 };
 struct Reboot {
     std::chrono::seconds after{1};
 };
+struct Sleep {
+    std::chrono::seconds after{1};
+    std::chrono::seconds length{60};
+};
+struct Grant {
+    std::string ride{};
+};
+struct Update {};
 struct Cancel {
     std::string id{};
 };
-using Act =
-    std::variant<Unlock, CloseLock, Locate, Ring, Alarm, ReadState, Settings, Reboot, Cancel>;
+using Act = std::variant<Unlock, CloseLock, Locate, Ring, Alarm, ReadState, Settings, Reboot, Sleep,
+                         Grant, Update, Cancel>;
 
 /// `if`: must all hold when the order is carried out.
 struct Condition {
@@ -103,5 +115,8 @@ using ParsedOrder = std::variant<Unreadable, BadOrder, Order>;
 [[nodiscard]] std::optional<std::int64_t> parse_time(Bytes payload);
 
 [[nodiscard]] Lane lane_of(Act const& act) noexcept;
+
+/// The ride an act is for; empty if it names none.
+[[nodiscard]] std::string_view ride_of(Act const& act) noexcept;
 
 }  // namespace spoke::sim

@@ -27,6 +27,13 @@ double volts(Snapshot const& now) {
     return 3.3 + 0.009 * now.battery_percent;
 }
 
+/// An update is told by a number behind the version the lock was made with.
+std::string firmware_text(Snapshot const& now) {
+    std::string text{now.firmware};
+    if (now.updates != 0) add(text, "+{}", now.updates);
+    return text;
+}
+
 void add_position(std::string& out, Snapshot const& now) {
     add(out, R"("pos":{{"lat":{:.5f},"lon":{:.5f},"acc":6,"age":{},"sat":9}})", now.latitude,
         now.longitude, now.up.count() / 1000 % 10);
@@ -56,14 +63,16 @@ void add_state(std::string& out, Snapshot const& now) {
     add(out, R"(,"batt":{{"v":{:.2f},"pct":{:.0f},"chg":0,"solar":1}},)", volts(now),
         now.battery_percent);
     add_position(out, now);
-    add(out, R"(,"net":{{"rssi":{},"rat":"LTE-M","cell":"460-00-1234-5678"}},"speed":0)", now.rssi);
-    add(out, R"(,"alarm":{},"fw":"{}","cfg_v":{},)", now.alarm, now.firmware, now.settings_version);
+    add(out, R"(,"net":{{"rssi":{},"rat":"LTE-M","cell":"460-00-1234-5678"}},"speed":{})", now.rssi,
+        now.speed);
+    add(out, R"(,"alarm":{},"fw":"{}","cfg_v":{},)", now.alarm, firmware_text(now),
+        now.settings_version);
     add_journal(out, now);
     out += '}';
 }
 
-void add_detail(std::string& out, Detail detail, Snapshot const& now) {
-    switch (detail) {
+void add_detail(std::string& out, AnswerText const& answer, Snapshot const& now) {
+    switch (answer.detail) {
         case Detail::none:
             return;
         case Detail::position:
@@ -75,6 +84,9 @@ void add_detail(std::string& out, Detail detail, Snapshot const& now) {
             return;
         case Detail::settings:
             add(out, R"(,"cfg_v":{})", now.settings_version);
+            return;
+        case Detail::key:
+            add(out, R"(,"key":"{:016x}")", answer.key);
             return;
         case Detail::whole_state:
             out += R"(,"state":)";
@@ -88,12 +100,26 @@ void add_detail(std::string& out, Detail detail, Snapshot const& now) {
 std::string birth_payload(Snapshot const& now, Nameplate const& plate) {
     return fmt::format(
         R"({{"on":true,"boot":{},"up":{},"fw":"{}","hw":"{}","proto":{},"iccid":"8986{:016}","jrn":{}}})",
-        now.boot, now.up.count(), plate.firmware, plate.hardware, plate.protocol_level,
+        now.boot, now.up.count(), firmware_text(now), plate.hardware, plate.protocol_level,
         plate.sim_card % 10'000'000'000'000'000U, Journal::kJournalSize);
 }
 
 std::string gone_payload(std::uint32_t boot) {
     return fmt::format(R"({{"on":false,"boot":{}}})", boot);
+}
+
+std::string asleep_payload(std::uint32_t boot, std::optional<std::int64_t> wake) {
+    if (!wake) return gone_payload(boot);
+    return fmt::format(R"({{"on":false,"wake":{},"boot":{}}})", *wake, boot);
+}
+
+std::string track_payload(Snapshot const& now, std::span<TrackPoint const> points) {
+    auto out = fmt::format(R"({{"boot":{},"ride":{},"track":[)", now.boot, quoted(now.ride));
+    for (auto const& point : points) {
+        if (&point != &points.front()) out += ',';
+        add(out, "[{},{:.5f},{:.5f}]", point.up.count(), point.latitude, point.longitude);
+    }
+    return out + "]}";
 }
 
 std::string state_payload(Snapshot const& now) {
@@ -112,7 +138,7 @@ std::string answer_payload(AnswerText const& answer, Snapshot const& now) {
     }
     add(out, R"(,"lock":"{}","batt":{{"v":{:.2f},"pct":{:.0f}}},"rssi":{},"up":{})",
         to_text(now.lock), volts(now), now.battery_percent, now.rssi, now.up.count());
-    add_detail(out, answer.detail, now);
+    add_detail(out, answer, now);
     if (!answer.trace.empty()) add(out, R"(,"tp":{})", quoted(answer.trace));
     out += '}';
     return out;

@@ -28,6 +28,8 @@ std::string_view to_text(Why why) noexcept {
             return "low_batt";
         case Why::obstructed:
             return "obstructed";
+        case Why::timeout_motor:
+            return "timeout_motor";
         case Why::reboot:
             return "reboot";
         case Why::late:

@@ -16,6 +16,7 @@ enum class Why : std::uint8_t {
     jam,
     low_batt,
     obstructed,
+    timeout_motor,
     reboot,
     late,
     replay,
@@ -25,7 +26,7 @@ enum class Why : std::uint8_t {
     bad_args,
     not_allowed,
 };
-inline constexpr std::size_t kWhyCount = 12;
+inline constexpr std::size_t kWhyCount = 13;
 
 /// What became of an order.
 struct Result {

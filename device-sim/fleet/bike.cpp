@@ -24,20 +24,25 @@ mqtt::PublishToken token_of(Purpose purpose) {
 
 struct ChannelRow {
     std::string_view leaf;
+    mqtt::Qos qos;
     bool retain;
     Purpose purpose;
 };
 
 ChannelRow row_of(Channel channel) {
+    constexpr auto kQos0 = mqtt::Qos::at_most_once;
+    constexpr auto kQos1 = mqtt::Qos::at_least_once;
     switch (channel) {
         case Channel::answer:
-            return {"ans", false, Purpose::message};
+            return {"ans", kQos1, false, Purpose::message};
         case Channel::state:
-            return {"state", true, Purpose::message};
+            return {"state", kQos1, true, Purpose::message};
         case Channel::presence:
-            return {"up", true, Purpose::message};
+            return {"up", kQos1, true, Purpose::message};
         case Channel::event:
-            return {"evt", false, Purpose::event};
+            return {"evt", kQos1, false, Purpose::event};
+        case Channel::position:
+            return {"pos", kQos0, false, Purpose::message};
     }
     return {};
 }
@@ -64,9 +69,14 @@ void Bike::stop() {
     if (link_.state() != mqtt::LinkState::connected) return link_.stop();
     lock_.on_disconnected();  // the goodbye shall be its last word
     // A DISCONNECT takes the will away, so that without this the bike would be "on" for ever.
+    say_goodbye(lock_.will());
+}
+
+/// Publishes it on `up`; with its PUBACK the link stops.
+void Bike::say_goodbye(std::string_view last_words) {
     mqtt::Publish goodbye;
     goodbye.topic = topic("up");
-    goodbye.payload = to_buffer(lock_.will());
+    goodbye.payload = to_buffer(last_words);
     goodbye.qos = mqtt::Qos::at_least_once;
     goodbye.retain = true;
     mqtt::PublishOptions options{token_of(Purpose::goodbye), mqtt::PublishScope::this_connection,
@@ -114,25 +124,28 @@ void Bike::on_link(mqtt::LinkStatus const& status) {
     count_state(status.state, true);
     link_state_ = status.state;
     if (!status.why.empty()) commons_.trouble = status.why;
-    if (status.state == mqtt::LinkState::stopped) commons_.on_stopped();
+    if (status.state != mqtt::LinkState::stopped) return;
+    commons_.on_stopped();
+    if (!stopping_ && !lock_.is_asleep()) link_.start();  // it woke up before it was gone
 }
 
 void Bike::on_connected(mqtt::ConnAck const&) {
     ++commons_.counts.connects;
-    if (stopping_) return link_.stop();
+    if (stopping_ || lock_.is_asleep()) return link_.stop();
     subscribe();  // before the birth: who sees that may send an order at once
     lock_.on_connected(read_clocks(), *this);
     arm();
 }
 
 void Bike::on_closed(mqtt::Closed const&) {
-    if (link_state_ == mqtt::LinkState::connected && !stopping_) ++commons_.counts.losses;
+    bool is_loss = link_state_ == mqtt::LinkState::connected && !stopping_ && !lock_.is_asleep();
+    if (is_loss) ++commons_.counts.losses;
     lock_.on_disconnected();
 }
 
 mqtt::Acknowledge Bike::on_message(mqtt::ReceivedMessage const& message) {
     // Without PUBACK the sender knows that nobody took this.
-    if (stopping_) return mqtt::Acknowledge::later;
+    if (stopping_ || lock_.is_asleep()) return mqtt::Acknowledge::later;
     ++commons_.counts.messages_in;
     auto now = read_clocks();
     auto payload = message.publish.payload;
@@ -153,7 +166,8 @@ void Bike::on_published(mqtt::PublishToken token, mqtt::PublishOutcome const& ou
     using Status = mqtt::PublishStatus;
     bool has_puback = outcome.status == Status::acknowledged || outcome.status == Status::refused;
     if (outcome.status == Status::refused) ++commons_.counts.publishes_refused;
-    if (!has_puback) ++commons_.counts.publishes_lost;
+    bool has_gone = has_puback || outcome.status == Status::sent;
+    if (!has_gone) ++commons_.counts.publishes_lost;
     if (token == token_of(Purpose::event) && has_puback) lock_.on_event_acknowledged();
     if (token == token_of(Purpose::goodbye)) link_.stop();
 }
@@ -179,7 +193,7 @@ void Bike::publish(Channel channel, std::string_view payload, std::string_view t
     mqtt::Publish packet;
     packet.topic = topic(row.leaf);
     packet.payload = to_buffer(payload);
-    packet.qos = mqtt::Qos::at_least_once;
+    packet.qos = row.qos;
     packet.retain = row.retain;
     if (speaks_v5() && !trace.empty()) {
         packet.properties.user_properties.push_back(
@@ -203,6 +217,15 @@ void Bike::ignored() {
 void Bike::power_cycled() {
     ++commons_.counts.power_cycles;
     link_.cut(mqtt::Cut::rst);
+}
+
+void Bike::fell_asleep(std::string_view last_words) {
+    if (link_.state() != mqtt::LinkState::connected) return link_.stop();
+    say_goodbye(last_words);
+}
+
+void Bike::woke_up() {
+    if (!stopping_) link_.start();
 }
 
 void Bike::subscribe() {

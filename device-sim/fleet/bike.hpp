@@ -70,8 +70,11 @@ private:
     void settled(Result result) override;
     void ignored() override;
     void power_cycled() override;
+    void fell_asleep(std::string_view last_words) override;
+    void woke_up() override;
 
     void subscribe();
+    void say_goodbye(std::string_view last_words);
     void arm();
     void count_state(mqtt::LinkState state, bool enters) noexcept;
     [[nodiscard]] std::string topic(std::string_view leaf) const;

@@ -21,6 +21,15 @@ struct Sent {
     std::string trace;
 };
 
+/// A LockFact that outlives its call.
+struct Fact {
+    LockFact::Kind kind;
+    std::string order;
+    std::uint64_t n;
+    bool moved;
+    Result result;
+};
+
 class RecordingSink : public LockSink {
 public:
     void publish(Channel channel, std::string_view payload, std::string_view trace) override {
@@ -29,11 +38,19 @@ public:
     void settled(Result result) override { results.push_back(result); }
     void ignored() override { ++ignored_count; }
     void power_cycled() override { ++power_cycles; }
+    void fell_asleep(std::string_view last_words) override { sleeps.emplace_back(last_words); }
+    void woke_up() override { ++wake_ups; }
+    void happened(LockFact const& fact) override {
+        facts.push_back({fact.kind, std::string{fact.order}, fact.n, fact.moved, fact.result});
+    }
 
     std::vector<Sent> sent;
     std::vector<Result> results;
     int ignored_count = 0;
     int power_cycles = 0;
+    std::vector<std::string> sleeps;
+    int wake_ups = 0;
+    std::vector<Fact> facts;
 };
 
 /// An order with the deadlines that a test gives it.

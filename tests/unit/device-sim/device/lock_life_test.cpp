@@ -96,12 +96,12 @@ TEST_CASE("Lock: a power cut while the motor runs", "[sim][lock][reboot]") {
     bike.connect();
     SECTION("unlocking: still locked") {
         bike.order({"c1", 1});
-        bike.lock.power_cycle(bike.now);
+        bike.lock.power_cycle(bike.now, bike.sink);
         CHECK(bike.lock.state() == LockState::locked);
     }
     SECTION("locking: still open") {
         bike.order({"c0", 1}).wait(2s).order({"c1", 2, "lock"});
-        bike.lock.power_cycle(bike.now);
+        bike.lock.power_cycle(bike.now, bike.sink);
         CHECK(bike.lock.state() == LockState::unlocked);
     }
     bike.forget().wait(1min);
@@ -113,7 +113,7 @@ TEST_CASE("Lock: a power cut while the motor runs", "[sim][lock][reboot]") {
 TEST_CASE("Lock: the numbers survive a reboot, the uptime does not", "[sim][lock][reboot]") {
     BenchLock bike;
     bike.connect().order({"c1", 5, "state"}).wait(1h);
-    bike.lock.power_cycle(bike.now);
+    bike.lock.power_cycle(bike.now, bike.sink);
     bike.connect();
     CHECK(has(bike.last_state(), "up", "0"));
     bike.order({"c2", 5, "state", R"(,"boot":4,"exp_up":1000)"});
@@ -219,7 +219,7 @@ TEST_CASE("Lock: an event is kept until it is acknowledged, also over a reboot",
     bike.lock.on_disconnected();
     bike.forget().connect();
     CHECK(bike.last(Channel::event) == event);
-    bike.lock.power_cycle(bike.now);
+    bike.lock.power_cycle(bike.now, bike.sink);
     bike.forget().connect();
     CHECK(bike.last(Channel::event) == event);
 

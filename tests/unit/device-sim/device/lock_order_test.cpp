@@ -275,7 +275,7 @@ TEST_CASE("Lock: a precondition must hold when the order is carried out",
         bike.order({"c3", 43, "state", with(R"(,"if":{"n":41})")});
         CHECK(says(bike.last_answer(), "ok"));
     }
-    SECTION("of the speed: no bike of this fleet moves by itself") {
+    SECTION("of the speed: it stands") {
         bike.order({"c1", 1, "state", with(R"(,"if":{"speed_max":3})")});
         CHECK(says(bike.last_answer(), "ok"));
     }

@@ -31,7 +31,7 @@ std::vector<Journal::Entry> const kJournal{{"c_01K9ZZ", 117, refused(Why::late),
 }  // namespace
 
 TEST_CASE("Payloads: the birth is spelt as in the contract", "[sim][payloads]") {
-    CHECK(birth_payload(snapshot({}), {"2.4.1", "OC33", 42, 5}) ==
+    CHECK(birth_payload(snapshot({}), {"OC33", 42, 5}) ==
           R"({"on":true,"boot":7,"up":905130,"fw":"2.4.1","hw":"OC33","proto":5,)"
           R"("iccid":"89860000000000000042","jrn":8})");
     CHECK(gone_payload(7) == R"({"on":false,"boot":7})");

@@ -327,6 +327,19 @@ TEST_CASE("Fleet: a power cut breaks the connection; the next is of the next boo
     CHECK(w.fleet->counts().power_cycles == 1);
 }
 
+TEST_CASE("Fleet: a bike sleeps as announced and comes back of itself", "[sim][fleet][sleep]") {
+    World w;
+    w.start();
+    w.until_online(1);
+    w.order(R"({"id":"c1","n":1,"do":"sleep","exp":9999999999999,"args":{"after_s":0,"for_s":1}})");
+    w.until([&] { return w.fleet->counts().online == 0; });
+    CHECK(contains(w.published("d/b1/up").back(), R"({"on":false,"wake":)"));
+    w.until([&] { return w.published("d/b1/up", 1).size() == 1; });
+    CHECK(std::holds_alternative<mqtt::Disconnect>(w.peer().packets.back()));
+    CHECK(contains(w.published("d/b1/up", 1).back(), R"({"on":true,"boot":7,)"));
+    CHECK(w.fleet->counts().losses == 0);
+}
+
 TEST_CASE("Fleet: an event is published again until its PUBACK", "[sim][fleet][event]") {
     World w;
     w.options.model.ride_min = w.options.model.ride_max = 1ms;
