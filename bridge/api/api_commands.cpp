@@ -165,6 +165,12 @@ HttpResponse Api::refuse(Refusal refusal, CommandRequest const& request) const {
                                        "There is no such device",
                                        "no birth or state of it has been seen",
                                        {{"device", request.device}}});
+        case Refusal::denied:
+            return to_response(Problem{403,
+                                       "denied",
+                                       "The device takes no such order",
+                                       "its record forbids the verb",
+                                       {{"device", request.device}, {"do", request.verb}}});
         case Refusal::device_offline:
             return refuse_offline(request.device);
         case Refusal::precondition:

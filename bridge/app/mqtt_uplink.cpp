@@ -85,6 +85,22 @@ mqtt::NotSent MqttUplink::publish(mqtt::Publish const& message, std::optional<St
     return mqtt::NotSent::none;
 }
 
+void MqttUplink::subscribe(std::string const& filter, Subscribed done) {
+    auto token = ++last_request_;
+    subscribes_.emplace(token, std::move(done));
+    mqtt::Subscribe packet;
+    packet.subscriptions = {
+        {filter,
+         {.qos = mqtt::Qos::at_least_once, .retain_handling = mqtt::RetainHandling::do_not_send}}};
+    link_->subscribe(packet, mqtt::RequestToken{token});
+}
+
+void MqttUplink::unsubscribe(std::string const& filter) {
+    mqtt::Unsubscribe packet;
+    packet.filters = {filter};
+    link_->unsubscribe(packet, mqtt::RequestToken{++last_request_});
+}
+
 mqtt::Connect MqttUplink::make_connect() {
     mqtt::Connect connect;
     connect.client_id = config_.client_id;
@@ -107,18 +123,34 @@ void MqttUplink::on_connected(mqtt::ConnAck const& packet) {
     told_.clear();
     mqtt::Subscribe subscribe;
     subscribe.subscriptions = Service::subscriptions();
+    subscribe.subscriptions.push_back({service_->own_filter(), {.qos = mqtt::Qos::at_least_once}});
     link_->subscribe(subscribe, {});
 }
 
-void MqttUplink::on_subscribed(mqtt::RequestToken, mqtt::SubAck const& packet) {
+void MqttUplink::on_subscribed(mqtt::RequestToken token, mqtt::SubAck const& packet) {
+    if (token.value == 0) return on_standing(packet);
+    auto request = subscribes_.extract(token.value);
+    if (request.empty()) return;
+    auto reason = packet.reasons.empty() ? mqtt::ReasonCode::unspecified_error : packet.reasons[0];
+    request.mapped()(mqtt::is_error(reason) ? mqtt::name_of(reason) : "");
+}
+
+/// Without the subscriptions to devices the bridge is no use; without the one to its own topics,
+/// the last, it can do less.
+void MqttUplink::on_standing(mqtt::SubAck const& packet) {
     auto refused = std::ranges::find_if(packet.reasons, mqtt::is_error);
-    if (refused != packet.reasons.end()) {
-        auto at = static_cast<std::size_t>(refused - packet.reasons.begin());
-        auto why = fmt::format("the broker refuses the subscription to {}: {}",
-                               Service::subscriptions()[at].filter, mqtt::name_of(*refused));
+    auto standing = Service::subscriptions();
+    auto at = static_cast<std::size_t>(refused - packet.reasons.begin());
+    if (at < standing.size()) {
+        auto why = fmt::format("the broker refuses the subscription to {}: {}", standing[at].filter,
+                               mqtt::name_of(*refused));
         spdlog::error("broker {}: {}", address(), why);
         service_->on_broker(false, why);
         return;
+    }
+    if (refused != packet.reasons.end()) {
+        spdlog::warn("broker {}: the subscription to {} is refused ({}): requests are not answered",
+                     address(), service_->own_filter(), mqtt::name_of(*refused));
     }
     subscribed_ = true;
     spdlog::info("broker {}: subscribed, ready for orders", address());
@@ -127,7 +159,15 @@ void MqttUplink::on_subscribed(mqtt::RequestToken, mqtt::SubAck const& packet) {
 
 void MqttUplink::on_unsubscribed(mqtt::RequestToken, mqtt::UnsubAck const&) {}
 
-void MqttUplink::on_request_failed(mqtt::RequestToken, mqtt::RequestFailure why) {
+void MqttUplink::on_request_failed(mqtt::RequestToken token, mqtt::RequestFailure why) {
+    if (token.value != 0) {
+        auto request = subscribes_.extract(token.value);
+        if (request.empty()) return;
+        // Perhaps out of subscribe() itself, which may not call back.
+        boost::asio::post(context_,
+                          [done = std::move(request.mapped()), why] { done(mqtt::name_of(why)); });
+        return;
+    }
     if (why == mqtt::RequestFailure::connection_lost) return;
     spdlog::error("broker {}: the subscription could not be sent", address());
     service_->on_broker(false, "the subscription could not be sent");
@@ -135,6 +175,7 @@ void MqttUplink::on_request_failed(mqtt::RequestToken, mqtt::RequestFailure why)
 
 mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
     auto const& publish = message.publish;
+    if (service_->wants_packet(publish.topic)) service_->on_packet(message.to_publish());
     service_->on_message({publish.topic, as_text(publish.payload), publish.retain, !subscribed_});
     return mqtt::Acknowledge::now;
 }

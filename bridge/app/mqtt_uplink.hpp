@@ -38,6 +38,8 @@ public:
 
     mqtt::NotSent publish(mqtt::Publish const& message, std::optional<SteadyTime> deadline,
                           Done done) override;
+    void subscribe(std::string const& filter, Subscribed done) override;
+    void unsubscribe(std::string const& filter) override;
 
 private:
     mqtt::Connect make_connect() override;
@@ -50,6 +52,7 @@ private:
     void on_published(mqtt::PublishToken token, mqtt::PublishOutcome const& outcome) override;
     void on_closed(mqtt::Closed const& closed) override;
 
+    void on_standing(mqtt::SubAck const& packet);
     void lost(std::string_view why);
     [[nodiscard]] std::string address() const;
 
@@ -67,6 +70,8 @@ private:
     Service* service_ = nullptr;  // set by start(); outlives the link
     std::unordered_map<std::uint64_t, Done> publishes_;
     std::uint64_t last_token_ = 0;
+    std::unordered_map<std::uint64_t, Subscribed> subscribes_;  // by request token
+    std::uint64_t last_request_ = 0;           // token 0: the standing subscriptions
     std::optional<std::uint64_t> publishing_;  // the token whose publish() is running
     std::optional<Early> early_;
     bool subscribed_ = false;

@@ -66,6 +66,7 @@ Service::Settings service_settings(Config const& config) {
     settings.devices.devices_max = config.devices.devices_max;
     settings.devices.quiet_after = config.devices.quiet_after;
     settings.devices.offline_after = config.devices.offline_after;
+    settings.instance = config.broker.client_id;
     settings.device_message_bytes_max = config.devices.message_bytes_max;
     return settings;
 }

@@ -26,6 +26,13 @@ CommandState end_of(Verdict verdict) {
     return CommandState::running;
 }
 
+bool is_denied(Device const& device, std::string_view verb) {
+    if (!device.record) return false;
+    return std::ranges::any_of(device.record->deny, [verb](std::string const& denied) {
+        return denied == "*" || denied == verb;
+    });
+}
+
 }  // namespace
 
 CommandTracker::CommandTracker(Limits limits, DeviceRegistry& devices,
@@ -64,7 +71,7 @@ std::variant<CommandTracker::Accepted, Refusal> CommandTracker::submit(
     // One write serves both where the order can go at once.
     entry.leave_asked = may_go(entry, now);
     command.may_have_left = entry.leave_asked;
-    out.save(command, SavePurpose::accept);
+    save(command, SavePurpose::accept, out);
     return Accepted{id, false};
 }
 
@@ -246,6 +253,7 @@ std::optional<Refusal> CommandTracker::check(CommandRequest const& request, Now 
     if (!broker_ready_) return Refusal::broker_down;
     auto const* device = devices_.find(request.device);
     if (device == nullptr) return Refusal::no_such_device;
+    if (is_denied(*device, request.verb)) return Refusal::denied;
     if (request.if_offline == IfOffline::fail && !devices_.is_reachable(*device, now.steady)) {
         return Refusal::device_offline;
     }
@@ -273,7 +281,7 @@ std::variant<CommandTracker::Accepted, Refusal> CommandTracker::join(Entry& entr
         requests_.add(request, key, latest.id);
         if (entry.ending) entry.command.keys.push_back(key);
         latest.keys.push_back(std::move(key));
-        out.save(latest, SavePurpose::note);
+        save(latest, SavePurpose::note, out);
     }
     return Accepted{latest.id, true};
 }
@@ -308,7 +316,7 @@ void CommandTracker::advance(Entry& entry, Now const& now, TrackerPort& out) {
     } else if (!entry.leave_asked) {
         entry.leave_asked = true;
         entry.command.may_have_left = true;
-        out.save(entry.command, SavePurpose::leave);
+        save(entry.command, SavePurpose::leave, out);
     }
 }
 
@@ -325,16 +333,16 @@ void CommandTracker::send(Entry& entry, Now const& now, TrackerPort& out) {
     if (result == SendResult::no_room) return starve(entry);
     set_due(entry, entry.deadline + limits_.grace);
     move(entry, {CommandState::sent, "bridge"}, now, out);
-    out.save(entry.command, SavePurpose::note);
+    save(entry.command, SavePurpose::note, out);
 }
 
 /// For `until` orders: another copy on a new connection, while there is time.
 void CommandTracker::send_again(Entry& entry, Now const& now, TrackerPort& out) {
-    auto const& command = entry.command;
+    auto& command = entry.command;
     if (entry.ending || !is_under_way(command.state) || !broker_ready_) return;
     if (command.request.deliver != Deliver::until || now.steady >= entry.deadline) return;
     auto result = has_room_ ? hand_over(entry, now, out) : SendResult::no_room;
-    if (result == SendResult::done) out.save(command, SavePurpose::note);
+    if (result == SendResult::done) save(command, SavePurpose::note, out);
     if (result == SendResult::no_room) starve(entry);
 }
 
@@ -361,7 +369,7 @@ void CommandTracker::take_back(Entry& entry, std::string_view why, Now const& no
                                TrackerPort& out) {
     set_due(entry, entry.deadline);
     move(entry, {CommandState::queued, "broker", why}, now, out);
-    out.save(entry.command, SavePurpose::note);
+    save(entry.command, SavePurpose::note, out);
 }
 
 std::vector<CommandId> CommandTracker::open_of(std::string_view device) const {
@@ -398,7 +406,7 @@ void CommandTracker::settle(Entry& entry, Arrow const& arrow, Now const& now, Tr
     close(entry);
     auto const& request = entry.command.request;
     auto was_front = lanes_.remove(request.device, request.lane, entry.command.id);
-    out.save(*entry.ending, SavePurpose::settle);
+    save(*entry.ending, SavePurpose::settle, out);
     if (was_front) advance_lane(request.device, request.lane, now, out);
 }
 
@@ -409,7 +417,7 @@ void CommandTracker::become_unknown(Entry& entry, Now const& now, TrackerPort& o
     set_due(entry, now.steady + limits_.abandon);
     auto was_front = lanes_.remove(request.device, request.lane, entry.command.id);
     move(entry, {CommandState::unknown, "bridge", "no_answer"}, now, out);
-    out.save(entry.command, SavePurpose::note);
+    save(entry.command, SavePurpose::note, out);
     if (was_front) advance_lane(request.device, request.lane, now, out);
 }
 
@@ -426,7 +434,7 @@ void CommandTracker::apply(Entry& entry, Answer const& answer, std::string_view 
     }
     move(entry, {CommandState::running, by}, now, out);
     set_due(entry, entry.deadline + limits_.grace);
-    out.save(entry.command, SavePurpose::note);
+    save(entry.command, SavePurpose::note, out);
 }
 
 void CommandTracker::judge_by_state(Entry& entry, StateReport const& report, Now const& now,
@@ -485,6 +493,12 @@ void CommandTracker::remove(Entry& entry) {
     for (auto const& key : command.keys) requests_.release_key(key, command.id);
     auto id = command.id;
     entries_.erase(id);
+}
+
+/// The port writes the arrows that are new with the record; the next save has others.
+void CommandTracker::save(Command& command, SavePurpose purpose, TrackerPort& out) {
+    out.save(command, purpose);
+    command.arrows_audited = command.timeline.size();
 }
 
 void CommandTracker::append(Command& command, Arrow const& arrow, SteadyTime accepted,

@@ -73,6 +73,7 @@ enum class Handover : std::uint8_t {
 
 enum class Refusal : std::uint8_t {
     no_such_device,
+    denied,  // the device's record forbids the verb
     device_offline,
     precondition,
     key_reused,
@@ -205,6 +206,7 @@ private:
     void judge_by_state(Entry& entry, StateReport const& report, Now const& now, TrackerPort& out);
     static bool was_taken_after_deadline(StateReport const& report, Entry const& entry,
                                          Now const& now);
+    static void save(Command& command, SavePurpose purpose, TrackerPort& out);
     void set_due(Entry& entry, std::optional<SteadyTime> due);
     void remove(Entry& entry);
     static void append(Command& command, Arrow const& arrow, SteadyTime accepted, Now const& now);

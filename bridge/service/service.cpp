@@ -118,13 +118,23 @@ bool is_for_good(mqtt::NotSent cause) {
     return false;
 }
 
+std::vector<std::string> standing_filters() {
+    std::vector<std::string> out;
+    for (auto& subscription : Service::subscriptions()) {
+        out.push_back(std::move(subscription.filter));
+    }
+    return out;
+}
+
 }  // namespace
 
 Service::Service(Settings settings, World world)
-    : settings_(settings),
+    : settings_(std::move(settings)),
       world_(std::move(world)),
-      devices_(settings.devices),
-      tracker_(settings.commands, devices_, world_.random) {}
+      devices_(settings_.devices),
+      tracker_(settings_.commands, devices_, world_.random),
+      requests_(settings_.requests, settings_.instance, standing_filters(), world_.uplink,
+                world_.random) {}
 
 void Service::restore() {
     auto now = world_.clock();
@@ -148,6 +158,11 @@ void Service::on_message(IncomingMessage const& message) {
     }
     auto now = world_.clock();
     on_device_message(topic->device, topic->leaf, message, now);
+    finish();
+}
+
+void Service::on_packet(mqtt::Publish const& message) {
+    requests_.on_message(message);
     finish();
 }
 
@@ -202,6 +217,7 @@ void Service::on_reachable(std::string_view device, Now const& now) {
 
 void Service::on_broker(bool ready, std::string why) {
     broker_problem_ = std::move(why);
+    if (ready) requests_.on_connected();
     tracker_.on_broker(ready, world_.clock(), *this);
     finish();
 }
@@ -211,6 +227,7 @@ void Service::on_timer() {
     wake_.reset();
     tracker_.on_timer(now, *this);
     for (auto& wait : waits_.take_overdue(now.steady)) end_wait(std::move(wait));
+    requests_.on_timer(now);
     finish();
 }
 
@@ -222,10 +239,35 @@ std::variant<CommandTracker::Accepted, Refusal> Service::submit(CommandRequest r
     return result;
 }
 
-bool Service::cancel(CommandId const& id) {
+CancelOutcome Service::cancel(CommandId const& id, Caller caller) {
+    using Kind = CancelOutcome::Kind;
+    auto command = find_command(id);
+    if (!command) return {.kind = Kind::no_such_command};
+    if (is_settled(command->state)) return {.kind = Kind::settled};
     auto is_done = tracker_.cancel(id, world_.clock(), *this);
     finish();
-    return is_done;
+    if (is_done) return {.kind = Kind::cancelled};
+    return ask_to_cancel(*command, std::move(caller));
+}
+
+/// The wish is an order of its own, with a record and an end. A second wish joins the first.
+CancelOutcome Service::ask_to_cancel(Command const& command, Caller caller) {
+    using Kind = CancelOutcome::Kind;
+    auto const& verb = verb_of("cancel");
+    CommandRequest request;
+    request.device = command.request.device;
+    request.verb = verb.name;
+    request.args = fmt::format(R"({{"id":"{}"}})", command.id.text());
+    request.ref = command.id.text();
+    request.lane = verb.lane;
+    request.ttl = verb.ttl;
+    request.if_offline = verb.if_offline;
+    request.deliver = verb.deliver;
+    auto result = submit(std::move(request), std::move(caller), {});
+    if (auto const* refusal = std::get_if<Refusal>(&result)) {
+        return {.kind = Kind::refused, .refusal = *refusal};
+    }
+    return {.kind = Kind::asked, .request = std::get<CommandTracker::Accepted>(result).id};
 }
 
 std::optional<Command> Service::find_command(CommandId const& id) const {
@@ -246,6 +288,7 @@ void Service::hold(CommandWait wait) {
 void Service::drain() {
     draining_ = true;
     for (auto& wait : waits_.take_overdue(SteadyTime::max())) end_wait(std::move(wait));
+    requests_.drain();
     finish();
 }
 
@@ -303,6 +346,35 @@ mqtt::NotSent Service::publish(mqtt::Publish const& message, Caller const& calle
     entry.subject = message.topic;
     world_.store.append(std::move(entry), {});
     return cause;
+}
+
+void Service::request(RequestWish wish, Caller const& caller, Requests::Done done) {
+    auto entry = entry_of(caller, "request", world_.clock());
+    entry.subject = wish.message.topic;
+    auto noted = [this, entry, done = std::move(done)](RequestOutcome const& outcome) mutable {
+        entry.at = world_.clock().wall;
+        entry.why = name_of(outcome.status);
+        world_.store.append(std::move(entry), {});
+        done(outcome);
+    };
+    requests_.start(std::move(wish), std::move(noted), world_.clock());
+    finish();
+}
+
+std::vector<Counter> Service::counters() const {
+    auto const& commands = tracker_.counters();
+    auto const& requests = requests_.counters();
+    return {
+        {"device_messages_malformed", "Messages that are not of the device contract.", malformed_},
+        {"devices_refused", "Devices not taken note of: devices.devices_max.", devices_.refused()},
+        {"answers_unknown", "Answers to no command that is kept.", commands.answers_unknown},
+        {"answers_mismatched", "Answers of another device or sequence number.",
+         commands.answers_mismatched},
+        {"answers_after_end", "Answers to a command that was settled.", commands.answers_after_end},
+        {"responses_unmatched", "Messages in response topics that answer no open request.",
+         requests.answers_unmatched},
+        {"requests_full", "Requests refused as too many are open.", requests.refused_full},
+    };
 }
 
 SendResult Service::send(Command const& command, Now const& now) {
@@ -365,6 +437,8 @@ void Service::finish() {
     auto next = tracker_.next_deadline();
     auto next_wait = waits_.next_deadline();
     if (next_wait && (!next || *next_wait < *next)) next = next_wait;
+    auto next_request = requests_.next_deadline();
+    if (next_request && (!next || *next_request < *next)) next = next_request;
     if (next && *next != SteadyTime::max() && (!wake_ || *next < *wake_)) {
         wake_ = next;
         world_.wake_at(*next);

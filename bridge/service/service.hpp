@@ -13,6 +13,7 @@
 #include "bridge/command/command_tracker.hpp"
 #include "bridge/command/device_registry.hpp"
 #include "bridge/service/command_waits.hpp"
+#include "bridge/service/requests.hpp"
 #include "bridge/service/uplink.hpp"
 #include "bridge/store/store.hpp"
 #include "protocol/base/time.hpp"
@@ -29,6 +30,27 @@ struct IncomingMessage {
     bool backlog = false;  // may have waited in the broker while the bridge was away
 };
 
+/// What became of the wish to take an order back.
+struct CancelOutcome {
+    enum class Kind : std::uint8_t {
+        cancelled,        // not handed over yet: it ends as `cancelled` once that is stored
+        asked,            // handed over: the device is asked, its record tells which was first
+        settled,          // it was over already
+        no_such_command,  // none, or not stored yet
+        refused,          // handed over, and the device cannot be asked: `refusal` says why
+    };
+    Kind kind{};
+    std::optional<Refusal> refusal{};
+    std::optional<CommandId> request{};  // asked: the `cancel` order that the device was sent
+};
+
+/// One number for /metrics; grows only.
+struct Counter {
+    std::string_view name;  // "answers_unknown": without prefix and unit
+    std::string_view help;
+    std::uint64_t value = 0;
+};
+
 /// Everything the bridge knows and does between its two sides: messages of devices come in on one,
 /// requests on the other; no sockets, no clock of its own.
 /// Owns    the devices, the tracker and the requests that wait for a command.
@@ -38,6 +60,8 @@ public:
     struct Settings {
         CommandTracker::Limits commands{};
         DeviceRegistry::Limits devices{};
+        Requests::Limits requests{};
+        std::string instance = "spoke-bridge";  // client id: tells this bridge's topics from others
         std::size_t device_message_bytes_max =
             65'536;  // larger births, states, answers are dropped
     };
@@ -63,9 +87,17 @@ public:
     /// What the bridge's session subscribes to.
     [[nodiscard]] static std::vector<mqtt::Subscription> subscriptions();
 
+    /// The filter of the bridge's own topics, at QoS 1. Where the broker refuses it, devices of the
+    /// contract still work.
+    [[nodiscard]] std::string own_filter() const { return requests_.response_filter(); }
+
     // The broker's side.
 
     void on_message(IncomingMessage const& message);
+
+    /// Whether on_packet() wants this topic's messages (besides on_message, which takes all).
+    [[nodiscard]] bool wants_packet(std::string_view topic) const { return requests_.wants(topic); }
+    void on_packet(mqtt::Publish const& message);
 
     /// The connection can take messages, or cannot and why, in one line.
     void on_broker(bool ready, std::string why);
@@ -78,8 +110,8 @@ public:
                                                                          Caller caller,
                                                                          std::string key);
 
-    /// Takes back an order that was not sent. Out: false if it is too late for that.
-    bool cancel(CommandId const& id);
+    /// Takes an order back, or asks the device to drop it, if it was handed over.
+    CancelOutcome cancel(CommandId const& id, Caller caller);
 
     /// Holds a request until its command is enough or its time is up; perhaps ends it at once.
     void hold(CommandWait wait);
@@ -106,6 +138,13 @@ public:
     /// Publishes for a caller, as Uplink::publish does, and notes it in the trail.
     mqtt::NotSent publish(mqtt::Publish const& message, Caller const& caller, Uplink::Done done);
 
+    /// Sends a message that asks for an answer, and notes it in the trail. `done` comes once,
+    /// perhaps at once.
+    void request(RequestWish wish, Caller const& caller, Requests::Done done);
+
+    /// What was refused, dropped or not believed since the start.
+    [[nodiscard]] std::vector<Counter> counters() const;
+
     [[nodiscard]] DeviceRegistry const& devices() const noexcept { return devices_; }
     [[nodiscard]] Now now() const { return world_.clock(); }
     [[nodiscard]] bool is_draining() const noexcept { return draining_; }
@@ -127,6 +166,7 @@ private:
     void on_answer(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
     void on_reachable(std::string_view device, Now const& now);
     void on_handover(CommandId const& id, mqtt::PublishOutcome const& outcome);
+    CancelOutcome ask_to_cancel(Command const& command, Caller caller);
     void malformed(std::string_view topic);
     void end_wait(CommandWait wait);
     void finish();
@@ -135,6 +175,7 @@ private:
     World world_;
     DeviceRegistry devices_;
     CommandTracker tracker_;
+    Requests requests_;
     CommandWaits waits_;
     std::vector<std::pair<CommandId, bool>> news_;  // changed, or (true) discarded, in this call
     std::optional<SteadyTime> wake_;

@@ -2,6 +2,8 @@
 
 #include <functional>
 #include <optional>
+#include <string>
+#include <string_view>
 
 #include "protocol/base/time.hpp"
 #include "protocol/client/client_events.hpp"
@@ -20,6 +22,16 @@ public:
     /// Out     NotSent::none, or why it cannot be sent: then nothing has been and nothing will be.
     virtual mqtt::NotSent publish(mqtt::Publish const& message, std::optional<SteadyTime> deadline,
                                   Done done) = 0;
+
+    /// Why a subscription failed; empty: it stands.
+    using Subscribed = std::function<void(std::string_view why)>;
+
+    /// Subscribes at QoS 1, without retained messages. `done` is called exactly once, never before
+    /// subscribe returns.
+    virtual void subscribe(std::string const& filter, Subscribed done) = 0;
+
+    /// Ends a subscription; what its end came to does not matter to anybody.
+    virtual void unsubscribe(std::string const& filter) = 0;
 
 protected:
     ~Uplink() = default;

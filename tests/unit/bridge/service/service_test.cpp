@@ -216,4 +216,74 @@ TEST_CASE("service: a request may come back with another one from its answer",
     CHECK(w.service.find_command(*second)->state == CommandState::sent);
 }
 
+TEST_CASE("service: an order is taken back, or its device is asked to drop it",
+          "[bridge][service]") {
+    using Kind = CancelOutcome::Kind;
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto first = accepted(w, unlock());
+    auto second = accepted(w, unlock());
+    CHECK(w.service.cancel(first, {"user:1"}).kind == Kind::no_such_command);  // not stored yet
+    w.store_all();
+    CHECK(w.service.cancel(second, {"user:1"}).kind == Kind::cancelled);
+    w.store_all();
+    CHECK(w.service.find_command(second)->state == CommandState::cancelled);
+    CHECK(w.service.cancel(second, {"user:1"}).kind == Kind::settled);
+
+    auto asked = w.service.cancel(first, {"user:1"});
+    CHECK(asked.kind == Kind::asked);
+    CHECK(w.service.cancel(first, {"user:1"}).request == asked.request);
+    w.store_all();
+    REQUIRE(w.uplink.published.size() == 2);
+    auto payload = as_text(w.uplink.published[1].message.payload);
+    CHECK(payload.find(R"("do":"cancel","args":{"id":")" + first.text()) != std::string_view::npos);
+    w.message("d/b42/ans", answer(first, R"("r":"cancelled")"));
+    w.message("d/b42/ans", answer(*asked.request, R"("r":"ok")"));
+    CHECK(w.service.find_command(first)->state == CommandState::cancelled);
+    CHECK(w.service.find_command(*asked.request)->state == CommandState::succeeded);
+
+    auto third = accepted(w, unlock());
+    w.store_all();
+    w.message("d/b42/up", R"({"on":false,"boot":7})");
+    auto refused = w.service.cancel(third, {"user:1"});
+    CHECK(refused.kind == Kind::refused);
+    CHECK(refused.refusal == Refusal::device_offline);
+}
+
+TEST_CASE("service: each arrow stands in the trail once", "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto id = accepted(w, unlock());
+    w.store_all();
+    w.message("d/b42/ans", answer(id, R"("r":"started")"));
+    w.message("d/b42/ans", answer(id, R"("r":"ok")"));
+    std::vector<std::string> told;
+    for (auto const& line : w.service.audit({})) told.push_back(line.entry.what);
+    CHECK(told == std::vector<std::string>{"command.queued", "command.sent", "command.delivered",
+                                           "command.running", "command.succeeded"});
+}
+
+TEST_CASE("service: a request is in the trail with its outcome", "[bridge][service]") {
+    ServiceWorld w;
+    RequestWish wish;
+    wish.message.topic = "factory/7/plc";
+    wish.wait = 5s;
+    std::optional<RequestOutcome> outcome;
+    w.service.request(wish, {"user:1"}, [&](RequestOutcome const& end) { outcome = end; });
+    CHECK(w.wake == w.clock.now.steady + 5s);
+    auto answer = w.uplink.published.at(0).message;
+    answer.topic = *answer.properties.response_topic;
+    CHECK(w.service.wants_packet(answer.topic));
+    w.service.on_packet(answer);
+    w.store_all();
+    REQUIRE(outcome);
+    CHECK(outcome->status == RequestOutcome::Status::answered);
+    auto lines = w.service.audit({});
+    REQUIRE(lines.size() == 1);
+    CHECK(lines[0].entry.what == "request");
+    CHECK(lines[0].entry.subject == "factory/7/plc");
+    CHECK(lines[0].entry.who == "user:1");
+    CHECK(lines[0].entry.why == "answered");
+}
+
 }  // namespace spoke::bridge::test

@@ -140,6 +140,7 @@ public:
     void save(Command const& command, SavePurpose purpose) override {
         pending.push_back({command.id, purpose, command.state, command.may_have_left});
         saved[command.id] = command;
+        saved[command.id].arrows_audited = command.timeline.size();
     }
     std::optional<Command> recall(std::string_view key) override {
         for (auto const& [id, command] : saved) {
@@ -267,7 +268,14 @@ public:
         return mqtt::NotSent::none;
     }
 
+    void subscribe(std::string const& filter, Subscribed done) override {
+        subscribes.emplace_back(filter, std::move(done));
+    }
+    void unsubscribe(std::string const& filter) override { unsubscribes.push_back(filter); }
+
     std::vector<Entry> published;
+    std::vector<std::pair<std::string, Subscribed>> subscribes;
+    std::vector<std::string> unsubscribes;
     mqtt::NotSent cause = mqtt::NotSent::none;
 };
 
