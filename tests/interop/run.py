@@ -1,30 +1,18 @@
 #!/usr/bin/env python3
 """Runs real clients against the programs of a build: `run.py --bin build/dev/bin [NAME...]`."""
-import argparse
 import os
 import sys
-import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+
+import run_unittests  # noqa: E402
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--bin", required=True, help="folder with spoke-broker and the others")
-    parser.add_argument("names", nargs="*", help="only tests whose name holds one of these")
-    options = parser.parse_args()
-    os.environ["SPOKE_BIN"] = os.path.abspath(options.bin)
-    loader = unittest.TestLoader()
-    if options.names:
-        loader.testNamePatterns = [f"*{name}*" for name in options.names]
-    tests = loader.discover(HERE, "test_*.py")
-    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(tests)
+def cases_of_the_libraries():
     libraries = sys.modules.get("test_client_libraries")
-    failed = len(result.failures) + len(result.errors)
-    passed = max(0, result.testsRun - failed) + (libraries.cases_passed if libraries else 0)
-    print(f"{passed} passed, {failed} failed")
-    return 0 if result.wasSuccessful() and result.testsRun > 0 else 1
+    return libraries.cases_passed if libraries else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_unittests.main(HERE, __doc__, cases_of_the_libraries))

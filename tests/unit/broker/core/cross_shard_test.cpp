@@ -1,6 +1,7 @@
 // Messages between shards: batches are handed over whole and in order (architecture, 2).
 #include <catch2/catch.hpp>
 
+#include "tests/support/payloads.hpp"
 #include "tests/support/script.hpp"
 
 using namespace spoke;
@@ -12,12 +13,6 @@ using mqtt::Version;
 namespace {
 
 constexpr auto kBoth = {Version::v3_1_1, Version::v5};
-
-std::vector<std::string> payloads(std::vector<mqtt::Publish> const& packets) {
-    std::vector<std::string> all;
-    for (auto const& packet : packets) all.emplace_back(as_text(packet.payload));
-    return all;
-}
 
 /// A publisher on shard 0 and a subscriber on shard 1.
 struct Pair : Script {

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/support/packet_table.hpp"
+#include "tests/support/payloads.hpp"
 #include "tests/support/script.hpp"
 
 using namespace spoke;
@@ -29,12 +30,6 @@ struct Watched : Script {
     }
     Version version;
 };
-
-std::vector<std::string> payloads(std::vector<mqtt::Publish> const& packets) {
-    std::vector<std::string> all;
-    for (auto const& packet : packets) all.emplace_back(as_text(packet.payload));
-    return all;
-}
 
 using Payloads = std::vector<std::string>;
 

@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "tests/support/payloads.hpp"
 #include "tests/support/script.hpp"
 
 using namespace spoke;
@@ -33,12 +34,6 @@ struct Pair : Script {
     }
     Version version;
 };
-
-std::vector<std::string> payloads(std::vector<mqtt::Publish> const& packets) {
-    std::vector<std::string> all;
-    for (auto const& packet : packets) all.emplace_back(as_text(packet.payload));
-    return all;
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "broker/storage/reference_store.hpp"
+#include "tests/support/payloads.hpp"
 #include "tests/support/script.hpp"
 
 using namespace spoke;
@@ -53,12 +54,6 @@ private:
 std::string next(ScriptLink& link) {
     auto packet = link.takes<mqtt::Publish>();
     return packet.topic + " " + std::string{as_text(packet.payload)};
-}
-
-std::vector<std::string> payloads(std::vector<mqtt::Publish> const& packets) {
-    std::vector<std::string> all;
-    for (auto const& packet : packets) all.emplace_back(as_text(packet.payload));
-    return all;
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "tests/support/payloads.hpp"
 #include "tests/support/script.hpp"
 
 using namespace spoke;
@@ -43,12 +44,6 @@ struct Away : Script {
 std::vector<std::string> numbers(int from, int to) {
     std::vector<std::string> all;
     for (int i = from; i < to; ++i) all.push_back(std::to_string(i));
-    return all;
-}
-
-std::vector<std::string> payloads(std::vector<mqtt::Publish> const& packets) {
-    std::vector<std::string> all;
-    for (auto const& packet : packets) all.emplace_back(as_text(packet.payload));
     return all;
 }
 
