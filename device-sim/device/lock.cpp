@@ -126,8 +126,9 @@ std::string Lock::will() const {
     return gone_payload(identity_.boot);
 }
 
-bool Lock::remembers(std::string_view order) const noexcept {
-    return journal_.find(order) != nullptr;
+bool Lock::can_tell_of(std::string_view order, std::uint64_t n, Lane lane) const noexcept {
+    if (journal_.find(order) != nullptr) return true;
+    return lane != Lane::none && last_n_[index_of(lane)] < n;
 }
 
 void Lock::apply(Settings const& settings, Now now) {

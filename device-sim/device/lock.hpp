@@ -152,8 +152,9 @@ public:
     [[nodiscard]] bool is_asleep() const noexcept { return wake_at_ != SteadyTime::max(); }
     [[nodiscard]] std::uint8_t protocol_level() const noexcept { return identity_.protocol_level; }
 
-    /// Whether its journal still tells what became of this order.
-    [[nodiscard]] bool remembers(std::string_view order) const noexcept;
+    /// Whether its state tells what became of this order: by a receipt, or since it was not begun.
+    [[nodiscard]] bool can_tell_of(std::string_view order, std::uint64_t n,
+                                   Lane lane) const noexcept;
 
 private:
     struct Running {

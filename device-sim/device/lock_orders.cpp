@@ -140,6 +140,12 @@ void Lock::cancel(OrderHead head, Cancel const& wanted, Now now, LockSink& sink)
     } else {
         // Should the order still come, it finds its receipt here and is not carried out.
         journal_.write({wanted.id, 0, kCancelled, Millis{0}});
+        LockFact fact;
+        fact.kind = LockFact::Kind::refused;
+        fact.order = wanted.id;
+        fact.result = kCancelled;
+        fact.lock = lock_;
+        sink.happened(fact);
     }
     answer({*journal_.find(wanted.id), {}}, now, sink);
     Journal::Entry entry{std::move(head.id), head.n, result, Millis{0}};

@@ -45,7 +45,8 @@ OWNED = {
 
 # Folders that get bytes and time as arguments: no sockets, clocks, threads, files.
 PURE = ["protocol/base", "protocol/packet", "protocol/topic", "protocol/codec", "protocol/client",
-        "broker/core", "bridge/access", "bridge/command", "device-sim/device"]
+        "broker/core", "bridge/access", "bridge/command", "device-sim/device", "device-sim/faults",
+        "device-sim/judge"]
 IMPURE_HEADERS = ["thread", "future", "condition_variable", "fstream", "filesystem", "iostream",
                   "sys/*", "unistd.h", "poll.h", "netinet/*", "arpa/*", "fcntl.h", "signal.h",
                   "csignal"]
