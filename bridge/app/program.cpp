@@ -9,7 +9,6 @@
 
 #include <array>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
@@ -20,9 +19,9 @@
 
 #include "bridge/api/api.hpp"
 #include "bridge/api/http_server.hpp"
+#include "bridge/app/make_store.hpp"
 #include "bridge/app/mqtt_uplink.hpp"
 #include "bridge/service/service.hpp"
-#include "bridge/store/memory_store.hpp"
 
 namespace spoke::bridge {
 namespace {
@@ -61,7 +60,7 @@ Service::Settings service_settings(Config const& config) {
     settings.commands.lane_queue_max = config.commands.lane_queue_max;
     settings.commands.keys_per_command_max = config.commands.keys_per_command_max;
     settings.commands.grace = config.commands.grace;
-    settings.commands.keep = config.commands.keep;
+    settings.commands.keep = config.store.keep;
     settings.commands.abandon = config.commands.abandon_after;
     settings.devices.devices_max = config.devices.devices_max;
     settings.devices.quiet_after = config.devices.quiet_after;
@@ -88,7 +87,7 @@ HttpServer::Options server_options(HttpConfig const& config) {
 class Program {
 public:
     explicit Program(Config const& config)
-        : store_({}, [this](std::function<void()> task) { net::post(context_, std::move(task)); }),
+        : store_(make_store(config.store, context_)),
           uplink_(context_, config.broker, random()),
           timer_(context_),
           service_(service_settings(config), world()),
@@ -119,7 +118,7 @@ public:
 
 private:
     Service::World world() {
-        return {store_,
+        return {*store_,
                 uplink_,
                 read_clocks,
                 [this] { return random(); },
@@ -182,7 +181,7 @@ private:
 
     net::io_context context_{1};
     std::random_device random_device_{};
-    MemoryStore store_;
+    std::unique_ptr<Store> store_;
     MqttUplink uplink_;
     net::steady_timer timer_;
     Service service_;

@@ -34,11 +34,18 @@ struct BrokerConfig {
 
 struct CommandsConfig {
     std::chrono::milliseconds grace{2'000};
-    std::chrono::seconds keep{86'400};
     std::chrono::seconds abandon_after{86'400};
     std::uint32_t commands_max = 250'000;
     std::uint32_t lane_queue_max = 64;
     std::uint32_t keys_per_command_max = 16;
+};
+
+struct StoreConfig {
+    std::string path = "spoke-bridge.db";  // empty: in memory
+    std::chrono::seconds keep{86'400};
+    std::chrono::seconds audit_keep{90 * 86'400};  // 0: for ever
+    std::uint64_t bytes_max = std::uint64_t{16} << 30;
+    std::uint32_t writes_max = 20'000;
 };
 
 struct DevicesConfig {
@@ -58,6 +65,7 @@ struct Config {
     HttpConfig http{};
     BrokerConfig broker{};
     CommandsConfig commands{};
+    StoreConfig store{};
     DevicesConfig devices{};
     LogConfig log{};
 };

@@ -57,7 +57,10 @@ std::variant<Loaded, int> load(int argc, char const* const* argv) {
          {"--broker", "HOST:PORT", "where the MQTT broker is, instead of the configured address",
           [&config](std::string const& text) {
               set_address(text, "--broker", config.broker.address, config.broker.port);
-          }}}};
+          }},
+         {"--store", "PATH",
+          "the file of the records, instead of the configured one; '': in memory",
+          [&config](std::string const& text) { config.store.path = text; }}}};
     auto result = options::read_command_line(argc, argv, program, table);
     if (auto const* exit_code = std::get_if<int>(&result)) return *exit_code;
     auto& arguments = std::get<options::Arguments>(result);

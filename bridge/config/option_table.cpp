@@ -62,8 +62,6 @@ void commands_options(OptionTable& table, CommandsConfig& c) {
         .duration("grace", c.grace, {0ms, 10min},
                   "How long after its deadline an order may still be answered before it is "
                   "unknown.")
-        .duration("keep", c.keep, {1s, 30 * 24h},
-                  "How long a settled record is kept, and its Idempotency-Key with it.")
         .duration("abandon_after", c.abandon_after, {1s, 30 * 24h},
                   "An unknown order without any sign for so long is abandoned.")
         .number(
@@ -75,6 +73,26 @@ void commands_options(OptionTable& table, CommandsConfig& c) {
                 "Orders in one lane of a device, the one under way included; above it 429.")
         .number("keys_per_command_max", c.keys_per_command_max, {1, 1'000}, "keys",
                 "Different Idempotency-Keys that may join one order by its ref; above it 429.");
+}
+
+void store_options(OptionTable& table, StoreConfig& c) {
+    constexpr std::uint64_t kPiB = std::uint64_t{1} << 50;
+    table.section("store", "Where commands, devices and the audit trail are kept.")
+        .text("path", c.path,
+              "SQLite file; made if it is not there, locked against a second bridge. A relative "
+              "path begins in the working directory. Empty: everything is in memory and ends with "
+              "the process.")
+        .duration("keep", c.keep, {1s, 30 * 24h},
+                  "How long a settled record is kept, and its Idempotency-Key with it. In memory "
+                  "the oldest go earlier when there are 100 000.")
+        .duration("audit_keep", c.audit_keep, {1h, 100 * 365 * 24h, "never", 0s},
+                  "How long a line of the audit trail is kept, at least; never: none is removed.")
+        .bytes("bytes_max", c.bytes_max, {kMiB, kPiB},
+               "Size of what is in the file. Above it new orders get 503, until old records have "
+               "made room; the ends of open orders are still written.")
+        .number("writes_max", c.writes_max, {1, kCountMax}, "writes",
+                "Writes that wait for the disk. Above it new orders get 503; those of orders that "
+                "are there already are still taken.");
 }
 
 void devices_options(OptionTable& table, DevicesConfig& c) {
@@ -97,6 +115,7 @@ OptionTable option_table(Config& config) {
     http_options(table, config.http);
     broker_options(table, config.broker);
     commands_options(table, config.commands);
+    store_options(table, config.store);
     devices_options(table, config.devices);
     table.section("log", "What is told.")
         .choice("level", config.log.level,
@@ -119,6 +138,9 @@ void check(Config const& config) {
     }
     if (broker.client_id.empty()) {
         throw options::OptionError{"broker.client_id is empty: the session needs a name"};
+    }
+    if (config.store.path == ":memory:") {
+        throw options::OptionError{"store.path is :memory:; leave it empty for a store in memory"};
     }
     if (!broker.password_file.empty() && broker.user_name.empty()) {
         throw options::OptionError{"broker.password_file is set without broker.user_name"};

@@ -83,7 +83,8 @@ void MemoryStore::visit_devices(std::function<void(StoredDevice&&)> const& visit
 }
 
 void MemoryStore::add_line(AuditEntry entry) {
-    trail_.emplace(++last_line_, AuditLine{last_line_, std::move(entry), {}});
+    ++last_line_;
+    trail_.emplace(last_line_, AuditLine{last_line_, std::move(entry), {}});
     if (trail_.size() > limits_.audit_max) trail_.erase(trail_.begin());
 }
 

@@ -210,19 +210,29 @@ class Bridge(Program):
         reconnect_delay_max = "100 ms"
         [commands]
         grace = "200 ms"
+        [store]
+        path = "{store}"
         """
 
-    def __init__(self, broker_port):
+    def __init__(self, broker_port, store=None, environment=None):
+        """`store`: the file of the records; without one they are in a folder of its own."""
+        self._folder = tempfile.TemporaryDirectory(prefix="spoke-bridge-")
+        store = store or os.path.join(self._folder.name, "bridge.db")
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-            file.write(self.CONFIG.format(broker_port=broker_port))
+            file.write(self.CONFIG.format(broker_port=broker_port, store=store))
             file.flush()
-            super().__init__([binary("spoke-bridge"), "-v", "-c", file.name])
+            super().__init__([binary("spoke-bridge"), "-v", "-c", file.name],
+                             environment=environment)
             try:
                 port = self.await_line(r"listening on 127\.0\.0\.1:(\d+)")[1]
             except AssertionError:
                 self.kill()
                 raise
         self.url = f"http://127.0.0.1:{port}"
+
+    def kill(self):
+        super().kill()
+        self._folder.cleanup()
 
     def ready(self, times=1):
         self.await_lines("ready for orders", times)

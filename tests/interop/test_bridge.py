@@ -242,7 +242,7 @@ class Processes(unittest.TestCase):
 
     def test_port_in_use_ends_with_one_clear_line(self):
         with Broker() as broker:
-            done = run([binary("spoke-bridge"), "-p", broker.port])
+            done = run([binary("spoke-bridge"), "-p", broker.port, "--store", ""])
             self.assertEqual(done.returncode, 1)
             line = done.stderr.splitlines()[-1]
             self.assertIn(f"127.0.0.1:{broker.port}", line)

@@ -36,6 +36,9 @@ TEST_CASE("configuration: options that do not go together", "[bridge][config]") 
     SECTION("no name for the session") {
         config.broker.client_id.clear();
     }
+    SECTION("a store in memory under its SQLite name") {
+        config.store.path = ":memory:";
+    }
     SECTION("password without user") {
         config.broker.password_file = "x";
     }

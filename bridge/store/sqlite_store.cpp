@@ -1,0 +1,316 @@
+#include "bridge/store/sqlite_store.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "bridge/store/fault_point.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+using std::chrono::steady_clock;
+
+/// A wall clock that leaps ahead would make everything old at once.
+constexpr std::chrono::minutes kLeapMin{1};
+constexpr std::chrono::hours kLeapPause{1};
+
+/// Below that share of `bytes_max` a full store takes orders again.
+constexpr std::uint64_t kRoomPercent = 95;
+
+/// Cleaning takes at most one part in so many of the writer's time.
+constexpr int kCleanShare = 5;
+
+SqliteWriter::Settings writer_settings(SqliteStore::Settings const& settings) {
+    SqliteWriter::Settings out;
+    out.path = settings.path;
+    out.vfs = settings.vfs;
+    out.retention.keep = settings.keep;
+    out.retention.audit_keep = settings.audit_keep;
+    out.retention.rows_per_step = settings.clean_rows;
+    out.log_pages_max = settings.log_pages_max;
+    return out;
+}
+
+}  // namespace
+
+SqliteStore::SqliteStore(Settings settings, World world)
+    : settings_(std::move(settings)),
+      world_(std::move(world)),
+      lock_(settings_.path),
+      writer_(writer_settings(settings_)),
+      queue_(settings_.writes_max) {
+    try {
+        writer_.open();
+        reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+    } catch (std::exception const& error) {
+        throw std::runtime_error{fmt::format("store {}: {}", settings_.path, error.what())};
+    }
+    watch_size();
+    world_.info(fmt::format("store {}: {} bytes, audit trail up to line {}", settings_.path,
+                            writer_.bytes(), writer_.trail().number()));
+    thread_ = std::thread{[this] { run(); }};
+}
+
+SqliteStore::~SqliteStore() {
+    queue_.stop();
+    thread_.join();
+}
+
+// --- The bridge's thread -----------------------------------------------------------------------
+
+void SqliteStore::put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) {
+    Write write;
+    write.record = record;
+    write.command = record.id;
+    write.is_command = true;
+    write.audit = std::move(audit);
+    write.need = need;
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::put_device(DeviceRecord const& record, AuditEntry audit, Done done) {
+    Write write;
+    write.record = record;
+    write.audit.push_back(std::move(audit));
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::erase_device(std::string_view id, AuditEntry audit, Done done) {
+    Write write;
+    write.record = ErasedDevice{std::string{id}};
+    write.audit.push_back(std::move(audit));
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::append(AuditEntry audit, Done done) {
+    Write write;
+    write.audit.push_back(std::move(audit));
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::enqueue(Write write) {
+    auto is_refused = write.need == Need::now_or_never && !takes_writes();
+    if (!is_refused && queue_.add(write)) return;
+    Writes refused;
+    refused.push_back(std::move(write));
+    complete(std::move(refused), false);
+}
+
+bool SqliteStore::takes_writes() const {
+    return !is_failing_ && !is_full_ && !reads_fail_;
+}
+
+template <class Read>
+auto SqliteStore::read(Read const& read) const -> decltype(read(std::declval<SqliteReader&>())) {
+    std::lock_guard lock{reader_mutex_};
+    try {
+        if (!reader_) reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+        return read(*reader_);
+    } catch (std::exception const& error) {
+        if (!reads_fail_.exchange(true)) {
+            world_.warn(fmt::format("store {}: cannot be read: {}", settings_.path, error.what()));
+        }
+        return {};
+    }
+}
+
+std::optional<Command> SqliteStore::find(CommandId const& id) const {
+    return read([&](SqliteReader& reader) { return reader.find(id); });
+}
+
+std::optional<Command> SqliteStore::find_by_key(std::string_view key) const {
+    return read([&](SqliteReader& reader) { return reader.find_by_key(key); });
+}
+
+std::vector<Command> SqliteStore::commands(CommandQuery const& query) const {
+    return read([&](SqliteReader& reader) { return reader.commands(query); });
+}
+
+std::vector<AuditLine> SqliteStore::audit(AuditQuery const& query) const {
+    return read([&](SqliteReader& reader) { return reader.audit(query); });
+}
+
+void SqliteStore::visit_open(std::function<void(Command&&)> const& visit) const {
+    std::lock_guard lock{reader_mutex_};
+    if (reader_) reader_->visit_open(visit);
+}
+
+void SqliteStore::visit_devices(std::function<void(StoredDevice&&)> const& visit) const {
+    std::lock_guard lock{reader_mutex_};
+    if (reader_) reader_->visit_devices(visit);
+}
+
+/// In one task, so that completions keep their order.
+void SqliteStore::complete(Writes writes, bool stored) {
+    std::erase_if(writes, [](Write const& write) { return !write.done; });
+    if (writes.empty()) return;
+    std::vector<Done> dones;
+    dones.reserve(writes.size());
+    for (auto& write : writes) dones.push_back(std::move(write.done));
+    world_.defer([dones = std::move(dones), stored] {
+        for (auto const& done : dones) done(stored);
+    });
+}
+
+// --- The writer's thread -----------------------------------------------------------------------
+
+void SqliteStore::run() {
+    for (;;) {
+        if (is_failing_) {
+            recover();
+            if (is_failing_ && queue_.is_stopped()) break;
+            continue;
+        }
+        auto writes = queue_.take(clean_at_, true);
+        if (writes.empty() && queue_.is_stopped()) break;
+        if (!writes.empty()) commit(std::move(writes));
+        if (!is_failing_ && steady_clock::now() >= clean_at_) clean();
+    }
+    auto left = queue_.take(SteadyTime{}, true);
+    if (left.empty() && doubtful_.empty()) return;
+    world_.warn(fmt::format("store {}: {} writes could not be made: {}", settings_.path,
+                            left.size() + doubtful_.size(), writer_.problem()));
+}
+
+void SqliteStore::commit(Writes writes) {
+    switch (writer_.write(writes)) {
+        case SqliteWriter::Outcome::written:
+            written(std::move(writes));
+            break;
+        case SqliteWriter::Outcome::not_written:
+            begin_failing(std::move(writes));
+            break;
+        case SqliteWriter::Outcome::in_doubt:
+            doubtful_ = std::move(writes);
+            is_in_doubt_ = true;
+            begin_failing({});
+            break;
+    }
+}
+
+void SqliteStore::written(Writes writes) {
+    ++commits_;
+    SPOKE_FAULT_POINT("store-complete");
+    complete(std::move(writes), true);
+    end_failing();
+    watch_size();
+    writer_.keep_log_short();
+    if (!writer_.is_usable()) begin_failing({});
+}
+
+/// One attempt to come back, when it is time for it.
+void SqliteStore::recover() {
+    auto writes = queue_.take(steady_clock::now() + settings_.retry, false);
+    if (!writer_.is_usable() && !reopen()) {
+        complete(queue_.put_back(std::move(writes)), false);
+        return;
+    }
+    if (std::exchange(is_in_doubt_, false)) {
+        auto doubtful = std::exchange(doubtful_, {});
+        if (writer_.found_after_all()) {
+            complete(std::move(doubtful), true);
+        } else {
+            // What failed comes before what was asked for since.
+            for (auto& write : writes) doubtful.push_back(std::move(write));
+            complete(queue_.put_back(std::move(doubtful)), false);
+            writes = queue_.take(SteadyTime{}, true);
+        }
+    }
+    commit(std::move(writes));
+}
+
+/// Closes both connections, so that SQLite has to find out what is on the disk.
+bool SqliteStore::reopen() {
+    std::lock_guard lock{reader_mutex_};
+    reader_.reset();
+    writer_.close();
+    try {
+        writer_.open();
+        reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+        reads_fail_ = false;
+        return true;
+    } catch (std::exception const&) {
+        writer_.close();
+        return false;
+    }
+}
+
+void SqliteStore::begin_failing(Writes writes) {
+    auto is_news = !is_failing_.exchange(true);
+    complete(queue_.put_back(std::move(writes)), false);
+    if (!is_news) return;
+    world_.warn(fmt::format("store {}: cannot be written: {}; new orders are refused until it can",
+                            settings_.path, writer_.problem()));
+}
+
+void SqliteStore::end_failing() {
+    if (!is_failing_.exchange(false)) return;
+    world_.info(fmt::format("store {}: can be written again", settings_.path));
+}
+
+void SqliteStore::watch_size() {
+    auto bytes = writer_.bytes();
+    auto limit = is_full_ ? settings_.bytes_max / 100 * kRoomPercent : settings_.bytes_max;
+    auto is_full = bytes >= limit;
+    if (is_full_.exchange(is_full) == is_full) return;
+    if (is_full) {
+        world_.warn(fmt::format(
+            "store {}: {} bytes, store.bytes_max is reached; new orders are refused until there is "
+            "room",
+            settings_.path, bytes));
+    } else {
+        world_.info(fmt::format("store {}: {} bytes, there is room again", settings_.path, bytes));
+    }
+}
+
+/// Nobody may read while orders are refused because a read failed.
+void SqliteStore::read_again() {
+    if (!reads_fail_) return;
+    std::lock_guard lock{reader_mutex_};
+    reader_.reset();
+    try {
+        reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+        static_cast<void>(reader_->find(CommandId{}));
+        reads_fail_ = false;
+        world_.info(fmt::format("store {}: can be read again", settings_.path));
+    } catch (std::exception const&) {
+        reader_.reset();
+    }
+}
+
+void SqliteStore::clean() {
+    auto begin = steady_clock::now();
+    read_again();
+    if (!may_trust_clock()) {
+        clean_at_ = begin + settings_.clean_every;
+        return;
+    }
+    auto cleaning = writer_.clean(world_.clock().wall);
+    if (cleaning == SqliteWriter::Cleaning::failed) begin_failing({});
+    if (cleaning == SqliteWriter::Cleaning::more) watch_size();
+    auto end = steady_clock::now();
+    auto is_more = cleaning == SqliteWriter::Cleaning::more;
+    clean_at_ = is_more ? end + (end - begin) * (kCleanShare - 1) : end + settings_.clean_every;
+}
+
+/// A key that is forgotten because of a wrong clock turns a retry into a second order: when the
+/// clock leaps ahead, nothing is removed for an hour, in which somebody may set it right.
+bool SqliteStore::may_trust_clock() {
+    auto now = world_.clock();
+    auto before = std::exchange(clock_seen_, now);
+    if (before && now.wall - before->wall > now.steady - before->steady + kLeapMin) {
+        clock_trusted_from_ = now.steady + kLeapPause;
+        world_.warn(fmt::format("store {}: the clock leapt ahead; nothing is removed for an hour",
+                                settings_.path));
+    }
+    return now.steady >= clock_trusted_from_;
+}
+
+}  // namespace spoke::bridge

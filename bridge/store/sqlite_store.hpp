@@ -1,0 +1,121 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "bridge/store/file_lock.hpp"
+#include "bridge/store/sqlite_reader.hpp"
+#include "bridge/store/sqlite_writer.hpp"
+#include "bridge/store/store.hpp"
+#include "bridge/store/write_queue.hpp"
+
+namespace spoke::bridge {
+
+/// The store on a disk: one SQLite file (SCHEMA.md). What is done is synced, and survives the
+/// process and the power.
+/// Owns    a thread, which writes: all that has been asked for since its last commit goes into one
+///         transaction. Reads are done by the caller on a connection of their own.
+/// While the disk is full or fails, `now_or_never` fails at once and `certain` waits; it is tried
+/// again about four times a second, and told once in the log when that begins and when it ends.
+/// After an error of which nobody knows what it left on the disk, the file is closed and opened
+/// anew before anything is believed; only then is the fate of the writes told that were on their
+/// way. The file is locked against a second bridge.
+class SqliteStore final : public Store {
+public:
+    struct Settings {
+        std::string path;
+        std::chrono::milliseconds keep{std::chrono::hours{24}};  // settled commands, and their keys
+        std::optional<std::chrono::milliseconds> audit_keep{};   // nullopt: for ever
+        std::uint64_t bytes_max = std::uint64_t{16}
+                                  << 30;               // in use; then only `certain` is written
+        std::size_t writes_max = 20'000;               // that wait, `now_or_never`
+        std::chrono::milliseconds retry{250};          // while the disk fails
+        std::chrono::milliseconds clean_every{1'000};  // looks for what was kept long enough
+        std::int64_t clean_rows = 200;                 // in one transaction
+        int log_pages_max = 4'096;                     // of the write-ahead log
+        std::string vfs{};                             // SQLite's way to the disk; empty: its own
+    };
+
+    using Defer = std::function<void(std::function<void()>)>;
+
+    struct World {
+        Defer defer;                 // runs a function on the bridge's thread, soon
+        std::function<Now()> clock;  // read by the writer's thread too
+        std::function<void(std::string const&)> info;  // and so are these called
+        std::function<void(std::string const&)> warn;
+    };
+
+    /// Opens the file, and makes or migrates it if need be.
+    /// Errors  std::runtime_error, one line for people.
+    SqliteStore(Settings settings, World world);
+
+    /// Writes what has been asked for, unless the disk fails; completions may still be deferred.
+    ~SqliteStore() override;
+
+    void put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) override;
+    void put_device(DeviceRecord const& record, AuditEntry audit, Done done) override;
+    void erase_device(std::string_view id, AuditEntry audit, Done done) override;
+    void append(AuditEntry audit, Done done) override;
+
+    [[nodiscard]] bool takes_writes() const override;
+
+    // A read that fails is told in the log and finds nothing; new orders are refused then, as
+    // nobody knows whether they are repetitions.
+    [[nodiscard]] std::optional<Command> find(CommandId const& id) const override;
+    [[nodiscard]] std::optional<Command> find_by_key(std::string_view key) const override;
+    [[nodiscard]] std::vector<Command> commands(CommandQuery const& query) const override;
+    [[nodiscard]] std::vector<AuditLine> audit(AuditQuery const& query) const override;
+
+    // Errors  std::runtime_error.
+    void visit_open(std::function<void(Command&&)> const& visit) const override;
+    void visit_devices(std::function<void(StoredDevice&&)> const& visit) const override;
+
+    /// Transactions so far.
+    [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
+
+private:
+    void enqueue(Write write);
+    void complete(Writes writes, bool stored);
+    template <class Read>
+    auto read(Read const& read) const -> decltype(read(std::declval<SqliteReader&>()));
+
+    // The writer's thread.
+    void run();
+    void commit(Writes writes);
+    void written(Writes writes);
+    void recover();
+    [[nodiscard]] bool reopen();
+    void begin_failing(Writes writes);
+    void end_failing();
+    void watch_size();
+    void read_again();
+    void clean();
+    [[nodiscard]] bool may_trust_clock();
+
+    Settings settings_;
+    World world_;
+    FileLock lock_;
+    SqliteWriter writer_;
+    mutable std::mutex reader_mutex_;
+    mutable std::unique_ptr<SqliteReader> reader_;  // none while the file is closed
+    WriteQueue queue_;
+    std::atomic<bool> is_failing_{false};
+    std::atomic<bool> is_full_{false};
+    mutable std::atomic<bool> reads_fail_{false};
+    std::atomic<std::uint64_t> commits_{0};
+    Writes doubtful_;  // their commit failed, and may have worked
+    bool is_in_doubt_ = false;
+    SteadyTime clean_at_{};
+    std::optional<Now> clock_seen_;
+    SteadyTime clock_trusted_from_{};
+    std::thread thread_;
+};
+
+}  // namespace spoke::bridge

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bridge/store/audit_chain.hpp"
+#include "bridge/store/retention.hpp"
+#include "bridge/store/rows.hpp"
+#include "bridge/store/sqlite.hpp"
+#include "bridge/store/write.hpp"
+
+namespace spoke::bridge {
+
+/// The connection that writes: each call of `write` is one transaction.
+/// When the disk fails in the middle of a commit, nobody knows what is on it: the connection is of
+/// no use then until it was closed and opened anew, which finds out.
+/// Thread  one at a time.
+class SqliteWriter {
+public:
+    struct Settings {
+        std::string path;
+        std::string vfs{};  // empty: SQLite's own
+        Retention::Limits retention{};
+        int log_pages_max = 4'096;  // of the write-ahead log; then they are copied into the file
+    };
+
+    enum class Outcome : std::uint8_t {
+        written,
+        not_written,  // nothing of it is there or will be
+        in_doubt,     // found_after_all() tells after the next open()
+    };
+
+    explicit SqliteWriter(Settings settings) : settings_(std::move(settings)) {}
+
+    /// Makes or migrates the file if need be, and makes what the log of an earlier process holds
+    /// durable.
+    /// Errors  std::runtime_error; it is closed then.
+    void open();
+    void close() noexcept { open_.reset(); }
+    /// False: open() must come first.
+    [[nodiscard]] bool is_usable() const noexcept { return open_ != nullptr && !is_broken_; }
+
+    /// Even without any writes something is written.
+    [[nodiscard]] Outcome write(Writes const& writes);
+
+    /// Whether the write whose outcome was in doubt is there.
+    [[nodiscard]] bool found_after_all() const noexcept;
+
+    /// What went wrong last.
+    [[nodiscard]] std::string const& problem() const noexcept { return problem_; }
+
+    enum class Cleaning : std::uint8_t { done, more, failed };
+
+    /// A step of the retention.
+    [[nodiscard]] Cleaning clean(WallTime now);
+
+    /// Copies the log into the file if it is long.
+    void keep_log_short();
+
+    /// In use, of the file; as it was last known while that cannot be read.
+    [[nodiscard]] std::uint64_t bytes();
+
+    [[nodiscard]] AuditChain const& trail() const noexcept { return state_.trail; }
+
+private:
+    /// What the next transaction builds on.
+    struct State {
+        AuditChain trail{};
+        std::int64_t at_high = INT64_MIN;
+        std::int64_t mark = 0;  // stands for a transaction that leaves no line in the trail
+    };
+
+    struct Open {
+        explicit Open(Settings const& settings);
+        SqliteConnection connection;
+        SqliteStatement begin;
+        SqliteStatement commit;
+        SqliteStatement rollback;
+        CommandWrite command;
+        SqliteStatement key;
+        SqliteStatement device_n;
+        SqliteStatement device;
+        SqliteStatement erase_device;
+        SqliteStatement audit;
+        SqliteStatement mark;
+        SqliteStatement page_count;
+        SqliteStatement free_pages;
+        Retention retention;
+        std::int64_t page_bytes;
+    };
+
+    void load_state();
+    void apply(Writes const& writes);
+    void apply(Command const& command);
+    void apply(DeviceRecord const& device);
+    void add_line(AuditEntry const& entry);
+    void undo(SqliteError const& error, State const& before);
+
+    Settings settings_;
+    std::unique_ptr<Open> open_;
+    bool is_broken_ = false;
+    int log_pages_due_ = 0;
+    std::uint64_t bytes_ = 0;
+    State state_;
+    State expected_;  // of the write in doubt
+    std::string problem_;
+};
+
+}  // namespace spoke::bridge

@@ -1,0 +1,211 @@
+#include "tests/unit/bridge/store/random_writes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+namespace spoke::bridge::test {
+
+using std::chrono::milliseconds;
+
+std::vector<std::string> RandomWrites::keys() {
+    return {"k1", "k2", "k3", "k4", "k5", "k6", "key with \"quotes\"", "schl\xC3\xBCssel"};
+}
+
+std::vector<std::string> RandomWrites::devices() {
+    return {"b1", "b2", "b3", "b\xC3\xA4r", "it's"};
+}
+
+std::vector<std::string> RandomWrites::people() {
+    return {"user:1", "user:2", "device", "broker", "bridge"};
+}
+
+std::uint64_t RandomWrites::below(std::uint64_t bound) {
+    return random_() % bound;
+}
+
+std::string const& RandomWrites::one_of(std::vector<std::string> const& texts) {
+    return texts[below(texts.size())];
+}
+
+std::string RandomWrites::odd_text() {
+    static std::vector<std::string> const kTexts{"",
+                                                 "why",
+                                                 "two\nlines",
+                                                 "quote \" and \\",
+                                                 std::string{"zero \0 inside", 13},
+                                                 "\xE2\x82\xAC 5",
+                                                 std::string(3'000, 'x'),
+                                                 "'); DROP TABLE commands; --"};
+    return one_of(kTexts);
+}
+
+WallTime RandomWrites::now() {
+    ms_ += static_cast<std::int64_t>(below(50)) - (one_in(40) ? 5'000 : 0);  // the clock jumps
+    return WallTime{milliseconds{ms_}};
+}
+
+Command RandomWrites::fresh() {
+    Command command;
+    command.id = CommandId::make(now(), [this] { return random_(); });
+    command.request.device = one_of(devices());
+    command.request.verb = one_in(3) ? "ring" : "unlock";
+    command.request.args = one_in(2) ? R"({"ride":"r1"})" : "";
+    command.request.condition = one_in(4) ? R"({"lock":"locked"})" : "";
+    command.request.ref = odd_text();
+    command.request.lane = "lock";
+    command.request.ttl = milliseconds{below(86'400'000)};
+    command.request.if_offline = one_in(2) ? IfOffline::fail : IfOffline::wait;
+    command.request.deliver = one_in(2) ? Deliver::once : Deliver::until;
+    command.request.supersede = one_in(2);
+    command.request.fail_if_busy = one_in(2);
+    command.caller = {one_of(people()), one_in(2) ? "00-abc-def-01" : "", "127.0.0.1"};
+    if (!one_in(3)) command.keys.push_back(one_of(keys()));
+    command.n = 1 + below(1'000);
+    command.accepted_at = now();
+    command.deadline = command.accepted_at + command.request.ttl;
+    if (one_in(2)) command.boot = one_in(9) ? std::numeric_limits<std::uint64_t>::max() : below(9);
+    if (one_in(2)) command.exp_up = below(1'000'000);
+    move(command, CommandState::queued);
+    return command;
+}
+
+void RandomWrites::move(Command& command, CommandState state) {
+    command.state = state;
+    command.why = odd_text();
+    ++command.version;
+    auto t = command.timeline.empty() ? milliseconds{} : command.timeline.back().t;
+    command.timeline.push_back({t + milliseconds{below(900)}, state, one_of(people()), odd_text()});
+}
+
+void RandomWrites::change(Command& command) {
+    command.may_have_left = command.may_have_left || one_in(2);
+    command.late = one_in(5);
+    if (one_in(3)) command.keys.push_back(one_of(keys()));
+    if (one_in(3)) command.took = milliseconds{below(10'000)};
+    if (one_in(3)) command.answer = R"({"r":"ok","lock":"unlocked"})";
+    auto last = static_cast<std::uint64_t>(CommandState::abandoned);
+    move(command, static_cast<CommandState>(1 + below(last)));
+}
+
+AuditEntry RandomWrites::entry(std::string what) {
+    AuditEntry out;
+    out.at = now();
+    out.who = one_of(people());
+    out.what = std::move(what);
+    out.subject = odd_text();
+    out.why = odd_text();
+    out.trace = one_in(2) ? "00-abc-def-01" : "";
+    out.detail = one_in(3) ? R"({"a":1})" : "";
+    return out;
+}
+
+std::vector<AuditEntry> RandomWrites::entries_of(Command& command) {
+    std::vector<AuditEntry> out;
+    for (; command.arrows_audited < command.timeline.size(); ++command.arrows_audited) {
+        auto const& arrow = command.timeline[command.arrows_audited];
+        AuditEntry line;
+        line.at = command.accepted_at + arrow.t;
+        line.who = arrow.by;
+        line.what = fmt::format("command.{}", name_of(arrow.state));
+        line.device = command.request.device;
+        line.subject = command.id.text();
+        line.why = arrow.why;
+        out.push_back(std::move(line));
+    }
+    lines += out.size();
+    return out;
+}
+
+RandomWrites::Operation RandomWrites::put(Command command, Need need) {
+    auto entries = entries_of(command);
+    commands_[command.id] = command;
+    std::erase(open_, command.id);
+    if (!is_settled(command.state)) open_.push_back(command.id);
+    needs.push_back(need);
+    return [command, entries, need](Store& store, Store::Done done) {
+        store.put(command, entries, need, std::move(done));
+    };
+}
+
+RandomWrites::Operation RandomWrites::put_device() {
+    DeviceRecord record;
+    record.id = one_of(devices());
+    record.alias = odd_text();
+    record.profile = "bike";
+    record.tags = {"a", one_of(keys())};
+    if (one_in(2)) record.deny = {"*"};
+    record.version = static_cast<std::uint32_t>(below(100));
+    auto line = entry("device.updated");
+    line.device = record.id;
+    return [record, line](Store& store, Store::Done done) {
+        store.put_device(record, line, std::move(done));
+    };
+}
+
+RandomWrites::Operation RandomWrites::next() {
+    auto kind = below(10);
+    if (kind < 6 && !open_.empty()) {
+        auto command = commands_.at(open_[below(open_.size())]);
+        change(command);
+        if (one_in(4)) move(command, command.state);  // two arrows in one write
+        return put(std::move(command), Need::certain);
+    }
+    if (kind < 8 || open_.empty()) {
+        auto command = fresh();
+        ids_.push_back(command.id);
+        return put(std::move(command), Need::now_or_never);
+    }
+    needs.push_back(Need::now_or_never);
+    ++lines;
+    if (kind == 8) return put_device();
+    auto line = entry(one_in(2) ? "publish" : "device.deleted");
+    if (line.what == "publish") {
+        return [line](Store& store, Store::Done done) { store.append(line, std::move(done)); };
+    }
+    auto device = one_of(devices());
+    line.device = device;
+    return [line, device](Store& store, Store::Done done) {
+        store.erase_device(device, line, std::move(done));
+    };
+}
+
+Contents contents_of(Store const& store, RandomWrites const& script) {
+    Contents out;
+    store.visit_open([&](Command&& command) { out.open.push_back(std::move(command)); });
+    store.visit_devices([&](StoredDevice&& device) {
+        // A form may know a device of which nothing was said and which never had an order.
+        if (device.n > 0 || device.record != DeviceRecord{device.record.id}) {
+            out.devices.push_back(std::move(device));
+        }
+    });
+    for (auto const& id : script.ids()) {
+        if (auto command = store.find(id)) out.commands.push_back(*command);
+    }
+    for (auto const& key : RandomWrites::keys()) {
+        if (auto command = store.find_by_key(key)) out.by_key.emplace_back(key, *command);
+    }
+    AuditQuery query;
+    query.limit = std::numeric_limits<std::size_t>::max();
+    for (auto& line : store.audit(query)) out.trail.push_back(std::move(line.entry));
+    return out;
+}
+
+std::string difference(Contents const& a, Contents const& b) {
+    auto same_devices =
+        std::ranges::equal(a.devices, b.devices, [](StoredDevice const& x, StoredDevice const& y) {
+            return x.record == y.record && x.n == y.n;
+        });
+    std::string out;
+    if (a.open != b.open) out += fmt::format("open: {} and {}; ", a.open.size(), b.open.size());
+    if (!same_devices) out += fmt::format("devices: {}, {}; ", a.devices.size(), b.devices.size());
+    if (a.commands != b.commands) {
+        out += fmt::format("commands: {} and {}; ", a.commands.size(), b.commands.size());
+    }
+    if (a.by_key != b.by_key) out += fmt::format("{} keys, {}; ", a.by_key.size(), b.by_key.size());
+    if (a.trail != b.trail) out += fmt::format("trail: {}, {}; ", a.trail.size(), b.trail.size());
+    return out;
+}
+
+}  // namespace spoke::bridge::test
