@@ -257,6 +257,7 @@ Snapshot Lock::snapshot(Now now) const {
     shot.ride = ride_;
     shot.battery_percent = battery_percent_;
     shot.rssi = rssi_;
+    shot.rat = identity_.rat;
     auto here = place(now);
     shot.latitude = here.latitude;
     shot.longitude = here.longitude;

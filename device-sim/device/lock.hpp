@@ -88,6 +88,7 @@ struct LockIdentity {
     std::uint8_t protocol_level = 5;
     bool clock_set = true;  // otherwise without wall clock until on_time()
     std::chrono::milliseconds clock_error{0};
+    std::string_view rat = "LTE-M";           // static storage: the radio it reports
     std::optional<double> battery_percent{};  // instead of what the model draws
 };
 

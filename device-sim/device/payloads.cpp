@@ -63,8 +63,8 @@ void add_state(std::string& out, Snapshot const& now) {
     add(out, R"(,"batt":{{"v":{:.2f},"pct":{:.0f},"chg":0,"solar":1}},)", volts(now),
         now.battery_percent);
     add_position(out, now);
-    add(out, R"(,"net":{{"rssi":{},"rat":"LTE-M","cell":"460-00-1234-5678"}},"speed":{})", now.rssi,
-        now.speed);
+    add(out, R"(,"net":{{"rssi":{},"rat":"{}","cell":"460-00-1234-5678"}},"speed":{})", now.rssi,
+        now.rat, now.speed);
     add(out, R"(,"alarm":{},"fw":"{}","cfg_v":{},)", now.alarm, firmware_text(now),
         now.settings_version);
     add_journal(out, now);

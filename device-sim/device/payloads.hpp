@@ -24,6 +24,7 @@ struct Snapshot {
     std::string_view ride{};
     double battery_percent = 100;
     int rssi = -87;
+    std::string_view rat = "LTE-M";
     double latitude = 0;
     double longitude = 0;
     unsigned speed = 0;  // km/h

@@ -57,15 +57,26 @@ std::string_view trace_of(mqtt::ReceivedMessage const& message) {
 Bike::Bike(FleetCommons& commons, BikeRole role)
     : commons_(commons),
       number_(role.number),
+      air_(std::move(role.air)),
       lock_(commons.options.model, std::move(role.identity), read_clocks()),
-      link_(commons.hub, std::move(role.link), *this) {}
+      link_(commons.hub, std::move(role.link), *this) {
+    if (role.twin_link) {
+        air_->twin = std::make_unique<Twin>(commons.hub, std::move(role.twin_link), make_connect());
+    }
+}
 
 void Bike::start() {
     link_.start();
+    if (air_) arm();
+    if (air_ && air_->twin) {
+        commons_.fault_counts.add(Fault::twin);
+        air_->twin->start();
+    }
 }
 
 void Bike::stop() {
     stopping_ = true;
+    if (air_) calm();
     if (link_.state() != mqtt::LinkState::connected) return link_.stop();
     lock_.on_disconnected();  // the goodbye shall be its last word
     // A DISCONNECT takes the will away, so that without this the bike would be "on" for ever.
@@ -94,6 +105,7 @@ bool Bike::is_stopped() const noexcept {
 }
 
 void Bike::on_deadline() {
+    if (air_) pass_air(read_clocks());
     lock_.on_deadline(read_clocks(), *this);
     arm();
 }
@@ -131,6 +143,7 @@ void Bike::on_link(mqtt::LinkStatus const& status) {
 
 void Bike::on_connected(mqtt::ConnAck const&) {
     ++commons_.counts.connects;
+    if (air_) ++air_->connection;
     if (stopping_ || lock_.is_asleep()) return link_.stop();
     subscribe();  // before the birth: who sees that may send an order at once
     lock_.on_connected(read_clocks(), *this);
@@ -140,6 +153,7 @@ void Bike::on_connected(mqtt::ConnAck const&) {
 void Bike::on_closed(mqtt::Closed const&) {
     bool is_loss = link_state_ == mqtt::LinkState::connected && !stopping_ && !lock_.is_asleep();
     if (is_loss) ++commons_.counts.losses;
+    if (air_) ++air_->connection;
     lock_.on_disconnected();
 }
 
@@ -150,8 +164,13 @@ mqtt::Acknowledge Bike::on_message(mqtt::ReceivedMessage const& message) {
     auto now = read_clocks();
     auto payload = message.publish.payload;
     auto leaf = message.publish.topic.substr(message.publish.topic.rfind('/') + 1);
+    if (leaf == "cmd") ++commons_.counts.orders;
+    if (air_) {
+        auto acknowledge = take_into_air(leaf, payload, trace_of(message), message.token);
+        arm();
+        return acknowledge;
+    }
     if (leaf == "cmd") {
-        ++commons_.counts.orders;
         lock_.on_order(payload, trace_of(message), now, *this);
     } else if (leaf == "cfg") {
         lock_.on_wanted_settings(payload, now, *this);
@@ -188,6 +207,11 @@ void Bike::on_request_failed(mqtt::RequestToken, mqtt::RequestFailure why) {
 }
 
 void Bike::publish(Channel channel, std::string_view payload, std::string_view trace) {
+    if (air_) return publish_into_air(channel, payload, trace);
+    send(channel, payload, trace);
+}
+
+void Bike::send(Channel channel, std::string_view payload, std::string_view trace) {
     ++commons_.counts.messages_out;
     auto row = row_of(channel);
     mqtt::Publish packet;
@@ -242,8 +266,19 @@ void Bike::subscribe() {
     link_.subscribe(packet, mqtt::RequestToken{});
 }
 
+void Bike::happened(LockFact const& fact) {
+    if (commons_.options.witness) commons_.options.witness(lock_.id(), fact, read_clocks());
+}
+
+void Bike::close_by_hand() {
+    lock_.close_by_hand(read_clocks(), *this);
+    arm();
+}
+
 void Bike::arm() {
-    commons_.deadlines.arm(number_, lock_.deadline());
+    auto next = lock_.deadline();
+    if (air_) next = std::min(next, air_->deadline());
+    commons_.deadlines.arm(number_, next);
     commons_.on_deadline();
 }
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "device-sim/device/lock.hpp"
+#include "device-sim/fleet/air.hpp"
 #include "device-sim/fleet/deadline_queue.hpp"
 #include "device-sim/fleet/fleet_options.hpp"
 #include "device-sim/report/fleet_counts.hpp"
@@ -20,6 +21,7 @@ struct FleetCommons {
     mqtt::LinkHub& hub;
     DeadlineQueue deadlines;
     FleetCounts counts{};
+    FaultCounts fault_counts{};
     std::string trouble{};                // why the latest attempt to connect failed
     std::function<void()> on_deadline{};  // a deadline may have become the earliest
     std::function<void()> on_stopped{};   // a bike has stopped for good
@@ -29,6 +31,8 @@ struct BikeRole {
     std::size_t number = 0;  // 0 .. bikes-1, also its member number in FleetCommons::deadlines
     LockIdentity identity{};
     std::shared_ptr<mqtt::LinkOptions const> link{};
+    std::unique_ptr<Air> air{};                            // null: the network is perfect
+    std::shared_ptr<mqtt::LinkOptions const> twin_link{};  // null: it has no twin
 };
 
 /// A lock on its own connection: translates between the lock's channels and MQTT.
@@ -52,6 +56,17 @@ public:
     /// Whether it stopped, or never started.
     [[nodiscard]] bool is_stopped() const noexcept;
 
+    /// From now on nothing befalls it any more.
+    void calm();
+
+    /// Its connection ends, if it has one.
+    void cut(mqtt::Cut how);
+
+    /// The rider pushes the lock shut. Nothing happens unless it is open.
+    void close_by_hand();
+
+    [[nodiscard]] Lock const& lock() const noexcept { return lock_; }
+
     /// A deadline armed in FleetCommons::deadlines has come.
     void on_deadline();
 
@@ -72,7 +87,18 @@ private:
     void power_cycled() override;
     void fell_asleep(std::string_view last_words) override;
     void woke_up() override;
+    void happened(LockFact const& fact) override;
 
+    [[nodiscard]] mqtt::Acknowledge take_into_air(std::string_view leaf, Bytes payload,
+                                                  std::string_view trace, mqtt::AckToken token);
+    void publish_into_air(Channel channel, std::string_view payload, std::string_view trace);
+    void pass_air(Now now);
+    void strike(Blow const& blow, Now now);
+    void deliver(Pending item, Now now);
+    void deliver_order(Pending item, Now now);
+    void count(OrderLot const& lot);
+
+    void send(Channel channel, std::string_view payload, std::string_view trace);
     void subscribe();
     void say_goodbye(std::string_view last_words);
     void arm();
@@ -84,6 +110,7 @@ private:
     std::size_t number_;
     bool stopping_ = false;
     mqtt::LinkState link_state_ = mqtt::LinkState::idle;
+    std::unique_ptr<Air> air_;  // null: the network is perfect
     Lock lock_;
     mqtt::Link link_;
 };

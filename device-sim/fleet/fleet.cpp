@@ -21,6 +21,7 @@ using namespace std::chrono_literals;
 
 constexpr auto kRampTick = 10ms;
 constexpr auto kStopTimeout = 5s;
+constexpr auto kTwinDelay = 20s;
 
 /// Boot numbers must grow from run to run, since a bridge takes a smaller one for an old message,
 /// and these bikes keep no flash from one run to the next: so they count the seconds of 2025 and
@@ -48,6 +49,9 @@ struct Fleet::Impl {
 
     void make_bikes();
     [[nodiscard]] LockIdentity identity_of(std::size_t number, std::uint32_t boot) const;
+    void give_faults(BikeRole& role, std::uint64_t seed);
+    void wait_for_storm();
+    void blow_storm();
     [[nodiscard]] std::shared_ptr<mqtt::LinkOptions> link_options(std::string bind_address) const;
     void on_ramp_tick();
     void wait_for_ramp();
@@ -65,6 +69,10 @@ struct Fleet::Impl {
     std::size_t started = 0;
     SteadyTime ramp_began = SteadyTime::max();  // not yet
 
+    asio::steady_timer storm_timer;
+    Dice storm_dice;
+    bool is_calm = false;
+
     asio::steady_timer deadline_timer;
     SteadyTime deadline_timer_at = SteadyTime::max();
 
@@ -79,6 +87,8 @@ Fleet::Impl::Impl(asio::io_context& context, FleetOptions wanted)
       hub(context, options.seed),
       commons{options, hub, DeadlineQueue{options.bikes}},
       ramp_timer(context),
+      storm_timer(context),
+      storm_dice(options.seed),
       deadline_timer(context),
       stop_timer(context) {
     commons.counts.bikes = options.bikes;
@@ -101,6 +111,7 @@ void Fleet::Impl::make_bikes() {
     for (std::size_t number = 0; number < options.bikes; ++number) {
         BikeRole role{number, identity_of(number, boot), links[number % links.size()]};
         if (number == 0) role.link = scout;
+        give_faults(role, role.identity.seed);
         bikes.push_back(std::make_unique<Bike>(commons, std::move(role)));
     }
 }
@@ -116,6 +127,47 @@ LockIdentity Fleet::Impl::identity_of(std::size_t number, std::uint32_t boot) co
     identity.protocol_level = speaks_v3 ? 4 : 5;
     identity.clock_set = !dice.chance(options.clockless_share);
     return identity;
+}
+
+void Fleet::Impl::give_faults(BikeRole& role, std::uint64_t seed) {
+    Dice dice{seed + 1};
+    auto const& net = options.net.of(dice.unit());
+    if (options.faults.is_none() && net.median.count() == 0) return;
+    BikeFaults faults{options.faults, net, dice.next()};
+    auto count = [&](bool has, Fault fault) {
+        if (has) commons.fault_counts.add(fault);
+    };
+    count(faults.has_no_clock(), Fault::clock_none);
+    count(faults.clock_error().has_value(), Fault::clock_wrong);
+    count(faults.battery_percent().has_value(), Fault::low_battery);
+    role.identity.rat = net.rat;
+    role.identity.battery_percent = faults.battery_percent();
+    if (faults.has_no_clock()) role.identity.clock_set = false;
+    if (auto error = faults.clock_error()) role.identity.clock_error = *error;
+    if (faults.has_twin()) {
+        auto twin = std::make_shared<mqtt::LinkOptions>(*role.link);
+        twin->reconnect.delay_min = kTwinDelay;
+        twin->reconnect.delay_max = 2 * kTwinDelay;
+        role.twin_link = std::move(twin);
+    }
+    role.air = std::make_unique<Air>(std::move(faults), read_clocks().steady);
+}
+
+void Fleet::Impl::wait_for_storm() {
+    auto const& storm = options.faults.of(Fault::storm);
+    if (storm.share == 0) return;
+    storm_timer.expires_after(storm.window.from);
+    storm_timer.async_wait([this](boost::system::error_code error) {
+        if (!error && !is_calm) blow_storm();
+    });
+}
+
+void Fleet::Impl::blow_storm() {
+    for (auto const& bike : bikes) {
+        if (!storm_dice.chance(options.faults.of(Fault::storm).share)) continue;
+        commons.fault_counts.add(Fault::storm);
+        bike->cut(storm_dice.chance(0.5) ? mqtt::Cut::rst : mqtt::Cut::silent);
+    }
 }
 
 std::shared_ptr<mqtt::LinkOptions> Fleet::Impl::link_options(std::string bind_address) const {
@@ -192,12 +244,31 @@ void Fleet::start() {
     if (impl_->bikes.empty()) return;
     impl_->bikes[impl_->started++]->start();
     impl_->on_ramp_tick();
+    impl_->wait_for_storm();
+}
+
+void Fleet::calm() {
+    impl_->is_calm = true;
+    for (auto const& bike : impl_->bikes) bike->calm();
+}
+
+void Fleet::close_by_hand(std::size_t place) {
+    impl_->bikes.at(place)->close_by_hand();
+}
+
+Lock const& Fleet::lock(std::size_t place) const {
+    return impl_->bikes.at(place)->lock();
+}
+
+FaultCounts const& Fleet::fault_counts() const noexcept {
+    return impl_->commons.fault_counts;
 }
 
 void Fleet::stop(std::function<void()> done) {
     auto& impl = *impl_;
     impl.stopping = true;
     impl.ramp_timer.cancel();
+    impl.storm_timer.cancel();
     impl.on_all_stopped = std::move(done);
     // Counted before any is asked, since a bike that waits stops at once.
     for (auto const& bike : impl.bikes) impl.to_stop += bike->is_stopped() ? 0 : 1;

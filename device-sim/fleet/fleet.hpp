@@ -35,6 +35,15 @@ public:
     /// disconnected without. Then calls `done`, once. To be called once.
     void stop(std::function<void()> done);
 
+    /// Faults end: what stalls goes on, no further one strikes. Messages still take their time.
+    void calm();
+
+    /// The rider of a bike, by its place in the fleet (0 .. bikes-1), pushes its lock shut.
+    void close_by_hand(std::size_t place);
+    [[nodiscard]] Lock const& lock(std::size_t place) const;
+
+    [[nodiscard]] FaultCounts const& fault_counts() const noexcept;
+
     [[nodiscard]] FleetCounts const& counts() const noexcept;
 
     /// Why the latest attempt to connect failed, or the latest connection ended; empty if none did.

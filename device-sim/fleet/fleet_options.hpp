@@ -3,12 +3,14 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "device-sim/device/lock.hpp"
+#include "device-sim/faults/fault_plan.hpp"
 
 namespace spoke::mqtt {
 class TlsContext;
@@ -26,6 +28,11 @@ struct FleetOptions {
     double clockless_share = 0;           // of the bikes: without a clock until $time tells it
     std::optional<std::uint32_t> boot{};  // of all bikes; otherwise from the clock
     LockModel model{};
+    FaultPlan faults{};
+    NetPlan net{};
+
+    /// What truly happens to a lock, at once; may be empty. Must not call the fleet.
+    std::function<void(std::string_view bike, LockFact const& fact, Now now)> witness{};
 
     std::string host = "127.0.0.1";
     std::uint16_t port = 1883;

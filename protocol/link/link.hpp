@@ -79,8 +79,9 @@ public:
     virtual void on_link(LinkStatus const& status);
 };
 
-/// How cut() ends the connection.
-enum class Cut : std::uint8_t { fin, rst };
+/// How cut() ends the connection. `silent`: the server is not told, as when a device leaves its
+/// network; the socket is kept for three minutes, so that not even the kernel tells it.
+enum class Cut : std::uint8_t { fin, rst, silent };
 
 /// Drives one ClientMachine over TCP or TLS and keeps it connected: resolves, connects, pumps
 /// bytes, keeps the time, reconnects with jitter until stop().

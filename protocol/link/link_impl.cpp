@@ -20,11 +20,20 @@ constexpr int kBatchesPerTurn = 16;  // likewise
 // too.
 constexpr std::size_t kOutputBytesMax = 256 * 1024;
 constexpr std::size_t kSharedBufferKeep = 1024 * 1024;
+constexpr std::chrono::minutes kAbandonedFor{3};
 
 }  // namespace
 
 LinkHub::Impl::Impl(asio::io_context& io, std::uint64_t seed)
     : context(io), resolver(io.get_executor()), random(seed), input(kInputBytes) {}
+
+void LinkHub::Impl::abandon(Socket socket) {
+    auto now = std::chrono::steady_clock::now();
+    while (!abandoned.empty() && abandoned.front().first + kAbandonedFor < now) {
+        abandoned.pop_front();
+    }
+    abandoned.emplace_back(now, std::move(socket));
+}
 
 Link::Impl::Impl(LinkHub::Impl& hub, std::shared_ptr<LinkOptions const> options,
                  LinkObserver& observer)
@@ -80,6 +89,10 @@ void Link::Impl::cut(Cut how) {
     if (how == Cut::rst) {
         error_code ignored;
         socket_.set_option(asio::socket_base::linger{true, 0}, ignored);
+    }
+    if (how == Cut::silent) {
+        hub_.abandon(std::move(socket_));
+        socket_ = Socket{hub_.context.get_executor()};
     }
     transport_failed("cut");
 }

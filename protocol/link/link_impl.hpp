@@ -4,10 +4,12 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 
 #include "protocol/link/dialer.hpp"
 #include "protocol/link/link.hpp"
@@ -19,11 +21,15 @@ namespace spoke::mqtt {
 struct LinkHub::Impl {
     Impl(boost::asio::io_context& io, std::uint64_t seed);
 
+    /// Keeps a socket open that nobody uses any more, and closes those kept long enough.
+    void abandon(Socket socket);
+
     boost::asio::io_context& context;
     Resolver resolver;
     std::mt19937_64 random;
-    Buffer input;   // what is read right now, by any link
-    Buffer output;  // what is written right now, by any link
+    Buffer input;                                         // what is read right now, by any link
+    Buffer output;                                        // what is written right now, by any link
+    std::deque<std::pair<SteadyTime, Socket>> abandoned;  // since when
 };
 
 /// A link's life. Phases of one connection:
