@@ -33,6 +33,16 @@ public:
         while (!is_enough()) next()();
     }
 
+    /// What is there, without waiting for more.
+    void run_all() {
+        std::deque<std::function<void()>> tasks;
+        {
+            std::lock_guard lock{mutex_};
+            tasks.swap(tasks_);
+        }
+        for (auto const& task : tasks) task();
+    }
+
 private:
     std::function<void()> next() {
         std::unique_lock lock{mutex_};
@@ -51,17 +61,30 @@ private:
 class Lines {
 public:
     void add(std::string const& line) {
-        std::lock_guard lock{mutex_};
-        lines_.push_back(line);
+        {
+            std::lock_guard lock{mutex_};
+            lines_.push_back(line);
+        }
+        changed_.notify_one();
+    }
+    /// Returns once there is a line with `part` in it.
+    void await(std::string_view part) const {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [&] { return count_locked(part) > 0; });
     }
     [[nodiscard]] std::size_t count(std::string_view part) const {
         std::lock_guard lock{mutex_};
+        return count_locked(part);
+    }
+
+private:
+    [[nodiscard]] std::size_t count_locked(std::string_view part) const {
         return static_cast<std::size_t>(std::ranges::count_if(
             lines_, [&](std::string const& line) { return line.find(part) != line.npos; }));
     }
 
-private:
     mutable std::mutex mutex_;
+    mutable std::condition_variable changed_;
     std::vector<std::string> lines_;
 };
 

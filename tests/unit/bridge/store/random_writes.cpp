@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "bridge/store/memory_store.hpp"
+
 namespace spoke::bridge::test {
 
 using std::chrono::milliseconds;
@@ -97,7 +99,7 @@ AuditEntry RandomWrites::entry(std::string what) {
     out.subject = odd_text();
     out.why = odd_text();
     out.trace = one_in(2) ? "00-abc-def-01" : "";
-    out.detail = one_in(3) ? R"({"a":1})" : "";
+    out.detail = step_mark();
     return out;
 }
 
@@ -112,24 +114,28 @@ std::vector<AuditEntry> RandomWrites::entries_of(Command& command) {
         line.device = command.request.device;
         line.subject = command.id.text();
         line.why = arrow.why;
+        line.detail = step_mark();
         out.push_back(std::move(line));
     }
-    lines += out.size();
     return out;
 }
 
-RandomWrites::Operation RandomWrites::put(Command command, Need need) {
-    auto entries = entries_of(command);
+std::string RandomWrites::step_mark() const {
+    return fmt::format(R"({{"step":{}}})", steps_);
+}
+
+RandomWrites::Step RandomWrites::put(Command command, Need need) {
+    auto lines = entries_of(command);
     commands_[command.id] = command;
     std::erase(open_, command.id);
     if (!is_settled(command.state)) open_.push_back(command.id);
-    needs.push_back(need);
-    return [command, entries, need](Store& store, Store::Done done) {
-        store.put(command, entries, need, std::move(done));
+    auto run = [command, lines, need](Store& store, Store::Done done) {
+        store.put(command, lines, need, std::move(done));
     };
+    return {run, lines, need};
 }
 
-RandomWrites::Operation RandomWrites::put_device() {
+RandomWrites::Step RandomWrites::put_device() {
     DeviceRecord record;
     record.id = one_of(devices());
     record.alias = odd_text();
@@ -139,12 +145,14 @@ RandomWrites::Operation RandomWrites::put_device() {
     record.version = static_cast<std::uint32_t>(below(100));
     auto line = entry("device.updated");
     line.device = record.id;
-    return [record, line](Store& store, Store::Done done) {
+    auto run = [record, line](Store& store, Store::Done done) {
         store.put_device(record, line, std::move(done));
     };
+    return {run, {line}};
 }
 
-RandomWrites::Operation RandomWrites::next() {
+RandomWrites::Step RandomWrites::next() {
+    ++steps_;
     auto kind = below(10);
     if (kind < 6 && !open_.empty()) {
         auto command = commands_.at(open_[below(open_.size())]);
@@ -157,18 +165,20 @@ RandomWrites::Operation RandomWrites::next() {
         ids_.push_back(command.id);
         return put(std::move(command), Need::now_or_never);
     }
-    needs.push_back(Need::now_or_never);
-    ++lines;
     if (kind == 8) return put_device();
     auto line = entry(one_in(2) ? "publish" : "device.deleted");
     if (line.what == "publish") {
-        return [line](Store& store, Store::Done done) { store.append(line, std::move(done)); };
+        auto append = [line](Store& store, Store::Done done) {
+            store.append(line, std::move(done));
+        };
+        return {append, {line}};
     }
     auto device = one_of(devices());
     line.device = device;
-    return [line, device](Store& store, Store::Done done) {
+    auto erase = [line, device](Store& store, Store::Done done) {
         store.erase_device(device, line, std::move(done));
     };
+    return {erase, {line}};
 }
 
 Contents contents_of(Store const& store, RandomWrites const& script) {
@@ -206,6 +216,30 @@ std::string difference(Contents const& a, Contents const& b) {
     if (a.by_key != b.by_key) out += fmt::format("{} keys, {}; ", a.by_key.size(), b.by_key.size());
     if (a.trail != b.trail) out += fmt::format("trail: {}, {}; ", a.trail.size(), b.trail.size());
     return out;
+}
+
+std::string judge(Store const& store, RandomWrites const& script,
+                  std::vector<RandomWrites::Step> const& steps,
+                  std::vector<Outcome> const& outcomes) {
+    auto found = contents_of(store, script);
+    MemoryStore expected{{}, [](std::function<void()> const&) {}};
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        auto const& lines = steps[i].lines;
+        auto is_there = at + lines.size() <= found.trail.size() &&
+                        std::equal(lines.begin(), lines.end(),
+                                   found.trail.begin() + static_cast<std::ptrdiff_t>(at));
+        auto const& told = outcomes[i];
+        if (told && *told != is_there) {
+            return fmt::format("step {} was told {}, but is {}there", i, *told,
+                               is_there ? "" : "not ");
+        }
+        if (!is_there) continue;
+        at += lines.size();
+        steps[i].run(expected, {});
+    }
+    if (at != found.trail.size()) return fmt::format("line {} is of no step", at + 1);
+    return difference(found, contents_of(expected, script));
 }
 
 }  // namespace spoke::bridge::test

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -16,13 +17,15 @@ public:
     /// Asks a store for one write.
     using Operation = std::function<void(Store&, Store::Done)>;
 
+    struct Step {
+        Operation run;
+        std::vector<AuditEntry> lines;  // one or two, which no other step has
+        Need need = Need::now_or_never;
+    };
+
     explicit RandomWrites(std::uint64_t seed) : random_(seed) {}
 
-    /// Every operation leaves one or two lines in the trail, `lines` counts them.
-    Operation next();
-
-    std::size_t lines = 0;
-    std::vector<Need> needs{};  // of the operations so far
+    Step next();
 
     [[nodiscard]] std::vector<CommandId> const& ids() const noexcept { return ids_; }
     [[nodiscard]] static std::vector<std::string> keys();
@@ -41,11 +44,13 @@ private:
     void move(Command& command, CommandState state);
     std::vector<AuditEntry> entries_of(Command& command);
     AuditEntry entry(std::string what);
-    Operation put(Command command, Need need);
-    Operation put_device();
+    [[nodiscard]] std::string step_mark() const;
+    Step put(Command command, Need need);
+    Step put_device();
 
     std::mt19937_64 random_;
     std::int64_t ms_ = 1'795'374'000'000;
+    std::uint64_t steps_ = 0;
     std::vector<CommandId> ids_;
     std::vector<CommandId> open_;
     std::map<CommandId, Command> commands_;
@@ -64,5 +69,15 @@ struct Contents {
 
 /// Empty if they are the same, else what differs.
 [[nodiscard]] std::string difference(Contents const& a, Contents const& b);
+
+/// What was told of a step; nullopt: nothing yet.
+using Outcome = std::optional<bool>;
+
+/// Whether a store holds what it must after these steps: each that was told to be stored, none that
+/// was told not to be, in order, and nothing but what those that are there make together. Which of
+/// the others are there is read from the trail. Empty if all is well.
+[[nodiscard]] std::string judge(Store const& store, RandomWrites const& script,
+                                std::vector<RandomWrites::Step> const& steps,
+                                std::vector<Outcome> const& outcomes);
 
 }  // namespace spoke::bridge::test
