@@ -1,84 +1,205 @@
 #include "bridge/api/api.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
-
-#include "bridge/api/problem.hpp"
 
 namespace spoke::bridge {
 namespace {
 
-std::vector<std::string_view> split(std::string_view pattern) {
-    std::vector<std::string_view> out;
-    pattern.remove_prefix(1);
-    for (;;) {
-        auto slash = pattern.find('/');
-        out.push_back(pattern.substr(0, slash));
-        if (slash == std::string_view::npos) return out;
-        pattern.remove_prefix(slash + 1);
+/// The address without its port.
+std::string_view host_of(std::string_view address) {
+    return address.substr(0, address.rfind(':'));
+}
+
+std::string_view scope_name(Right right) {
+    switch (right) {
+        case Right::none:
+            return "";
+        case Right::devices_read:
+            return "devices:read";
+        case Right::devices_write:
+            return "devices:write";
+        case Right::command:
+            return "command:*";
+        case Right::publish:
+            return "publish:#";
+        case Right::audit:
+            return "audit";
+        case Right::admin:
+            return "admin";
     }
+    return "";
+}
+
+void add_rate_headers(HttpResponse& response, RatePolicy policy,
+                      RateLimiter::Verdict const& verdict) {
+    response.headers.emplace_back(
+        "RateLimit-Policy",
+        fmt::format("\"default\";q={};w={}", policy.burst,
+                    (policy.burst + policy.per_second - 1) / policy.per_second));
+    response.headers.emplace_back(
+        "RateLimit",
+        fmt::format("\"default\";r={};t={}", verdict.remaining, verdict.full_in.count()));
+}
+
+Problem too_often(RateLimiter::Verdict const& verdict) {
+    Problem problem{ProblemKind::rate, "the rate of this caller is used up"};
+    problem.headers.emplace_back("Retry-After", std::to_string(verdict.retry_in.count()));
+    return problem;
 }
 
 }  // namespace
 
-Api::Api(Service& service) : service_(service) {}
-
-std::vector<Api::Route> const& Api::routes() {
-    static std::vector<Route> const kRoutes{
-        {"GET", "/healthz", &Api::healthz},
-        {"GET", "/readyz", &Api::readyz},
-        {"GET", "/v1/devices", &Api::list_devices},
-        {"GET", "/v1/devices/{}", &Api::show_device},
-        {"POST", "/v1/devices/{}/commands", &Api::post_command},
-        {"GET", "/v1/commands/{}", &Api::show_command},
-        {"POST", "/v1/publish/{...}", &Api::publish},
-    };
-    return kRoutes;
+Problem scope_problem(std::string needs) {
+    Problem problem{ProblemKind::scope, "the token or key has not the scope " + needs};
+    problem.members.emplace_back("needs", std::move(needs));
+    return problem;
 }
 
-bool Api::match(std::string_view pattern, Target const& target, std::vector<std::string>& parts) {
-    parts.clear();
-    auto const& segments = target.segments;
-    std::size_t at = 0;
-    for (auto piece : split(pattern)) {
-        if (at == segments.size()) return false;
-        if (piece == "{...}") {
-            std::string rest = segments[at];
-            while (++at < segments.size()) rest += "/" + segments[at];
-            parts.push_back(std::move(rest));
-            return true;
-        }
-        if (piece == "{}" && !segments[at].empty()) {
-            parts.push_back(segments[at]);
-        } else if (piece != segments[at]) {
-            return false;
-        }
-        ++at;
-    }
-    return at == segments.size();
+Problem other_device_problem(std::string device) {
+    Problem problem{ProblemKind::scope, "the token is for other devices (claim \"dev\")"};
+    problem.members.emplace_back("device", std::move(device));
+    return problem;
 }
+
+Api::Api(Service& service, Access& access, Settings settings)
+    : service_(service), access_(access), settings_(settings), limiter_({settings.buckets_max}) {}
 
 void Api::handle(HttpRequest const& request, Respond respond) {
+    respond = measured(std::move(respond));
     auto target = parse_target(request.target);
-    if (!target) return respond(to_response(RequestError{"the request target cannot be read"}));
-    std::string allowed;
+    if (!target) {
+        return respond(to_response(RequestError{"the request target cannot be read"}));
+    }
+    std::vector<std::string_view> methods;
     std::vector<std::string> parts;
     auto method = request.method == "HEAD" ? std::string_view{"GET"} : request.method;
     for (auto const& route : routes()) {
         if (!match(route.pattern, *target, parts)) continue;
         if (route.method == method) {
-            (this->*route.handler)({request, *target, std::move(parts), std::move(respond)});
-            return;
+            return admit(route, {request, *target, std::move(parts), {}, std::move(respond)});
         }
-        if (!allowed.empty()) allowed += ", ";
-        allowed += route.method == "GET" ? "GET, HEAD" : route.method;
+        methods.push_back(route.method);
     }
-    if (allowed.empty()) {
-        return respond(to_response(Problem{404, "no-such-path", "There is nothing at this path"}));
+    no_route(methods, request, respond);
+}
+
+/// The same, counting what comes and how long it took.
+Respond Api::measured(Respond respond) {
+    return
+        [this, begin = service_.now().steady, respond = std::move(respond)](HttpResponse response) {
+            metrics_.add(response.status, service_.now().steady - begin);
+            respond(std::move(response));
+        };
+}
+
+/// The path has no such method, or there is no such path. OPTIONS is answered for every path there
+/// is; what a browser's preflight asks is in it, and the server adds who may ask.
+void Api::no_route(std::vector<std::string_view> const& methods, HttpRequest const& request,
+                   Respond const& respond) const {
+    if (methods.empty()) return respond(to_response(Problem{ProblemKind::no_such_path}));
+    std::string allowed;
+    for (auto method : methods) {
+        if (method == "GET") allowed += "GET, HEAD, ";
+        if (method != "GET") allowed += std::string{method} + ", ";
     }
-    Problem problem{405, "method", "This path does not take this method"};
-    problem.headers.emplace_back("Allow", allowed);
-    respond(to_response(problem));
+    allowed += "OPTIONS";
+    if (request.method != "OPTIONS") {
+        Problem problem{ProblemKind::method};
+        problem.headers.emplace_back("Allow", allowed);
+        return respond(to_response(problem));
+    }
+    HttpResponse response;
+    response.status = 204;
+    response.headers.emplace_back("Allow", allowed);
+    if (!request.header("Access-Control-Request-Method").empty()) {
+        response.headers.emplace_back("Access-Control-Allow-Methods", allowed);
+        response.headers.emplace_back("Access-Control-Allow-Headers",
+                                      "Accept, Authorization, Content-Type, Idempotency-Key, "
+                                      "If-Match, If-None-Match, Prefer, Request-Id, traceparent");
+        response.headers.emplace_back("Access-Control-Max-Age", "600");
+    }
+    respond(std::move(response));
+}
+
+/// Who asks, how often, whether he may; then the handler.
+void Api::admit(Route const& route, Call call) {
+    if (route.right == Right::none) return (this->*route.handler)(std::move(call));
+    auto result = access_.identify(call.request.header("Authorization"), service_.now().wall);
+    if (auto const* error = std::get_if<AccessError>(&result)) return unauthorized(*error, call);
+    call.who = std::get<Identity>(std::move(result));
+    auto policy = settings_.per_caller;
+    if (call.who.is_limited && !policy.is_off()) {
+        auto verdict = limiter_.take(call.who.by, policy, service_.now().steady);
+        call.respond = [policy, verdict, respond = std::move(call.respond)](HttpResponse response) {
+            add_rate_headers(response, policy, verdict);
+            respond(std::move(response));
+        };
+        if (!verdict.is_allowed) return call.refuse(too_often(verdict));
+    }
+    if (auto problem = check_right(route, call)) return call.refuse(*problem);
+    (this->*route.handler)(std::move(call));
+}
+
+/// 401, or 429 for an address that keeps trying.
+void Api::unauthorized(AccessError error, Call const& call) {
+    metrics_.count_unauthorized();
+    auto policy = settings_.per_address;
+    auto name = fmt::format("address:{}", host_of(call.request.address));
+    auto verdict = limiter_.take(name, policy, service_.now().steady);
+    if (!verdict.is_allowed) return call.refuse(too_often(verdict));
+    Problem problem{ProblemKind::unauthorized, std::string{describe(error)}};
+    auto challenge = std::string{"Bearer realm=\"spoke\""};
+    if (error != AccessError::none_given) {
+        challenge +=
+            fmt::format(", error=\"invalid_token\", error_description=\"{}\"",
+                        error == AccessError::bad_claims ? "a claim is missing or has a wrong form"
+                                                         : describe(error));
+    }
+    problem.headers.emplace_back("WWW-Authenticate", std::move(challenge));
+    call.refuse(problem);
+}
+
+std::optional<Problem> Api::check_right(Route const& route, Call const& call) {
+    auto const& scopes = call.who.scopes;
+    auto is_covered = [&] {
+        switch (route.right) {
+            case Right::none:
+                return true;
+            case Right::devices_read:
+                return scopes.devices_read;
+            case Right::devices_write:
+                return scopes.devices_write;
+            case Right::command:  // which verb is for the handler to judge
+                return scopes.is_everything || !scopes.verbs.empty();
+            case Right::publish:
+                return scopes.may_publish(call.parts[0]);
+            case Right::audit:
+                return scopes.audit;
+            case Right::admin:
+                return scopes.admin;
+        }
+        return false;
+    };
+    if (!is_covered()) {
+        auto needs = std::string{scope_name(route.right)};
+        if (route.right == Right::publish) needs = "publish:" + call.parts[0];
+        return scope_problem(std::move(needs));
+    }
+    if (route.pattern.starts_with("/v1/devices/{id}") && !call.who.may_see(call.parts[0])) {
+        return other_device_problem(call.parts[0]);
+    }
+    return std::nullopt;
+}
+
+std::optional<Problem> not_sending(Service const& service) {
+    if (service.is_draining()) {
+        return Problem{ProblemKind::draining, {}, {}, {{"Retry-After", "5"}}};
+    }
+    if (service.broker_is_ready()) return std::nullopt;
+    return Problem{ProblemKind::broker_down, service.broker_problem(), {}, {{"Retry-After", "2"}}};
 }
 
 }  // namespace spoke::bridge

@@ -1,24 +1,64 @@
 #pragma once
 
+#include <array>
+#include <cstdint>
+#include <deque>
 #include <functional>
+#include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bridge/access/access.hpp"
+#include "bridge/access/rate_limiter.hpp"
 #include "bridge/api/http_message.hpp"
+#include "bridge/api/http_metrics.hpp"
+#include "bridge/api/parameters.hpp"
+#include "bridge/api/problem.hpp"
 #include "bridge/api/target.hpp"
 #include "bridge/service/service.hpp"
 
 namespace spoke::bridge {
 
+/// What a route asks of its caller.
+enum class Right : std::uint8_t {
+    none,  // open to everybody
+    devices_read,
+    devices_write,
+    command,  // "command:" of the verb, which the handler knows
+    publish,  // "publish:" with a filter that covers the topic in the path
+    audit,
+    admin,
+};
+
 /// The HTTP API without HTTP: whole requests in, whole responses out, now or when what they wait
-/// for has happened. The service outlives it. Errors  as responses: problems, all of which mean
-/// that nothing was sent.  Thread  the service's.
+/// for has happened. Decides who asks, whether he may and how often, before any handler is called.
+/// The service and the access outlive it.
+/// Errors  as responses: problems, all of which mean that nothing was sent.
+/// Bound   one bucket per caller, `buckets_max`.  Thread  the service's.
 class Api {
 public:
-    explicit Api(Service& service);
+    struct Settings {
+        RatePolicy per_caller{};   // of a token's subject or an API key
+        RatePolicy per_address{};  // of an address that sends no good credentials
+        std::size_t buckets_max = 100'000;
+    };
+
+    Api(Service& service, Access& access, Settings settings);
 
     void handle(HttpRequest const& request, Respond respond);
+
+    [[nodiscard]] HttpMetrics& metrics() noexcept { return metrics_; }
+
+    /// "GET /v1/devices/{id}" for each route, as the OpenAPI document names it.
+    struct RouteName {
+        std::string_view method;
+        std::string_view pattern;
+        Right right;
+    };
+    [[nodiscard]] static std::vector<RouteName> route_names();
 
 private:
     /// A request on its way to a handler: the variable parts of its path in order.
@@ -26,34 +66,90 @@ private:
         HttpRequest const& request;
         Target const& target;
         std::vector<std::string> parts{};
-        Respond respond;
+        Identity who{};
+        Respond respond{};
+
+        [[nodiscard]] Caller caller() const { return {who.by, request.trace, request.address}; }
+        void refuse(Problem const& problem) const { respond(to_response(problem)); }
     };
 
     struct Route {
         std::string_view method;
-        std::string_view pattern;  // "{}" stands for one segment, "{...}" for all that follow
+        std::string_view
+            pattern;  // "{id}" stands for one segment, "{topic...}" for all that follow
+        Right right;
         void (Api::*handler)(Call call);
     };
 
-    static std::vector<Route> const& routes();
+    static std::span<Route const> routes();
     static bool match(std::string_view pattern, Target const& target,
                       std::vector<std::string>& parts);
 
+    Respond measured(Respond respond);
+    void no_route(std::vector<std::string_view> const& methods, HttpRequest const& request,
+                  Respond const& respond) const;
+    void admit(Route const& route, Call call);
+    static std::optional<Problem> check_right(Route const& route, Call const& call);
+    void unauthorized(AccessError error, Call const& call);
+
+    // One for each route.
     void healthz(Call call);
     void readyz(Call call);
+    void show_metrics(Call call);
+    void show_openapi(Call call);
+    void show_problem(Call call);
     void list_devices(Call call);
     void show_device(Call call);
+    void put_device(Call call);
+    void patch_device(Call call);
+    void delete_device(Call call);
+    void list_commands(Call call);
     void post_command(Call call);
     void show_command(Call call);
+    void cancel_command(Call call);
     void publish(Call call);
+    void request(Call call);
+    void audit(Call call);
 
-    void hold_order(Call const& call, CommandTracker::Accepted accepted, std::chrono::seconds wait,
-                    bool preferred);
+    void hold(Call const& call, CommandWait wait);
+    void hold_order(Call const& call, CommandTracker::Accepted accepted, WaitWish const& wish);
     HttpResponse refuse(Refusal refusal, CommandRequest const& request) const;
     HttpResponse refuse_offline(std::string const& device) const;
     HttpResponse refuse_precondition(std::string const& device) const;
 
+    /// A request that changes the record of a device, for when its turn has come.
+    struct RecordCall {
+        std::string id;
+        HttpRequest request{};  // its conditions alone
+        Caller caller{};
+        Respond respond{};
+    };
+    using RecordChange = std::function<void(DeviceRecord& record)>;
+    static RecordCall record_call(Call const& call);
+    void change_record(RecordCall call, std::function<void(RecordCall const&)> change);
+    void run_change(std::string const& id);
+    void record_done(std::string id);
+    void store_record(RecordCall call, RecordChange change);
+    void answer_stored(RecordCall const& call, bool stored, bool is_new);
+    [[nodiscard]] DeviceRecord const* record_of(std::string const& id) const;
+    void finish_cancel(Call const& call, Command const& command, CancelOutcome const& outcome,
+                       WaitWish const& wish);
+
     Service& service_;  // outlives the API
+    Access& access_;    // outlives the API
+    Settings settings_;
+    RateLimiter limiter_;
+    HttpMetrics metrics_;
+    static constexpr std::size_t kChangesMax = 64;
+    /// Changes of a record, kChangesMax at most; the first is under way.
+    std::map<std::string, std::deque<std::function<void()>>> changes_;
 };
+
+/// The problem of credentials that do not cover a request.
+[[nodiscard]] Problem scope_problem(std::string needs);
+[[nodiscard]] Problem other_device_problem(std::string device);
+
+/// Whether the broker and the bridge can take a message now; the problem if not.
+[[nodiscard]] std::optional<Problem> not_sending(Service const& service);
 
 }  // namespace spoke::bridge

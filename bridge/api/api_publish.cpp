@@ -1,96 +1,37 @@
-#include <fmt/format.h>
-
 #include <boost/json.hpp>
 #include <utility>
 
 #include "bridge/api/api.hpp"
-#include "bridge/api/command_request.hpp"
-#include "bridge/api/problem.hpp"
+#include "bridge/api/publish_request.hpp"
 #include "protocol/topic/topic.hpp"
 
 namespace spoke::bridge {
 namespace {
 
-std::optional<RequestError> read_flag(Target const& target, std::string_view name, bool& out) {
-    auto text = target.parameter(name);
-    if (!text) return std::nullopt;
-    if (*text != "true" && *text != "false" && *text != "1" && *text != "0") {
-        return RequestError{fmt::format("\"{}\" must be true or false", name), std::string{name}};
-    }
-    out = *text == "true" || *text == "1";
+/// A token that is for some devices alone does not reach the topics of others either.
+std::optional<std::string> other_device(Identity const& who, std::string_view topic) {
+    mqtt::Levels levels{topic};
+    if (!who.devices || levels.next() != "d") return std::nullopt;
+    auto device = levels.next();
+    if (!device || who.may_see(*device)) return std::nullopt;
+    return std::string{*device};
+}
+
+/// What a scope must cover besides the topic in the path.
+std::optional<Problem> check_topic(Identity const& who, std::string const& topic) {
+    if (!who.scopes.may_publish(topic)) return scope_problem("publish:" + topic);
+    if (auto device = other_device(who, topic)) return other_device_problem(std::move(*device));
     return std::nullopt;
-}
-
-std::optional<RequestError> parse_publish(HttpRequest const& request, Target const& target,
-                                          std::string const& topic, mqtt::Publish& out) {
-    if (auto error = check_parameters(target, {"qos", "retain", "expiry"})) return error;
-    if (!mqtt::is_valid_topic_name(topic)) {
-        return RequestError{"the path does not end in a topic name", "topic"};
-    }
-    out.topic = topic;
-    if (auto text = target.parameter("qos")) {
-        auto qos = parse_number(*text, 0, 2);
-        if (!qos) return RequestError{"\"qos\" must be 0, 1 or 2", "qos"};
-        out.qos = static_cast<mqtt::Qos>(*qos);
-    }
-    if (auto error = read_flag(target, "retain", out.retain)) return error;
-    if (auto text = target.parameter("expiry")) {
-        auto seconds = parse_number(*text, 1, UINT32_MAX);
-        if (!seconds) return RequestError{"\"expiry\" must be a number of seconds", "expiry"};
-        out.properties.message_expiry_interval = static_cast<std::uint32_t>(*seconds);
-    }
-    // What curl -d says of every body tells the receiver nothing.
-    auto type = request.header("Content-Type");
-    if (!type.empty() && type != "application/x-www-form-urlencoded") {
-        out.properties.content_type = std::string{type};
-    }
-    out.payload = to_buffer(request.body);
-    return std::nullopt;
-}
-
-/// A refusal of the broker or of our own client: in each case nothing went on to anybody.
-Problem refused(unsigned status, std::string_view why) {
-    return {status, "publish-refused", "The message was not published", std::string{why}};
-}
-
-unsigned status_of(mqtt::NotSent cause) {
-    switch (cause) {
-        case mqtt::NotSent::queue_full:
-            return 429;
-        case mqtt::NotSent::too_large:
-            return 413;
-        case mqtt::NotSent::qos_not_supported:
-        case mqtt::NotSent::retain_not_supported:
-        case mqtt::NotSent::topic_invalid:
-        case mqtt::NotSent::property_invalid:
-            return 400;
-        case mqtt::NotSent::none:
-        case mqtt::NotSent::not_connected:
-        case mqtt::NotSent::expired:
-        case mqtt::NotSent::connection_lost:
-        case mqtt::NotSent::session_lost:
-        case mqtt::NotSent::abandoned:
-            return 503;
-    }
-    return 503;
-}
-
-unsigned status_of(mqtt::ReasonCode reason) {
-    if (reason == mqtt::ReasonCode::not_authorized) return 403;
-    if (reason == mqtt::ReasonCode::quota_exceeded) return 429;
-    if (reason == mqtt::ReasonCode::topic_name_invalid) return 400;
-    if (reason == mqtt::ReasonCode::payload_format_invalid) return 400;
-    return 502;
 }
 
 HttpResponse to_response(mqtt::PublishOutcome const& outcome, std::string const& topic,
                          mqtt::Qos qos) {
     using mqtt::PublishStatus;
     if (outcome.status == PublishStatus::not_sent) {
-        return to_response(refused(status_of(outcome.cause), mqtt::name_of(outcome.cause)));
+        return to_response(refused_message(outcome.cause));
     }
     if (outcome.status == PublishStatus::refused) {
-        return to_response(refused(status_of(outcome.reason), mqtt::name_of(outcome.reason)));
+        return to_response(refused_message(outcome.reason));
     }
     boost::json::object body{{"topic", topic}, {"qos", static_cast<int>(qos)}, {"sent", true}};
     auto acknowledged = outcome.status == PublishStatus::acknowledged;
@@ -103,30 +44,117 @@ HttpResponse to_response(mqtt::PublishOutcome const& outcome, std::string const&
     return response;
 }
 
+/// A content type of a device as a header can hold it.
+std::string content_type_of(mqtt::Publish const& answer) {
+    auto const& type = answer.properties.content_type;
+    auto is_fine = [](char c) { return c >= 0x20 && c < 0x7F; };
+    if (type && !type->empty() && type->size() <= 256 && std::ranges::all_of(*type, is_fine)) {
+        return std::string{*type};
+    }
+    if (answer.properties.payload_format_indicator == 1) return "text/plain; charset=utf-8";
+    return "application/octet-stream";
+}
+
+HttpResponse answer_of(mqtt::Publish const& answer) {
+    HttpResponse response;
+    response.content_type = content_type_of(answer);
+    response.body = std::string{as_text(answer.payload)};
+    // It is a device's word, not ours: a browser must not take it for a page.
+    response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+    response.headers.emplace_back("Content-Security-Policy", "sandbox");
+    return response;
+}
+
+HttpResponse to_response(RequestOutcome const& outcome) {
+    using Status = RequestOutcome::Status;
+    switch (outcome.status) {
+        case Status::answered:
+            return answer_of(*outcome.answer);
+        case Status::sent: {
+            HttpResponse response;
+            response.status = 202;
+            response.body = R"({"sent":true,"answered":false})";
+            return response;
+        }
+        case Status::nobody:
+            return to_response(
+                Problem{ProblemKind::nobody_listens, "the broker has no subscriber for the topic"});
+        case Status::refused:
+            if (outcome.cause != mqtt::NotSent::none) {
+                return to_response(refused_message(outcome.cause));
+            }
+            return to_response(refused_message(outcome.reason));
+        case Status::not_sent:
+            return to_response(refused_message(outcome.cause));
+        case Status::invalid:
+            return to_response(RequestError{outcome.why});
+    }
+    return to_response(Problem{ProblemKind::internal});
+}
+
+std::optional<RequestError> parse_request(Target const& target, RequestWish& out) {
+    if (auto text = target.parameter("reply")) {
+        if (!mqtt::is_valid_topic_name(*text)) {
+            return RequestError{"\"reply\" must be a topic name", "reply"};
+        }
+        out.reply_topic = *text;
+    }
+    auto match = target.parameter("match");
+    if (!match) return std::nullopt;
+    if (out.reply_topic.empty()) {
+        return RequestError{"\"match\" needs \"reply\": an MQTT 5 answer has correlation data",
+                            "match"};
+    }
+    if (!match->starts_with('/')) {
+        return RequestError{"\"match\" must be a JSON pointer such as /id", "match"};
+    }
+    out.match = *match;
+    return std::nullopt;
+}
+
 }  // namespace
 
 void Api::publish(Call call) {
     mqtt::Publish message;
-    if (auto error = parse_publish(call.request, call.target, call.parts[0], message)) {
-        return call.respond(to_response(*error));
-    }
-    if (service_.is_draining() || !service_.broker_is_ready()) {
-        Problem problem{503, "broker-down", "The broker cannot be reached",
-                        service_.broker_problem()};
-        if (service_.is_draining()) {
-            problem = {503, "draining", "The bridge is stopping"};
-        }
-        problem.headers.emplace_back("Retry-After", "2");
-        return call.respond(to_response(problem));
-    }
+    auto error = check_parameters(call.target, {"qos", "retain", "expiry"});
+    if (!error) error = parse_message(call.request, call.target, call.parts[0], message);
+    if (error) return call.respond(to_response(*error));
+    auto problem = check_topic(call.who, message.topic);
+    if (!problem) problem = not_sending(service_);
+    if (problem) return call.refuse(*problem);
     auto topic = message.topic;
     auto qos = message.qos;
     auto done = [respond = call.respond, topic, qos](mqtt::PublishOutcome const& outcome) {
         respond(to_response(outcome, topic, qos));
     };
-    auto cause = service_.publish(message, Caller{"anonymous", {}}, done);
-    if (cause == mqtt::NotSent::none) return;
-    call.respond(to_response(refused(status_of(cause), mqtt::name_of(cause))));
+    auto cause = service_.publish(message, call.caller(), done);
+    if (cause != mqtt::NotSent::none) call.refuse(refused_message(cause));
+}
+
+void Api::request(Call call) {
+    RequestWish wish;
+    WaitWish wait;
+    wait.wait = std::chrono::seconds{5};
+    auto error = check_parameters(call.target, {"wait", "qos", "expiry", "reply", "match"});
+    if (!error) error = parse_wait(call.request, call.target, wait);
+    wish.message.qos = mqtt::Qos::at_least_once;  // its PUBACK tells whether somebody listens
+    if (!error) error = parse_message(call.request, call.target, call.parts[0], wish.message);
+    if (!error) error = parse_request(call.target, wish);
+    if (!error && wait.wait.count() == 0) {
+        error = RequestError{"\"wait\" must be a number of seconds from 1", "wait"};
+    }
+    if (error) return call.respond(to_response(*error));
+    auto problem = check_topic(call.who, wish.message.topic);
+    if (!problem && !wish.reply_topic.empty()) problem = check_topic(call.who, wish.reply_topic);
+    if (!problem) problem = not_sending(service_);
+    if (problem) return call.refuse(*problem);
+    wish.wait = wait.wait;
+    auto done = [respond = call.respond, wait](RequestOutcome const& outcome) {
+        auto response = to_response(outcome);
+        wait.note_in(response);
+        respond(std::move(response));
+    };
+    service_.request(std::move(wish), call.caller(), done);
 }
 
 }  // namespace spoke::bridge

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "bridge/api/json_members.hpp"
 #include "bridge/command/json_text.hpp"
@@ -128,24 +127,6 @@ constexpr std::array kMembers{
                      }},
 };
 
-/// `wait=8` among the comma-separated preferences.
-std::optional<std::uint64_t> wait_preference(std::string_view prefer) {
-    while (!prefer.empty()) {
-        auto comma = prefer.find(',');
-        auto item = prefer.substr(0, comma);
-        prefer.remove_prefix(comma == std::string_view::npos ? prefer.size() : comma + 1);
-        item = item.substr(0, item.find(';'));
-        while (item.starts_with(' ') || item.starts_with('\t')) item.remove_prefix(1);
-        while (item.ends_with(' ') || item.ends_with('\t')) item.remove_suffix(1);
-        if (item.starts_with("wait=")) return parse_number(item.substr(5), 0, UINT32_MAX);
-    }
-    return std::nullopt;
-}
-
-std::chrono::seconds capped(std::uint64_t seconds) {
-    return std::min(std::chrono::seconds{seconds}, kWaitMax);
-}
-
 }  // namespace
 
 std::optional<RequestError> parse_command_request(std::string_view body, std::string_view device,
@@ -185,39 +166,6 @@ std::optional<RequestError> parse_idempotency_key(std::string_view header, std::
         if (header[i] == '\\') ++i;
         if (i == header.size()) return error;
         out += header[i];
-    }
-    return std::nullopt;
-}
-
-std::optional<RequestError> parse_wait(HttpRequest const& request, Target const& target,
-                                       WaitWish& out) {
-    if (auto text = target.parameter("wait")) {
-        auto seconds = parse_number(*text, 0, UINT32_MAX);
-        if (!seconds) return RequestError{"\"wait\" must be a number of seconds", "wait"};
-        out.wait = capped(*seconds);
-    } else if (auto preferred = wait_preference(request.header("Prefer"))) {
-        out.wait = capped(*preferred);
-        out.from_preference = true;
-    }
-    return std::nullopt;
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t min,
-                                          std::uint64_t max) noexcept {
-    std::uint64_t number = 0;
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    if (number < min || number > max) return std::nullopt;
-    return number;
-}
-
-std::optional<RequestError> check_parameters(Target const& target,
-                                             std::vector<std::string_view> const& known) {
-    for (auto const& [name, value] : target.query) {
-        if (std::ranges::find(known, name) == known.end()) {
-            return RequestError{"there is no query parameter \"" + name + "\"", name,
-                                std::string{nearest_name(name, known)}};
-        }
     }
     return std::nullopt;
 }

@@ -4,6 +4,7 @@
 
 #include <boost/json.hpp>
 
+#include "bridge/api/parameters.hpp"
 #include "bridge/command/json_text.hpp"
 
 namespace spoke::bridge {
@@ -86,6 +87,12 @@ std::string command_document(Command const& command) {
 std::string device_document(Device const& device, Presence presence) {
     json::object out;
     out["id"] = device.id;
+    static DeviceRecord const kNothingSaid;
+    auto const& record = device.record ? *device.record : kNothingSaid;
+    out["alias"] = record.alias.empty() ? json::value(nullptr) : json::value(record.alias);
+    out["profile"] = record.profile.empty() ? json::value(nullptr) : json::value(record.profile);
+    out["tags"] = json::value_from(record.tags);
+    out["deny"] = json::value_from(record.deny);
     out["presence"] = name_of(presence);
     out["last_seen"] = device.last_seen ? json::value(rfc3339(*device.last_seen)) : nullptr;
     if (presence == Presence::asleep && device.wake) out["next_wake"] = rfc3339(*device.wake);
@@ -96,6 +103,35 @@ std::string device_document(Device const& device, Presence presence) {
     if (device.state_at) out["state_at"] = rfc3339(*device.state_at);
     out["state"] = device.state.empty() ? json::value(nullptr) : json::parse(device.state);
     return json_text(out);
+}
+
+std::string audit_document(AuditLine const& line) {
+    auto const& entry = line.entry;
+    json::object out{{"number", line.number}, {"at", rfc3339(entry.at)}, {"who", entry.who}};
+    auto add = [&out](std::string_view name, std::string const& value) {
+        if (!value.empty()) out[name] = value;
+    };
+    add("address", entry.address);
+    out["what"] = entry.what;
+    add("device", entry.device);
+    add("subject", entry.subject);
+    add("why", entry.why);
+    add("trace", entry.trace);
+    if (!entry.detail.empty()) out["detail"] = json::parse(entry.detail);
+    out["hash"] = line.hash;
+    return json_text(out);
+}
+
+HttpResponse list_response(HttpRequest const& request, std::string_view name,
+                           std::vector<std::string> const& documents) {
+    HttpResponse response;
+    if (wants_lines(request)) {
+        response.content_type = "application/x-ndjson";
+        for (auto const& document : documents) response.body += document + "\n";
+        return response;
+    }
+    response.body = fmt::format("{{\"{}\":[{}]}}", name, fmt::join(documents, ","));
+    return response;
 }
 
 }  // namespace spoke::bridge

@@ -40,18 +40,18 @@ HttpRequest to_request(http::request<http::string_body>& message) {
 /// What to tell a peer whose bytes are no request; nullopt if there is nobody to tell.
 std::optional<Problem> problem_of(error_code error, HttpServer::Options const& options) {
     if (error == http::error::body_limit) {
-        return Problem{413, "too-large", "The body is too large",
+        return Problem{ProblemKind::too_large,
                        fmt::format("at most {} bytes", options.body_bytes_max)};
     }
     if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-        return Problem{431, "header-too-large", "The header is too large",
+        return Problem{ProblemKind::header_too_large,
                        fmt::format("at most {} bytes", options.header_bytes_max)};
     }
     if (error == http::error::end_of_stream || error == http::error::partial_message) {
         return std::nullopt;
     }
     if (error.category() == make_error_code(http::error::bad_method).category()) {
-        return Problem{400, "invalid", "The request is not HTTP", error.message()};
+        return Problem{ProblemKind::invalid, "the request is not HTTP: " + error.message()};
     }
     return std::nullopt;
 }
@@ -151,7 +151,8 @@ private:
         is_head_ = message.method() == http::verb::head;
         if (version_ >= 11 && message.find(http::field::host) == message.end()) {
             keep_alive_ = false;
-            return respond(to_response(Problem{400, "invalid", "The request has no Host header"}));
+            return respond(
+                to_response(Problem{ProblemKind::invalid, "the request has no Host header"}));
         }
         auto request = to_request(message);
         parser_.reset();  // a request that waits keeps no body

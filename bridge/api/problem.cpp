@@ -12,17 +12,19 @@ namespace spoke::bridge {
 namespace json = boost::json;
 
 HttpResponse to_response(Problem const& problem) {
+    auto const& type = type_of(problem.kind);
+    auto status = problem.status == 0 ? type.status : problem.status;
     json::object body;
     // Relative to the host that was asked, as RFC 9457 allows.
-    body["type"] = "/problems/" + std::string{problem.type};
-    body["title"] = problem.title;
-    body["status"] = problem.status;
+    body["type"] = "/problems/" + std::string{type.name};
+    body["title"] = type.title;
+    body["status"] = status;
     if (!problem.detail.empty()) body["detail"] = problem.detail;
     for (auto const& [name, value] : problem.members) body[name] = value;
     for (auto const& [name, text] : problem.json_members) body[name] = json::parse(text);
     body["sent"] = false;
     HttpResponse response;
-    response.status = problem.status;
+    response.status = status;
     response.content_type = "application/problem+json";
     response.body = json_text(body);
     response.headers = problem.headers;
@@ -30,7 +32,7 @@ HttpResponse to_response(Problem const& problem) {
 }
 
 HttpResponse to_response(RequestError const& error) {
-    Problem problem{400, "invalid", "The request is not valid", error.detail};
+    Problem problem{ProblemKind::invalid, error.detail};
     if (!error.member.empty()) problem.members.emplace_back("member", error.member);
     if (!error.nearest.empty()) problem.members.emplace_back("nearest", error.nearest);
     return to_response(problem);

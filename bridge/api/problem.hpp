@@ -6,18 +6,18 @@
 #include <vector>
 
 #include "bridge/api/http_message.hpp"
+#include "bridge/api/problem_kind.hpp"
 
 namespace spoke::bridge {
 
-/// An RFC 9457 problem. Every one of them says that nothing was sent.
+/// An RFC 9457 problem. Every one of them says that the request has sent nothing.
 struct Problem {
-    unsigned status = 400;
-    std::string_view type;   // "device-offline": the last part of the type's URI
-    std::string_view title;  // the same for every problem of the type
+    ProblemKind kind;
     std::string detail{};
     std::vector<std::pair<std::string_view, std::string>> members{};  // more of them, as strings
     std::vector<std::pair<std::string, std::string>> headers{};
     std::vector<std::pair<std::string_view, std::string>> json_members{};  // and as JSON text
+    unsigned status = 0;                                                   // 0: that of the kind
 };
 
 /// What is wrong with a request, in words, and with which part of it.

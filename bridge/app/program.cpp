@@ -91,7 +91,8 @@ public:
           uplink_(context_, config.broker, random()),
           timer_(context_),
           service_(service_settings(config), world()),
-          api_(service_),
+          access_({}, {}),
+          api_(service_, access_, {}),
           server_(
               context_, server_options(config.http),
               [this](HttpRequest const& request, Respond respond) {
@@ -185,6 +186,7 @@ private:
     MqttUplink uplink_;
     net::steady_timer timer_;
     Service service_;
+    Access access_;
     Api api_;
     HttpServer server_;
     net::signal_set signals_;

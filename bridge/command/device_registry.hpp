@@ -98,6 +98,7 @@ public:
     void visit(std::string_view after, std::function<bool(Device const&)> const& visit) const;
 
     [[nodiscard]] std::size_t size() const noexcept { return devices_.size(); }
+    [[nodiscard]] bool is_full() const noexcept { return devices_.size() >= limits_.devices_max; }
     [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
 
 private:

@@ -2,15 +2,25 @@
 
 namespace spoke::bridge {
 
-void CommandWaits::add(CommandWait wait) {
-    Key key{wait.id, added_++};
-    by_time_.emplace(wait.until, key);
-    waits_.emplace(key, std::move(wait));
+CommandWaits::Ticket CommandWaits::add(CommandWait wait) {
+    Ticket ticket{wait.id, added_++};
+    by_time_.emplace(wait.until, ticket);
+    waits_.emplace(ticket, std::move(wait));
+    return ticket;
+}
+
+std::optional<CommandWait> CommandWaits::take(Ticket const& ticket) {
+    auto at = waits_.find(ticket);
+    if (at == waits_.end()) return std::nullopt;
+    by_time_.erase({at->second.until, at->first});
+    auto wait = std::move(at->second);
+    waits_.erase(at);
+    return wait;
 }
 
 std::vector<CommandWait> CommandWaits::take_satisfied(Command const& command) {
     std::vector<CommandWait> out;
-    auto at = waits_.lower_bound(Key{command.id, 0});
+    auto at = waits_.lower_bound(Ticket{command.id, 0});
     while (at != waits_.end() && at->first.first == command.id) {
         if (!at->second.is_enough(command)) {
             ++at;
@@ -26,7 +36,7 @@ std::vector<CommandWait> CommandWaits::take_satisfied(Command const& command) {
 std::vector<CommandWait> CommandWaits::take_all_of(CommandId const& id) {
     Command any;
     any.id = id;
-    for (auto at = waits_.lower_bound(Key{id, 0}); at != waits_.end() && at->first.first == id;
+    for (auto at = waits_.lower_bound(Ticket{id, 0}); at != waits_.end() && at->first.first == id;
          ++at) {
         at->second.is_enough = [](Command const&) { return true; };
     }

@@ -25,7 +25,12 @@ struct CommandWait {
 /// The requests that wait, by command and by time. Calls none of their functions but `is_enough`.
 class CommandWaits {
 public:
-    void add(CommandWait wait);
+    using Ticket = std::pair<CommandId, std::uint64_t>;
+
+    Ticket add(CommandWait wait);
+
+    /// The one of this ticket; nullopt if it was taken before.
+    [[nodiscard]] std::optional<CommandWait> take(Ticket const& ticket);
 
     /// Takes out those for which `command` is enough.
     [[nodiscard]] std::vector<CommandWait> take_satisfied(Command const& command);
@@ -37,10 +42,8 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return waits_.size(); }
 
 private:
-    using Key = std::pair<CommandId, std::uint64_t>;
-
-    std::map<Key, CommandWait> waits_;
-    std::set<std::pair<SteadyTime, Key>> by_time_;
+    std::map<Ticket, CommandWait> waits_;
+    std::set<std::pair<SteadyTime, Ticket>> by_time_;
     std::uint64_t added_ = 0;
 };
 

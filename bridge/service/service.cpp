@@ -275,13 +275,19 @@ std::optional<Command> Service::find_command(CommandId const& id) const {
     return world_.store.find(id);
 }
 
-void Service::hold(CommandWait wait) {
+std::optional<CommandWaits::Ticket> Service::hold(CommandWait wait) {
     auto command = find_command(wait.id);
     if (command && (draining_ || is_settled(command->state) || wait.is_enough(*command))) {
         wait.done(&*command);
-        return;
+        return std::nullopt;
     }
-    waits_.add(std::move(wait));
+    auto ticket = waits_.add(std::move(wait));
+    finish();
+    return ticket;
+}
+
+void Service::let_go(CommandWaits::Ticket const& ticket) {
+    if (auto wait = waits_.take(ticket)) end_wait(std::move(*wait));
     finish();
 }
 

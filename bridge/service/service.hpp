@@ -114,7 +114,14 @@ public:
     CancelOutcome cancel(CommandId const& id, Caller caller);
 
     /// Holds a request until its command is enough or its time is up; perhaps ends it at once.
-    void hold(CommandWait wait);
+    /// Out     what let_go() takes; nullopt if it has ended.
+    std::optional<CommandWaits::Ticket> hold(CommandWait wait);
+
+    /// Nobody waits for the request any more: it ends with the record as it is.
+    void let_go(CommandWaits::Ticket const& ticket);
+
+    /// Requests that wait for a command.
+    [[nodiscard]] std::size_t held() const noexcept { return waits_.size(); }
 
     /// Ends every wait with the record as it is and takes no new orders: the bridge stops.
     void drain();

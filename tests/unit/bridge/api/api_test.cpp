@@ -3,87 +3,9 @@
 #include <boost/json.hpp>
 #include <catch2/catch.hpp>
 
-#include "tests/unit/bridge/support/fixture.hpp"
+#include "tests/unit/bridge/support/api_world.hpp"
 
 namespace spoke::bridge::test {
-namespace {
-
-namespace json = boost::json;
-
-constexpr auto kBirth = R"({"on":true,"boot":7,"up":1830,"fw":"2.4.1","hw":"OC33"})";
-
-struct Reply {
-    HttpResponse response;
-    json::object body;
-
-    std::string header(std::string_view name) const {
-        for (auto const& [key, value] : response.headers) {
-            if (key == name) return value;
-        }
-        return {};
-    }
-    std::string text(std::string_view name) const {
-        auto const* value = body.if_contains(name);
-        return value == nullptr ? "" : json::value_to<std::string>(*value);
-    }
-};
-
-/// A request on its way; `reply` is there once it was answered.
-struct Pending {
-    std::optional<Reply> reply;
-};
-
-struct ApiWorld : ServiceWorld {
-    using ServiceWorld::ServiceWorld;
-    Api api{service};
-
-    std::shared_ptr<Pending> start(HttpRequest request) {
-        auto pending = std::make_shared<Pending>();
-        api.handle(request, [pending](HttpResponse response) {
-            REQUIRE_FALSE(pending->reply);
-            Reply reply;
-            if (!response.body.empty() && response.content_type != "application/x-ndjson") {
-                reply.body = json::parse(response.body).as_object();
-            }
-            reply.response = std::move(response);
-            pending->reply = std::move(reply);
-        });
-        store_all();
-        return pending;
-    }
-
-    /// A request that must be answered at once.
-    Reply ask(HttpRequest request) {
-        auto pending = start(std::move(request));
-        REQUIRE(pending->reply);
-        return *pending->reply;
-    }
-
-    Reply get(std::string target) { return ask({"GET", std::move(target)}); }
-
-    static HttpRequest order(std::string body, std::string query = {}, std::string key = {}) {
-        HttpRequest request{"POST", "/v1/devices/b42/commands" + query};
-        request.headers.emplace_back("Content-Type", "application/json; charset=utf-8");
-        if (!key.empty()) request.headers.emplace_back("Idempotency-Key", key);
-        request.body = std::move(body);
-        return request;
-    }
-
-    void answer(std::string const& id, std::string_view rest) {
-        message("d/b42/ans", "{\"id\":\"" + id + "\"," + std::string{rest} + "}");
-    }
-};
-
-void check_problem(Reply const& reply, unsigned status, std::string const& type) {
-    CHECK(reply.response.status == status);
-    CHECK(reply.response.content_type == "application/problem+json");
-    CHECK(reply.text("type") == "/problems/" + type);
-    CHECK_FALSE(reply.text("title").empty());
-    CHECK(reply.body.at("status").as_int64() == status);
-    CHECK(reply.body.at("sent").as_bool() == false);
-}
-
-}  // namespace
 
 TEST_CASE("api: an order without a wait is 202 with its place", "[bridge][api]") {
     ApiWorld w;
@@ -208,7 +130,7 @@ TEST_CASE("api: GET waits for another version than the known one", "[bridge][api
 }
 
 TEST_CASE("api: what is refused is a problem, and nothing was sent", "[bridge][api]") {
-    ApiWorld w{{.commands = {.lane_queue_max = 1}}};
+    ApiWorld w{Service::Settings{.commands = {.lane_queue_max = 1}}};
     w.message("d/b42/up", kBirth);
     auto good = ApiWorld::order(R"({"do":"unlock","ref":"r"})");
     std::size_t sent_before = 0;
@@ -305,7 +227,7 @@ TEST_CASE("api: what is refused is a problem, and nothing was sent", "[bridge][a
     SECTION("wrong method") {
         auto reply = w.ask({"DELETE", "/v1/devices"});
         check_problem(reply, 405, "method");
-        CHECK(reply.header("Allow") == "GET, HEAD");
+        CHECK(reply.header("Allow") == "GET, HEAD, OPTIONS");
     }
     SECTION("bad target") {
         check_problem(w.get("/v1/%zz"), 400, "invalid");
@@ -322,7 +244,7 @@ TEST_CASE("api: health and readiness", "[bridge][api]") {
     CHECK(w.get("/healthz").response.status == 200);
     auto reply = w.get("/readyz");
     check_problem(reply, 503, "not-ready");
-    CHECK(reply.text("detail") == "broker 127.0.0.1:1883: connection refused");
+    CHECK(reply.text("detail") == "the broker: broker 127.0.0.1:1883: connection refused");
     w.service.on_broker(true, {});
     CHECK(w.get("/readyz").response.status == 200);
     w.service.drain();
@@ -336,10 +258,11 @@ TEST_CASE("api: devices, one and by pages", "[bridge][api]") {
     w.message("d/b42/state", R"({"boot":7,"lock":"locked","pos":{"lat":31.2304}})");
     w.message("d/b43/up", R"({"on":false,"boot":1})");
     w.message("d/b 4/up", kBirth, true);
-    CHECK(w.get("/v1/devices/b42").response.body ==
-          R"({"id":"b42","presence":"online","last_seen":"2026-11-22T19:00:00.000Z","boot":7,)"
-          R"("fw":"2.4.1","hw":"OC33","n":0,"state_at":"2026-11-22T19:00:00.000Z",)"
-          R"("state":{"boot":7,"lock":"locked","pos":{"lat":31.2304}}})");
+    CHECK(
+        w.get("/v1/devices/b42").response.body ==
+        R"({"id":"b42","alias":null,"profile":null,"tags":[],"deny":[],"presence":"online","last_seen":"2026-11-22T19:00:00.000Z","boot":7,)"
+        R"("fw":"2.4.1","hw":"OC33","n":0,"state_at":"2026-11-22T19:00:00.000Z",)"
+        R"("state":{"boot":7,"lock":"locked","pos":{"lat":31.2304}}})");
     CHECK(w.get("/v1/devices/b%204").text("presence") == "quiet");
     check_problem(w.get("/v1/devices/b1"), 404, "no-such-device");
     check_problem(w.get("/v1/devices?limit=0"), 400, "invalid");

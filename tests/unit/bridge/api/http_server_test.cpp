@@ -281,7 +281,8 @@ TEST_CASE("http server: a port in use is one clear line", "[bridge][http]") {
 
 TEST_CASE("http server: an order from the socket to the broker and back", "[bridge][http][api]") {
     ServiceWorld bridge;
-    Api api{bridge.service};
+    Access access{{}, {}};
+    Api api{bridge.service, access, {}};
     ServerWorld w;
     w.handler = [&](HttpRequest const& request, Respond respond) {
         api.handle(request, std::move(respond));

@@ -1,0 +1,73 @@
+#include <array>
+
+#include "bridge/api/api.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+std::vector<std::string_view> split(std::string_view pattern) {
+    std::vector<std::string_view> out;
+    pattern.remove_prefix(1);
+    for (;;) {
+        auto slash = pattern.find('/');
+        out.push_back(pattern.substr(0, slash));
+        if (slash == std::string_view::npos) return out;
+        pattern.remove_prefix(slash + 1);
+    }
+}
+
+}  // namespace
+
+std::span<Api::Route const> Api::routes() {
+    static constexpr std::array kRoutes{
+        Route{"GET", "/healthz", Right::none, &Api::healthz},
+        Route{"GET", "/readyz", Right::none, &Api::readyz},
+        Route{"GET", "/metrics", Right::admin, &Api::show_metrics},
+        Route{"GET", "/problems/{type}", Right::none, &Api::show_problem},
+        Route{"GET", "/v1/openapi.json", Right::none, &Api::show_openapi},
+        Route{"GET", "/v1/devices", Right::devices_read, &Api::list_devices},
+        Route{"GET", "/v1/devices/{id}", Right::devices_read, &Api::show_device},
+        Route{"PUT", "/v1/devices/{id}", Right::devices_write, &Api::put_device},
+        Route{"PATCH", "/v1/devices/{id}", Right::devices_write, &Api::patch_device},
+        Route{"DELETE", "/v1/devices/{id}", Right::devices_write, &Api::delete_device},
+        Route{"GET", "/v1/devices/{id}/commands", Right::devices_read, &Api::list_commands},
+        Route{"POST", "/v1/devices/{id}/commands", Right::command, &Api::post_command},
+        Route{"GET", "/v1/commands/{cid}", Right::devices_read, &Api::show_command},
+        Route{"DELETE", "/v1/commands/{cid}", Right::command, &Api::cancel_command},
+        Route{"POST", "/v1/publish/{topic...}", Right::publish, &Api::publish},
+        Route{"POST", "/v1/request/{topic...}", Right::publish, &Api::request},
+        Route{"GET", "/v1/audit", Right::audit, &Api::audit},
+    };
+    return kRoutes;
+}
+
+std::vector<Api::RouteName> Api::route_names() {
+    std::vector<RouteName> out;
+    for (auto const& route : routes()) out.push_back({route.method, route.pattern, route.right});
+    return out;
+}
+
+bool Api::match(std::string_view pattern, Target const& target, std::vector<std::string>& parts) {
+    parts.clear();
+    auto const& segments = target.segments;
+    std::size_t at = 0;
+    for (auto piece : split(pattern)) {
+        if (at == segments.size()) return false;
+        if (piece.ends_with("...}")) {
+            std::string rest = segments[at];
+            while (++at < segments.size()) rest += "/" + segments[at];
+            parts.push_back(std::move(rest));
+            return true;
+        }
+        if (piece.starts_with('{')) {
+            if (segments[at].empty()) return false;
+            parts.push_back(segments[at]);
+        } else if (piece != segments[at]) {
+            return false;
+        }
+        ++at;
+    }
+    return at == segments.size();
+}
+
+}  // namespace spoke::bridge
