@@ -11,10 +11,10 @@
 #include <string_view>
 #include <utility>
 
-#include "broker/auth/base64.hpp"
 #include "broker/storage/record_check.hpp"
 #include "broker/storage/records.hpp"
 #include "broker/storage/store_reader.hpp"
+#include "protocol/base/base64.hpp"
 #include "protocol/base/escaped.hpp"
 #include "protocol/codec/decode_properties.hpp"
 #include "protocol/topic/utf8.hpp"

@@ -141,6 +141,18 @@ QueueFull queue_full(QueueFullPolicy policy) {
     return QueueFull::reject;
 }
 
+ReceiptSettings receipt_settings(ReceiptsConfig const& config) {
+    ReceiptSettings settings;
+    for (std::string_view publisher : config.publishers) {
+        auto colon = publisher.find(':');
+        bool is_client = publisher.substr(0, colon) == "client";
+        (is_client ? settings.clients : settings.users).emplace_back(publisher.substr(colon + 1));
+    }
+    std::ranges::sort(settings.clients);
+    std::ranges::sort(settings.users);
+    return settings;
+}
+
 std::uint8_t shard_count(PerformanceConfig const& config) {
     if (config.shards > 0) return config.shards;
     return static_cast<std::uint8_t>(
@@ -214,6 +226,7 @@ CoreSettings core_settings(Config const& config) {
     settings.subscriptions_per_session_max = limits.subscriptions_per_session_max;
     settings.sessions_max = limits.sessions_max;
     settings.memory_watermark_bytes = limits.memory_watermark_bytes;
+    settings.receipts = receipt_settings(config.receipts);
     return settings;
 }
 

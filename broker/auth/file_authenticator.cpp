@@ -5,10 +5,10 @@
 #include <string>
 #include <utility>
 
-#include "broker/auth/base64.hpp"
 #include "broker/auth/random_bytes.hpp"
 #include "broker/auth/scram.hpp"
 #include "protocol/base/assert.hpp"
+#include "protocol/base/base64.hpp"
 
 namespace spoke::broker {
 namespace {

@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <vector>
 
-#include "broker/auth/base64.hpp"
 #include "protocol/base/assert.hpp"
+#include "protocol/base/base64.hpp"
 
 namespace spoke::broker {
 namespace {

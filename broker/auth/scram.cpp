@@ -6,9 +6,9 @@
 #include <optional>
 #include <utility>
 
-#include "broker/auth/base64.hpp"
 #include "broker/auth/sha256.hpp"
 #include "protocol/base/assert.hpp"
+#include "protocol/base/base64.hpp"
 #include "protocol/topic/utf8.hpp"
 
 namespace spoke::broker {

@@ -6,10 +6,10 @@
 #include <optional>
 #include <utility>
 
-#include "broker/auth/base64.hpp"
 #include "broker/auth/sha256.hpp"
 #include "broker/auth/user_line.hpp"
 #include "protocol/base/assert.hpp"
+#include "protocol/base/base64.hpp"
 
 namespace spoke::broker {
 namespace {

@@ -194,6 +194,11 @@ struct PersistenceConfig {
     std::uint32_t queue_window = 128;
 };
 
+/// What publishers are told of their messages.
+struct ReceiptsConfig {
+    std::vector<std::string> publishers;  // "client:ID" or "user:NAME"
+};
+
 struct LogConfig {
     enum class Level { trace, debug, info, warning, error };
 
@@ -206,6 +211,7 @@ struct Config {
     AuthConfig auth;
     LimitsConfig limits;
     MqttConfig mqtt;
+    ReceiptsConfig receipts;
     PersistenceConfig persistence;
     PerformanceConfig performance;
     LogConfig log;

@@ -232,6 +232,18 @@ void mqtt_options(OptionTable& table, MqttConfig& c) {
     offer_options(table, c);
 }
 
+void receipt_options(OptionTable& table, ReceiptsConfig& c) {
+    table
+        .section("receipts",
+                 "Delivery receipts: what became of a message, told to its publisher receiver by "
+                 "receiver. An MQTT 5 publisher that may ask does so with the user property "
+                 "spoke-receipt of a PUBLISH, whose value is the topic they go to.")
+        .texts("publishers", c.publishers,
+               "Who may ask: \"client:ID\", a client identifier, or \"user:NAME\". A name is worth "
+               "as much as the listener's authentication makes it. CONNACK tells them so with the "
+               "user property spoke-receipts.");
+}
+
 void performance_options(OptionTable& table, PerformanceConfig& c) {
     table.section("performance", "How the machine is used.")
         .number("shards", c.shards, {0, 254}, "threads",
@@ -291,6 +303,17 @@ void check(ListenerConfig const& listener, LimitsConfig const& limits) {
             "mount_point must be at most 1024 bytes of a topic name, without + and #"};
 }
 
+void check(ReceiptsConfig const& receipts) {
+    for (auto const& publisher : receipts.publishers) {
+        auto colon = publisher.find(':');
+        auto kind = publisher.substr(0, colon);
+        bool is_named = colon != std::string::npos && colon + 1 < publisher.size();
+        if (!is_named || (kind != "client" && kind != "user"))
+            throw options::OptionError{"receipts.publishers: \"" + publisher +
+                                       "\" is neither \"client:ID\" nor \"user:NAME\""};
+    }
+}
+
 /// With reuse_port the kernel would let two listeners have the same address, and give each of them
 /// half of the connections.
 void check_addresses(std::vector<ListenerConfig> const& listeners) {
@@ -319,6 +342,7 @@ OptionTable option_table(Config& config) {
     session_limits(table, config.limits);
     process_limits(table, config.limits);
     mqtt_options(table, config.mqtt);
+    receipt_options(table, config.receipts);
     persistence_options(table, config.persistence);
     performance_options(table, config.performance);
     log_options(table, config.log);
@@ -334,6 +358,7 @@ void check(Config const& config) {
         check_tls(listener);
     }
     check_addresses(config.listeners);
+    check(config.receipts);
 }
 
 }  // namespace spoke::broker

@@ -54,6 +54,7 @@ struct Counters {
     Counter wills_published;
     Counter retained_refused;  // not kept, the retained store being full
     Counter store_refused;     // packets refused, the store taking no changes
+    Counter receipts;          // steps that a publisher was told, whether or not it listened
     DropCounters dropped;
 };
 

@@ -24,9 +24,12 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
                         SubscriptionIds ids) {
     if (publication.deadline <= now_.wall.time_since_epoch().count()) {
         counters_.dropped.expired.add();
-        return discard(session, grant.as);
+        return drop(session, publication, grant.qos, grant.as, {.step = ReceiptStep::expired});
     }
-    if (!may_have(session, publication.topic)) return discard(session, grant.as);
+    if (!may_have(session, publication.topic)) {
+        return drop(session, publication, grant.qos, grant.as, {.why = why::kNotAuthorized});
+    }
+    if (publication.wants_receipt) watch_receipt(session, publication.deadline);
     if (grant.qos == Qos::at_most_once)
         return deliver_qos0(session, publication, grant.retain, ids);
     Delivery delivery{.ids = std::move(ids),
@@ -34,10 +37,11 @@ void ShardCore::deliver(Session& session, Publication& publication, Grant grant,
                       .number = grant.as.number,
                       .message_back = grant.as.message_back,
                       .qos = grant.qos,
-                      .retain = grant.retain};
+                      .retain = grant.retain,
+                      .wants_receipt = publication.wants_receipt};
     bool is_next = session.link != nullptr && session.queue.empty() &&
                    session.window.unsent_count() == 0 && window_is_open(session);
-    if (is_next && delivery.is_stored() && delivery.qos == Qos::exactly_once) {
+    if (is_next && is_held_first(delivery)) {
         hold(session, publication.share(), std::move(delivery));
         if (session.window.unsent_count() > 0) pump(session);
     } else if (is_next && has_room(*session.link)) {
@@ -57,8 +61,14 @@ bool ShardCore::may_have(Session& session, std::string_view topic) {
 
 void ShardCore::deliver_qos0(Session& session, Publication& publication, bool retain,
                              SubscriptionIds const& ids) {
-    if (session.link == nullptr) return counters_.dropped.offline_qos0.add();
-    if (!has_room(*session.link)) return counters_.dropped.slow_receiver.add();
+    if (session.link == nullptr) {
+        counters_.dropped.offline_qos0.add();
+        return drop(session, publication, Qos::at_most_once, {}, {.why = why::kOffline});
+    }
+    if (!has_room(*session.link)) {
+        counters_.dropped.slow_receiver.add();
+        return drop(session, publication, Qos::at_most_once, {}, {.why = why::kSlowReceiver});
+    }
     send_qos0(session, publication, retain, ids);
 }
 
@@ -67,8 +77,10 @@ void ShardCore::send_qos0(Session& session, Publication& publication, bool retai
     Link& link = *session.link;
     touch(link);
     auto written = writer_.write_publish(link, publication, {.retain = retain}, ids, now_.wall);
-    if (written == PacketWriter::Written::too_large)
-        return counters_.dropped.packet_too_large.add();
+    if (written == PacketWriter::Written::too_large) {
+        counters_.dropped.packet_too_large.add();
+        return drop(session, publication, Qos::at_most_once, {}, {.why = why::kTooLarge});
+    }
     counters_.deliveries.add();
 }
 
@@ -93,13 +105,13 @@ void ShardCore::send_new(Session& session, Publication& publication, Delivery de
     if (writer_.write_publish(link, publication, shape, delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {
         counters_.dropped.packet_too_large.add();  // done with, not in flight [MQTT-3.1.2-25]
-        return discard(session, delivery.as());
+        return drop(session, publication, delivery.qos, delivery.as(), {.why = why::kTooLarge});
     }
     counters_.deliveries.add();
-    // Kept to be sent again, or for another member if it is not acknowledged; else its id is
-    // enough.
+    // Kept to be sent again, for another member if it is not acknowledged, or to be told of; else
+    // its id is enough.
     bool for_others = delivery.share != ShareId{} && delivery.qos == Qos::at_least_once;
-    if (session.is_kept() || delivery.is_stored() || for_others) {
+    if (session.is_kept() || delivery.is_stored() || for_others || delivery.wants_receipt) {
         delivery.message = publication.share();
         delivery.size = static_cast<std::uint32_t>(delivery.message->footprint());
     }
@@ -122,7 +134,7 @@ void ShardCore::hold(Session& session, MessagePtr message, Delivery delivery) {
 void ShardCore::enqueue(Session& session, Publication& publication, Delivery delivery) {
     if (!make_queue_room(session)) {
         counters_.dropped.queue_full.add();
-        return discard(session, delivery.as());
+        return drop(session, publication, delivery.qos, delivery.as(), {.why = why::kQueueFull});
     }
     delivery.message = publication.share();
     delivery.size = static_cast<std::uint32_t>(delivery.message->footprint());
@@ -144,8 +156,10 @@ bool ShardCore::make_queue_room(Session& session) {
     while (is_queue_full(session)) {
         if (!std::exchange(session.overflow_logged, true)) log_queue_full(session);
         if (settings_.queue_full != QueueFull::drop_oldest || session.queue.empty()) return false;
+        Delivery oldest = take_queued(session);
+        if (oldest.is_over) continue;
         counters_.dropped.queue_full.add();
-        discard(session, take_queued(session).as());
+        drop(session, oldest, {.why = why::kEvicted});
     }
     return true;
 }
@@ -185,9 +199,9 @@ Delivery ShardCore::take_queued(Session& session) {
     return delivery;
 }
 
-void ShardCore::give_up(Session& session, mqtt::PacketId id) {
+void ShardCore::give_up(Session& session, mqtt::PacketId id, Fate const& fate) {
     if (Outbound const* outbound = session.window.find(id)) {
-        discard(session, outbound->delivery.as());
+        drop(session, outbound->delivery, fate);
         session.window.forget(id);
     }
 }
@@ -227,15 +241,16 @@ void ShardCore::pump(Session& session) {
 void ShardCore::pump_again(Session& session, Outbound& again) {
     if (again.delivery.is_lost) {
         counters_.dropped.damaged.add();
-        give_up(session, again.id);
+        give_up(session, again.id, {});
     } else if (again.unwritten && again.delivery.message->has_expired(now_.wall)) {
         counters_.dropped.expired.add();
-        give_up(session, again.id);
+        give_up(session, again.id, expired(again));
     } else if (again.doubtful && again.delivery.message->has_expired(now_.wall)) {
         counters_.dropped.expired.add();
         release_unsent(session, again.id);
     } else if (again.unwritten && !may_have(session, again.delivery.message->topic())) {
-        give_up(session, again.id);
+        give_up(session, again.id,
+                {.why = why::kNotAuthorized, .was_sent = again.may_be_written()});
     } else {
         send_again(session, again);
     }
@@ -244,6 +259,10 @@ void ShardCore::pump_again(Session& session, Outbound& again) {
 /// PUBREL ends it either way: a client that has it takes it as it should, one that has not knows no
 /// such id.
 void ShardCore::release_unsent(Session& session, mqtt::PacketId id) {
+    Delivery& delivery = session.window.find(id)->delivery;
+    if (std::exchange(delivery.wants_receipt, false)) {
+        tell(session, *delivery.message, delivery.qos, {.why = why::kExpired, .was_sent = true});
+    }
     (void)session.window.on_pubrec(id, false);
     send_ack(*session.link, mqtt::PacketType::pubrel, id, mqtt::ReasonCode::success,
              store_progress(session, *session.window.find(id)));
@@ -251,6 +270,7 @@ void ShardCore::release_unsent(Session& session, mqtt::PacketId id) {
 
 void ShardCore::pump_queued(Session& session) {
     Delivery delivery = take_queued(session);
+    if (delivery.is_over) return;
     if (delivery.is_lost) {
         counters_.dropped.damaged.add();
         return discard(session, delivery.as());
@@ -259,10 +279,14 @@ void ShardCore::pump_queued(Session& session) {
     delivery.message = nullptr;
     if (publication.deadline <= now_.wall.time_since_epoch().count()) {
         counters_.dropped.expired.add();  // [MQTT-3.3.2-5]
-        return discard(session, delivery.as());
+        return drop(session, publication, delivery.qos, delivery.as(),
+                    {.step = ReceiptStep::expired});
     }
-    if (!may_have(session, publication.topic)) return discard(session, delivery.as());
-    if (delivery.is_stored() && delivery.qos == Qos::exactly_once) {
+    if (!may_have(session, publication.topic)) {
+        return drop(session, publication, delivery.qos, delivery.as(),
+                    {.why = why::kNotAuthorized});
+    }
+    if (is_held_first(delivery)) {
         hold(session, publication.share(), std::move(delivery));
     } else {
         send_new(session, publication, std::move(delivery));
@@ -280,7 +304,8 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
     if (writer_.write_publish(link, publication, shape, outbound.delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {
         counters_.dropped.packet_too_large.add();
-        return give_up(session, outbound.id);
+        return give_up(session, outbound.id,
+                       {.why = why::kTooLarge, .was_sent = outbound.may_be_written()});
     }
     counters_.deliveries.add();
     bool may_expire = (outbound.unwritten || outbound.doubtful) && publication.deadline != kNever;

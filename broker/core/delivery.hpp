@@ -21,6 +21,8 @@ struct Delivery {
     mqtt::Qos qos = mqtt::Qos::at_most_once;  // the lower of published and granted [MQTT-3.8.4-8]
     bool retain = false;                      // the RETAIN flag as it will be sent
     bool is_lost = false;                     // the store no longer has its message
+    bool is_over = false;                     // told and stored as such: to be passed over
+    bool wants_receipt = false;               // its publisher is told what becomes of it
 
     [[nodiscard]] StoredAs as() const noexcept { return {number, message_back}; }
     [[nodiscard]] bool is_stored() const noexcept { return number.value != 0; }

@@ -59,11 +59,12 @@ public:
     LinkState state = LinkState::awaiting_connect;
     bool request_problem_information = true;
     bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
-    bool awaits_verdict = false;  // not read, until it is known who the client is
-    bool awaits_disk = false;     // not read, until its new session is durable and CONNACK left
-    bool denial_logged = false;   // that it published where it may not
-    bool linger_over = false;     // closing: the peer had its time to read the last packet
-    bool touched = false;         // is in the shard's list of links to flush
+    bool awaits_verdict = false;    // not read, until it is known who the client is
+    bool awaits_disk = false;       // not read, until its new session is durable and CONNACK left
+    bool denial_logged = false;     // that it published where it may not
+    bool may_ask_receipts = false;  // its publishes may ask what becomes of them
+    bool linger_over = false;       // closing: the peer had its time to read the last packet
+    bool touched = false;           // is in the shard's list of links to flush
     /// The user name that the transport has shown (certificate, pre-shared key, PROXY header), set
     /// by the net layer before the first packet; null: none.
     std::unique_ptr<std::string> identity{};

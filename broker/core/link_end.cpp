@@ -31,7 +31,8 @@ void ShardCore::close_link(Link& link, ReasonCode reason, std::string_view why, 
     if (was_connected) {
         // The will goes out as part of this, before anything the same client id does next.
         bool has_connack = !std::exchange(link.awaits_disk, false);
-        detach(link, will);
+        bool is_taken_over = reason == ReasonCode::session_taken_over;
+        detach(link, will, is_taken_over ? why::kTakenOver : why::kSessionEnded);
         if (link.is_v5() && has_connack) {  // 3.1.1 has no DISCONNECT from the server; before
                                             // CONNACK there is none either
             mqtt::Disconnect disconnect;
@@ -81,7 +82,7 @@ void ShardCore::log_end(Link const& link, std::string_view how) {
     }
 }
 
-void ShardCore::detach(Link& link, Will will) {
+void ShardCore::detach(Link& link, Will will, std::string_view why) {
     Session& session = *link.session;
     counters_.connections.subtract();
     link.session = nullptr;
@@ -90,15 +91,8 @@ void ShardCore::detach(Link& link, Will will) {
     session.inbound_qos2.end_connection();
     drop_deferred(link);
     if (will == Will::discard) session.will.reset();
-    if (!session.is_kept()) return end_session(session);  // [MQTT-3.1.2-23]
-
-    // What may expire and did not reach the socket waits in the session, where it does expire.
-    timed_ids_.clear();
-    link.out.take_back_timed(timed_ids_);
-    for (mqtt::PacketId id : timed_ids_) {
-        session.window.mark_unwritten(id);
-        if (Outbound const* outbound = session.window.find(id)) store_progress(session, *outbound);
-    }
+    take_back(link, session);
+    if (!session.is_kept()) return end_session(session, why);  // [MQTT-3.1.2-23]
 
     auto now = now_.wall.time_since_epoch().count();
     bool never = session.expiry_interval == mqtt::kSessionNeverExpires;
@@ -118,6 +112,26 @@ void ShardCore::detach(Link& link, Will will) {
     store_session(session);
 }
 
+/// What may expire and did not reach the socket waits in the session, where it does expire; so does
+/// what is to be told of, as it must not be written once it was told that it will not be.
+void ShardCore::take_back(Link& link, Session& session) {
+    using TimedToo = OutQueue::TimedToo;
+    if (!link.out.has_apart()) return;
+    taken_.clear();
+    link.out.take_back(session.is_kept() ? TimedToo::yes : TimedToo::no, taken_);
+    for (OutQueue::Taken const& taken : taken_) {
+        if (taken.id.value == 0) {
+            counters_.dropped.offline_qos0.add();
+            tell(session, *taken.message, mqtt::Qos::at_most_once,
+                 {.why = why::kConnectionLost, .was_sent = taken.begun});
+        } else if (!taken.begun) {
+            session.window.mark_unwritten(taken.id);
+            if (Outbound const* outbound = session.window.find(taken.id))
+                store_progress(session, *outbound);
+        }
+    }
+}
+
 void ShardCore::schedule(Session& session) {
     Deadline next = std::min(session.will_at, session.expires_at);
     if (next == kNever) return session.timer.cancel();
@@ -125,14 +139,14 @@ void ShardCore::schedule(Session& session) {
     wheel_.arm(session.timer, now_.steady + std::chrono::milliseconds{wait});
 }
 
-void ShardCore::end_session(Session& session) {
+void ShardCore::end_session(Session& session, std::string_view why) {
     MQ_ASSERT(session.link == nullptr);
     // First of all, so that nothing of what follows is sent to this session.
     for (FilterNode const* node : session.subscriptions) {
         if (stores(session)) store_.remove_subscription(session.number, index_.filter_of(node));
         index_.unsubscribe(node, session.ref());
     }
-    pass_on(session);
+    pass_on(session, why);
     if (session.will) publish_will(session);  // [MQTT-3.1.2-8]: at the latest when the session ends
     std::erase(replaying_, &session);
     while (!session.queue.empty()) (void)take_queued(session);
@@ -144,11 +158,11 @@ void ShardCore::end_session(Session& session) {
 
 /// What a share group gave this session and what is not done with goes to another member (4.8.2):
 /// all but QoS 2 deliveries that have begun [MQTT-4.8.2-5].
-void ShardCore::pass_on(Session& session) {
-    auto give = [&](Delivery const& delivery) {
+void ShardCore::pass_on(Session& session, std::string_view why) {
+    auto give = [&](Delivery const& delivery, Fate const& end) {
         auto member = delivery.share == ShareId{} ? std::nullopt : index_.choose(delivery.share);
         if (member && delivery.is_on_disk()) {
-            pass_on_later(session, delivery);
+            pass_on_later(session, delivery, end);
             return true;
         }
         bool is_given = member && delivery.message;
@@ -156,19 +170,25 @@ void ShardCore::pass_on(Session& session) {
             Publication publication(delivery.message);
             is_given = route_to(publication, *member).rejected == 0;
         }
-        discard(session, delivery.as(), is_given ? Removal::moved : Removal::done);
+        if (is_given) {
+            drop(session, delivery, {.why = why::kMoved, .was_sent = end.was_sent}, Removal::moved);
+        } else {
+            drop_at_end(session, delivery, end);
+        }
         return is_given;
     };
     session.window.each_open([&](Outbound const& outbound) {
         bool may_go_on = outbound.state == OutboundState::awaiting_puback || outbound.unwritten;
+        Fate end{.why = why, .was_sent = outbound.may_be_written()};
         if (may_go_on) {
-            (void)give(outbound.delivery);
+            (void)give(outbound.delivery, end);
         } else {
-            discard(session, outbound.delivery.as());
+            drop_at_end(session, outbound.delivery, end);
         }
     });
     for (std::uint32_t i = 0; i < session.queue.size(); ++i) {
-        if (!give(session.queue[i])) counters_.dropped.session_ended.add();
+        if (session.queue[i].is_over) continue;
+        if (!give(session.queue[i], {.why = why})) counters_.dropped.session_ended.add();
     }
 }
 
@@ -235,7 +255,7 @@ void ShardCore::on_session_timer(Session& session) {
             port_.log(LogLevel::info,
                       fmt::format("session of '{}' expired", escaped(session.client_id())));
         }
-        return end_session(session);
+        return end_session(session, why::kSessionExpired);
     }
     if (session.will_at <= now) {
         publish_will(session);

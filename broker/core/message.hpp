@@ -18,6 +18,12 @@ namespace spoke::broker {
 using Deadline = std::int64_t;
 inline constexpr Deadline kNever = INT64_MAX;
 
+/// That the publisher of a message wants to be told what becomes of it, and where.
+struct ReceiptRequest {
+    std::string_view topic{};      // whole, with mount point; empty: it does not
+    std::uint16_t mount_size = 0;  // bytes of `topic` that are the mount point of the publisher
+};
+
 /// What a message consists of; views.
 struct MessageParts {
     std::string_view topic{};
@@ -26,13 +32,15 @@ struct MessageParts {
     mqtt::Qos qos = mqtt::Qos::at_most_once;
     bool retain = false;
     Deadline deadline = kNever;
+    ReceiptRequest receipt{};
 };
 
 /// An application message: immutable, reference counted, one allocation that holds this header and
 /// behind it the bytes as they stand on the wire:
 ///   topic length (2 bytes) · topic · forwarded properties · payload
-/// Shared by every session and shard that holds it; the count is atomic, nothing else is written
-/// after make().
+/// and, if receipts were asked for, mount size (2 bytes) · receipt topic length (2) · receipt
+/// topic. Shared by every session and shard that holds it; the count is atomic, nothing else is
+/// written after make().
 class Message {
 public:
     /// Copies what `publish` shows. `topic` is given apart, because an alias may stand for it.
@@ -62,12 +70,21 @@ public:
     /// The RETAIN flag it was published with.
     [[nodiscard]] bool retain() const noexcept { return retain_; }
     [[nodiscard]] Deadline deadline() const noexcept { return deadline_; }
+    [[nodiscard]] bool wants_receipt() const noexcept { return wants_receipt_; }
+    [[nodiscard]] ReceiptRequest receipt_request() const noexcept;
     [[nodiscard]] bool has_expired(WallTime now) const noexcept {
         return deadline_ <= now.time_since_epoch().count();
     }
     /// What it costs in memory, for limits in bytes.
     [[nodiscard]] std::size_t footprint() const noexcept {
-        return sizeof(Message) + 2u + topic_size_ + properties_size_ + payload_size_;
+        auto size = sizeof(Message) + 2u + topic_size_ + properties_size_ + payload_size_;
+        return wants_receipt_ ? size + 4 + receipt_request().topic.size() : size;
+    }
+
+    /// What make() was given.
+    [[nodiscard]] MessageParts parts() const noexcept {
+        return {topic(),   forwarded_properties(), payload(), qos_, retain_,
+                deadline_, receipt_request()};
     }
 
 private:
@@ -78,7 +95,7 @@ private:
         return reinterpret_cast<std::byte const*>(this + 1);
     }
     static Message* allocate(std::size_t topic_size, std::size_t properties_size,
-                             std::size_t payload_size);
+                             std::size_t payload_size, std::size_t request_size = 0);
     /// Gives where it ends.
     std::byte* write_topic(std::string_view topic) noexcept;
 
@@ -88,7 +105,8 @@ private:
     std::uint32_t payload_size_ = 0;
     std::uint16_t topic_size_ = 0;
     mqtt::Qos qos_ = mqtt::Qos::at_most_once;
-    bool retain_ = false;
+    bool retain_ : 1 = false;
+    bool wants_receipt_ : 1 = false;
 };
 
 /// Whole seconds left, as the message expiry interval on the wire: what was received less the whole

@@ -60,7 +60,7 @@ void OutQueue::append_borrowed(SegmentPool& pool, std::span<std::byte> bytes) {
     bytes_ += bytes.size();
     if (tail_ != nullptr && tail_->end > tail_->begin) {
         Segment& last = tail_->segments[tail_->end - 1];
-        if (last.borrowed && !last.timed && last.data + last.size == bytes.data()) {
+        if (last.borrowed && !last.apart && last.data + last.size == bytes.data()) {
             last.size += static_cast<std::uint32_t>(bytes.size());
             return;
         }
@@ -79,38 +79,40 @@ void OutQueue::append_body(SegmentPool& pool, MessagePtr message, Bytes body) {
     bytes_ += body.size();
 }
 
-void OutQueue::append_timed(SegmentPool& pool, std::span<std::byte> bytes, Timed timed) {
+void OutQueue::set_apart(Segment& segment, Apart about) {
+    segment.expiry_offset = about.expiry_offset;
+    segment.packet_id = about.id;
+    segment.has_body = about.has_body;
+    segment.message = std::move(about.message);
+    segment.apart = true;
+    segment.timed = about.timed;
+    segment.receipt = about.receipt;
+    segment.first_byte = std::to_integer<std::uint8_t>(segment.data[0]);
+    ++apart_;
+}
+
+void OutQueue::append_apart(SegmentPool& pool, std::span<std::byte> bytes, Apart about) {
     Segment& segment = append(pool);
     segment.data = bytes.data();
     segment.size = static_cast<std::uint32_t>(bytes.size());
-    segment.expiry_offset = timed.expiry_offset;
-    segment.packet_id = timed.id;
-    segment.has_body = timed.has_body;
-    segment.message = std::move(timed.message);
-    segment.borrowed = segment.timed = true;
+    segment.borrowed = true;
     bytes_ += bytes.size();
-    ++timed_;
+    set_apart(segment, std::move(about));
 }
 
 void OutQueue::append_owned(SegmentPool& pool, std::unique_ptr<std::byte[]> block, std::size_t size,
-                            Timed timed) {
+                            Apart about) {
     Segment& segment = append(pool);
     segment.data = block.get();
     segment.size = static_cast<std::uint32_t>(size);
     segment.block = std::move(block);
     bytes_ += size;
-    if (!timed.message) return;
-    segment.expiry_offset = timed.expiry_offset;
-    segment.packet_id = timed.id;
-    segment.has_body = timed.has_body;
-    segment.message = std::move(timed.message);
-    segment.timed = true;
-    ++timed_;
+    if (about.message) set_apart(segment, std::move(about));
 }
 
 template <class IsUnwanted>
-void OutQueue::drop_timed(IsUnwanted&& is_unwanted) {
-    if (timed_ == 0) return;
+void OutQueue::drop_apart(IsUnwanted&& is_unwanted) {
+    if (apart_ == 0) return;
     bool drop_body = false;
     auto drop = [this](Segment& segment) {
         bytes_ -= segment.size;
@@ -121,19 +123,20 @@ void OutQueue::drop_timed(IsUnwanted&& is_unwanted) {
         if (drop_body) {
             drop(segment);
             drop_body = false;
-        } else if (segment.timed && !segment.begun && segment.size > 0 && is_unwanted(segment)) {
+        } else if (segment.apart && !segment.begun && segment.size > 0 && is_unwanted(segment)) {
             drop_body = segment.has_body;
             drop(segment);
-            segment.timed = false;
-            --timed_;
+            segment.apart = segment.timed = segment.receipt = false;
+            --apart_;
         }
     });
 }
 
-void OutQueue::settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped) {
-    drop_timed([&](Segment& header) {
+void OutQueue::settle_timed(WallTime now, std::vector<Taken>& dropped) {
+    drop_apart([&](Segment& header) {
+        if (!header.timed) return false;
         if (header.message->has_expired(now)) {
-            dropped.push_back(header.packet_id);
+            dropped.push_back(taken(header));
             return true;
         }
         if (header.expiry_offset != 0) {
@@ -144,12 +147,24 @@ void OutQueue::settle_timed(WallTime now, std::vector<mqtt::PacketId>& dropped) 
     });
 }
 
-void OutQueue::take_back_timed(std::vector<mqtt::PacketId>& taken) {
-    drop_timed([&](Segment& header) {
-        if (header.packet_id.value == 0) return false;
-        taken.push_back(header.packet_id);
+void OutQueue::take_back(TimedToo timed, std::vector<Taken>& all) {
+    drop_apart([&](Segment& header) {
+        bool is_wanted_back = timed == TimedToo::yes && header.timed && header.packet_id.value != 0;
+        if (!header.receipt && !is_wanted_back) return false;
+        all.push_back(taken(header));
         return true;
     });
+    if (apart_ == 0) return;
+    each([&](Segment& begun) {
+        if (!begun.receipt) return;
+        all.push_back(taken(begun));
+        begun.receipt = false;
+    });
+}
+
+OutQueue::Taken OutQueue::taken(Segment const& segment) {
+    return {segment.packet_id, segment.receipt ? segment.message : nullptr, segment.first_byte,
+            segment.begun};
 }
 
 std::size_t OutQueue::gather(std::span<iovec> pieces) const noexcept {
@@ -164,7 +179,7 @@ std::size_t OutQueue::gather(std::span<iovec> pieces) const noexcept {
     return count;
 }
 
-void OutQueue::consume(SegmentPool& pool, std::uint64_t size) noexcept {
+void OutQueue::consume(SegmentPool& pool, std::uint64_t size, std::vector<Taken>* written) {
     MQ_ASSERT(size <= bytes_);
     bytes_ -= size;
     while (head_ != nullptr) {
@@ -176,7 +191,7 @@ void OutQueue::consume(SegmentPool& pool, std::uint64_t size) noexcept {
             return;
         }
         size -= segment.size;
-        if (segment.timed) --timed_;
+        if (segment.apart) leave(segment, written);
         segment = Segment{};
         if (++head_->begin < head_->end) continue;
         SegmentBlock* empty = std::exchange(head_, head_->next);
@@ -184,6 +199,24 @@ void OutQueue::consume(SegmentPool& pool, std::uint64_t size) noexcept {
         if (spilled_to_ == empty) spilled_to_ = nullptr;
         pool.give(empty);
     }
+}
+
+/// All of a segment that is apart is written: if it is a header, its body is what is left.
+void OutQueue::leave(Segment& segment, std::vector<Taken>* written) {
+    --apart_;
+    if (!segment.receipt) return;
+    if (!segment.has_body) {
+        segment.begun = true;
+        if (written != nullptr) written->push_back(taken(segment));
+        return;
+    }
+    bool is_last = head_->begin + 1 == head_->end;
+    Segment& body =
+        is_last ? head_->next->segments[head_->next->begin] : head_->segments[head_->begin + 1];
+    body.packet_id = segment.packet_id;
+    body.first_byte = segment.first_byte;
+    body.apart = body.receipt = body.begun = true;
+    ++apart_;
 }
 
 void OutQueue::spill() {
@@ -194,21 +227,21 @@ void OutQueue::spill() {
         if (segment.size == 0) return;
         if (!segment.borrowed) {
             sink = segment.spare > 0 ? &segment : nullptr;
-        } else if (sink != nullptr && !segment.timed && segment.size <= sink->spare) {
+        } else if (sink != nullptr && !segment.apart && segment.size <= sink->spare) {
             std::memcpy(sink->data + sink->size, segment.data, segment.size);
             sink->size += segment.size;
             sink->spare -= segment.size;
             segment.size = 0;
             segment.borrowed = false;
         } else {
-            std::uint32_t room = segment.timed ? segment.size : std::max(segment.size, kSpillBlock);
+            std::uint32_t room = segment.apart ? segment.size : std::max(segment.size, kSpillBlock);
             auto block = std::make_unique_for_overwrite<std::byte[]>(room);
             std::memcpy(block.get(), segment.data, segment.size);
             segment.data = block.get();
             segment.block = std::move(block);
             segment.spare = room - segment.size;
             segment.borrowed = false;
-            sink = segment.timed ? nullptr : &segment;
+            sink = segment.apart ? nullptr : &segment;
         }
     };
     for (SegmentBlock* block = spilled_to_ != nullptr ? spilled_to_ : head_; block != nullptr;

@@ -67,6 +67,7 @@ void OutboundWindow::restore(Outbound outbound) {
     given_ = outbound.send_number;
     outbound.id = id_given(given_);
     outbound.sent = outbound.held = false;
+    outbound.restored = true;
     releases_ = std::max(releases_, outbound.released);
     if (ring_.empty()) front_given_ = given_;
     ++open_;
@@ -92,10 +93,14 @@ Outbound* OutboundWindow::find(mqtt::PacketId id) noexcept {
     return nullptr;
 }
 
-OutboundWindow::Answer OutboundWindow::settle(Outbound& outbound, StoredAs* settled_as) noexcept {
+OutboundWindow::Answer OutboundWindow::settle(Outbound& outbound, Settled* settled) noexcept {
     bool unsent = !outbound.sent && !outbound.held;
     if (unsent && outbound.state != OutboundState::awaiting_pubcomp) --unsent_;
-    if (settled_as != nullptr) *settled_as = outbound.delivery.as();
+    if (settled != nullptr) {
+        settled->as = outbound.delivery.as();
+        settled->wants_receipt = outbound.delivery.wants_receipt;
+        if (settled->wants_receipt) settled->message = std::move(outbound.delivery.message);
+    }
     outbound.delivery = Delivery{};
     outbound.state = OutboundState::settled;
     --open_;
@@ -112,34 +117,34 @@ void OutboundWindow::drop_settled_front() noexcept {
     }
 }
 
-OutboundWindow::Answer OutboundWindow::on_puback(mqtt::PacketId id, StoredAs* settled_as) noexcept {
+OutboundWindow::Answer OutboundWindow::on_puback(mqtt::PacketId id, Settled* settled) noexcept {
     Outbound* outbound = find(id);
-    if (outbound == nullptr) return Answer::unknown;
+    if (outbound == nullptr || outbound->held) return Answer::unknown;
     if (outbound->state != OutboundState::awaiting_puback) return Answer::wrong_exchange;
-    return settle(*outbound, settled_as);
+    return settle(*outbound, settled);
 }
 
 OutboundWindow::Answer OutboundWindow::on_pubrec(mqtt::PacketId id, bool is_error,
-                                                 StoredAs* settled_as) noexcept {
+                                                 Settled* settled) noexcept {
     Outbound* outbound = find(id);
     if (outbound == nullptr || outbound->held) return Answer::unknown;
     if (outbound->state == OutboundState::awaiting_puback) return Answer::wrong_exchange;
     if (outbound->state == OutboundState::awaiting_pubcomp) return Answer::released;
-    if (is_error) return settle(*outbound, settled_as);
+    if (is_error) return settle(*outbound, settled);
     if (!outbound->sent) --unsent_;
-    outbound->delivery.message = nullptr;  // it is never sent again [MQTT-4.3.3-6]
+    // It is never sent again [MQTT-4.3.3-6], but may be told of.
+    if (!outbound->delivery.wants_receipt) outbound->delivery.message = nullptr;
     outbound->state = OutboundState::awaiting_pubcomp;
     outbound->released = ++releases_;
     return Answer::released;
 }
 
-OutboundWindow::Answer OutboundWindow::on_pubcomp(mqtt::PacketId id,
-                                                  StoredAs* settled_as) noexcept {
+OutboundWindow::Answer OutboundWindow::on_pubcomp(mqtt::PacketId id, Settled* settled) noexcept {
     Outbound* outbound = find(id);
     if (outbound == nullptr) return Answer::unknown;
     if (outbound->state == OutboundState::awaiting_puback) return Answer::wrong_exchange;
     if (outbound->state == OutboundState::awaiting_pubrec) return Answer::unknown;
-    return settle(*outbound, settled_as);
+    return settle(*outbound, settled);
 }
 
 void OutboundWindow::compact() {

@@ -28,7 +28,11 @@ struct Outbound {
     bool held : 1 = false;       // not to be sent yet: its id is not durable
     bool doubtful : 1 =
         false;  // QoS 2: whether it was written before the process ended is not known
+    bool restored : 1 = false;   // from before the process began
     std::uint32_t released = 0;  // order of its PUBREC among others
+
+    /// Whether its client may have it. Not certain of one that was restored.
+    [[nodiscard]] bool may_be_written() const noexcept { return !unwritten || restored; }
 };
 
 /// The QoS 1 and 2 deliveries of a session that are not settled, in the order of their first
@@ -61,12 +65,17 @@ public:
         unknown,         // no such id
         wrong_exchange,  // PUBACK for QoS 2, PUBREC for QoS 1
     };
-    /// `settled_as`, if given, is where a delivery that this settles is stored.
-    [[nodiscard]] Answer on_puback(mqtt::PacketId id, StoredAs* settled_as = nullptr) noexcept;
+    /// What remains of a delivery that an answer has settled.
+    struct Settled {
+        StoredAs as{};
+        bool wants_receipt = false;
+        MessagePtr message{};  // if a receipt is wanted; null: it is in the store alone
+    };
+    [[nodiscard]] Answer on_puback(mqtt::PacketId id, Settled* settled = nullptr) noexcept;
     /// `is_error`: reason >= 0x80, which settles it [MQTT-4.4.0-2].
     [[nodiscard]] Answer on_pubrec(mqtt::PacketId id, bool is_error,
-                                   StoredAs* settled_as = nullptr) noexcept;
-    [[nodiscard]] Answer on_pubcomp(mqtt::PacketId id, StoredAs* settled_as = nullptr) noexcept;
+                                   Settled* settled = nullptr) noexcept;
+    [[nodiscard]] Answer on_pubcomp(mqtt::PacketId id, Settled* settled = nullptr) noexcept;
     /// Gives up one that was never written.
     void forget(mqtt::PacketId id) noexcept;
     /// Its connection is gone and no byte of it was written: when it is sent again, that is the
@@ -99,7 +108,7 @@ public:
 
 private:
     Outbound& push(mqtt::PacketId id, Delivery delivery, bool held);
-    Answer settle(Outbound& outbound, StoredAs* settled_as = nullptr) noexcept;
+    Answer settle(Outbound& outbound, Settled* settled = nullptr) noexcept;
     void drop_settled_front() noexcept;
     void compact();
 

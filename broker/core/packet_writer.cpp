@@ -94,7 +94,8 @@ PacketWriter::Written PacketWriter::write_publish(Link& link, Publication& publi
             return Written::written;
         }
     }
-    bool shared = plain && shape.qos == mqtt::Qos::at_most_once && publication.deadline == kNever;
+    bool shared = plain && shape.qos == mqtt::Qos::at_most_once && publication.deadline == kNever &&
+                  !publication.wants_receipt;
     if (shared) {
         auto& encoded = publication.encoded(link.is_v5(), shape.retain);
         if (!encoded.bytes.empty() && encoded.round == arena_.round() &&
@@ -153,12 +154,16 @@ void PacketWriter::write_encoded(Link& link, Publication& publication, Layout co
     std::span<std::byte> bytes{head, head_size};
     // A resend belongs to a delivery that has begun: it does not expire any more [MQTT-4.3.3-7].
     bool timed = publication.deadline != kNever && !layout.shape.dup;
-    OutQueue::Timed about;
-    if (timed) about = {publication.share(), expiry_at, layout.shape.id, layout.body_apart};
+    bool is_apart = timed || publication.wants_receipt;
+    OutQueue::Apart about;
+    if (is_apart) {
+        about = {publication.share(), expiry_at, layout.shape.id,
+                 layout.body_apart,   timed,     publication.wants_receipt};
+    }
     if (own) {
         link.out.append_owned(pool_, std::move(own), head_size, std::move(about));
-    } else if (timed) {
-        link.out.append_timed(pool_, bytes, std::move(about));
+    } else if (is_apart) {
+        link.out.append_apart(pool_, bytes, std::move(about));
     } else {
         link.out.append_borrowed(pool_, bytes);
         bool shareable = layout.shape.qos == mqtt::Qos::at_most_once && ids.empty() &&

@@ -36,6 +36,7 @@ public:
           qos(existing->qos()),
           retain(existing->retain()),
           deadline(existing->deadline()),
+          wants_receipt(existing->wants_receipt()),
           message_(std::move(existing)) {}
 
     /// The message; made at the first call.
@@ -76,6 +77,7 @@ public:
     mqtt::Qos qos;
     bool retain;
     Deadline deadline;
+    bool wants_receipt = false;  // then there is a message
     SessionRef publisher{};
     bool has_publisher = false;  // else `publisher` means nothing: no local does not apply
 

@@ -7,6 +7,17 @@ namespace spoke::broker {
 
 using mqtt::Qos;
 
+namespace {
+
+/// Those who get it later are not those whom its publisher wants to hear of.
+MessagePtr without_receipt(Message const& message) {
+    MessageParts parts = message.parts();
+    parts.receipt = {};
+    return Message::make(parts);
+}
+
+}  // namespace
+
 ShardCore::Routed ShardCore::route(Publication& publication, Promised promised) {
     matches_.clear();
     index_.match(publication.topic, matches_);
@@ -104,7 +115,10 @@ ShardCore::Routed ShardCore::hand_out(Publication& publication, Promised promise
     }
     for (Target& target : targets_) {
         ++routed.receivers;
-        if (target.is_rejected) continue;
+        if (target.is_rejected) {
+            if (publication.wants_receipt) tell_rejected(publication, target);
+            continue;
+        }
         dispatch(publication, target.session, target.grant, std::move(target.ids), target.number);
     }
     if (routed.receivers == 0) counters_.no_subscriber.add();
@@ -182,25 +196,37 @@ void ShardCore::dispatch(Publication& publication, SessionRef to, Grant grant, S
     if (to.shard == shard_) {
         if (Session* session = sessions_.find(to)) {
             deliver(*session, publication, grant, std::move(ids));
-        } else if (grant.as.is_stored()) {
-            store_.remove_delivery(number, grant.as, Removal::done);
+        } else {
+            drop_for_nobody(publication, grant, number);
         }
         return;
     }
     if (to.shard == kRemoteNode) return bus_.forward(to.slot, publication.share());
-    ShardBatch& batch = batches_[to.shard];
+    batch(publication, to.shard,
+          {.slot = to.slot,
+           .generation = to.generation,
+           .qos = grant.qos,
+           .retain = grant.retain,
+           .ids = std::move(ids),
+           .share = grant.share,
+           .session_number = number,
+           .as = grant.as});
+}
+
+void ShardCore::batch(Publication& publication, std::uint8_t shard, Receiver receiver) {
+    ShardBatch& batch = batches_[shard];
     MessagePtr const& message = publication.share();
     if (batch.routed.empty() || batch.routed.back().message != message) {
         batch.routed.push_back({message, 0});
     }
     ++batch.routed.back().receivers;
-    batch.receivers.push_back({to.slot, to.generation, grant.qos, grant.retain, std::move(ids),
-                               grant.share, number, grant.as});
+    batch.receivers.push_back(std::move(receiver));
 }
 
 bool ShardCore::retain(Publication& publication, StoreTicket& ticket) {
     if (!publication.retain) return true;
-    auto stored = retained_.set(publication.share());
+    auto stored = retained_.set(publication.wants_receipt ? without_receipt(*publication.share())
+                                                          : publication.share());
     if (stored != RetainedMessages::Stored::limit_reached) {
         if (is_durable_) ticket = std::max(ticket, store_.put_retained(publication.topic));
         return true;

@@ -22,6 +22,7 @@ namespace spoke::broker {
 
 class FilterNode;
 class Link;
+class Session;
 struct LinkSettings;
 
 /// Retained messages that are still to be sent for a new subscription, read in slices.
@@ -39,6 +40,21 @@ struct QueueOnDisk {
     std::uint64_t complete = 0;  // all from the front up to here are in memory
     std::uint64_t answered = 0;  // where the answers of the store are looked for
     std::uint32_t awaited = 0;   // answers that have been asked for
+};
+
+/// When the next message for the session expires whose publisher is to be told so. Made with the
+/// first of them.
+struct ReceiptWatch {
+    /// In the queue since before the process began, and in the store alone.
+    struct Stored {
+        Deadline deadline;
+        DeliveryNumber number;
+    };
+    explicit ReceiptWatch(Session& session) noexcept : timer(TimerKind::receipts, &session) {}
+
+    TimerNode timer;
+    Deadline due = kNever;  // while the timer is armed
+    std::vector<Stored> stored{};
 };
 
 /// Ids of QoS 2 publishes which the client has not released [MQTT-4.3.3-10], and which of them came
@@ -178,6 +194,7 @@ public:
     std::unique_ptr<mqtt::Will> will{};
     Deadline will_at = kNever;  // when a delayed will is due; only while not connected
     std::vector<RetainedReplay> replays{};
+    std::unique_ptr<ReceiptWatch> receipts{};  // null: nobody has asked
     std::unique_ptr<std::string> user_name{};  // of a stored session
     bool was_connected = false;                // while it is restored: when the process ended
     bool overflow_logged = false;              // since the queue was last empty

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "protocol/packet/basics.hpp"
 
@@ -56,6 +57,12 @@ enum class QueueFull : std::uint8_t {
     drop_new,     // not queued; acknowledged all the same
 };
 
+/// Who may ask for receipts: by client id, or by user name. Sorted.
+struct ReceiptSettings {
+    std::vector<std::string> clients{};
+    std::vector<std::string> users{};
+};
+
 /// What the core is told at start beside the settings of each listener.
 struct CoreSettings {
     // One session
@@ -66,6 +73,8 @@ struct CoreSettings {
         true;  // a 3.1.1 publisher, who cannot be told; else it is not answered
     std::uint32_t queue_window = 128;  // messages of its queue in memory, if there is a store
     std::uint32_t subscriptions_per_session_max = 100'000;  // above: SUBACK 0x97
+
+    ReceiptSettings receipts{};
 
     // The process
     std::uint32_t sessions_max = 1'000'000;  // above: CONNECT refused, 0x97

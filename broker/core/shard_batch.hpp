@@ -18,6 +18,7 @@ struct Receiver {
     std::uint16_t generation = 0;
     mqtt::Qos qos = mqtt::Qos::at_most_once;  // already the lower of published and granted
     bool retain = false;
+    bool is_rejected = false;  // its queue is full: the publisher is told so, and nothing delivered
     SubscriptionIds ids{};
     ShareId share{};
     SessionNumber session_number{};

@@ -56,10 +56,13 @@ void ShardCore::forget(Link& link) noexcept {
 
 void ShardCore::on_timers() {
     wheel_.advance(now_.steady, [this](TimerNode& node) {
-        if (node.kind() == TimerKind::link) {
-            on_link_timer(*static_cast<Link*>(node.owner()));
-        } else {
-            on_session_timer(*static_cast<Session*>(node.owner()));
+        switch (node.kind()) {
+            case TimerKind::link:
+                return on_link_timer(*static_cast<Link*>(node.owner()));
+            case TimerKind::session:
+                return on_session_timer(*static_cast<Session*>(node.owner()));
+            case TimerKind::receipts:
+                return on_receipt_timer(*static_cast<Session*>(node.owner()));
         }
     });
     on_replays();
@@ -117,28 +120,46 @@ void ShardCore::on_batch(ShardBatch& batch) {
         Publication publication(std::move(routed.message));
         for (std::uint32_t i = 0; i < routed.receivers; ++i) {
             Receiver& receiver = batch.receivers[next++];
-            if (Session* session = sessions_.find({receiver.slot, receiver.generation, shard_})) {
-                deliver(*session, publication,
-                        {receiver.qos, receiver.retain, receiver.share, receiver.as},
-                        std::move(receiver.ids));
-            } else if (receiver.as.is_stored()) {
-                store_.remove_delivery(receiver.session_number, receiver.as, Removal::done);
+            Session* session = sessions_.find({receiver.slot, receiver.generation, shard_});
+            Grant grant{receiver.qos, receiver.retain, receiver.share, receiver.as};
+            if (session == nullptr) {
+                drop_for_nobody(publication, grant, receiver.session_number);
+            } else if (receiver.is_rejected) {
+                drop(*session, publication, grant.qos, {}, {.why = why::kQueueFull});
+            } else {
+                deliver(*session, publication, grant, std::move(receiver.ids));
             }
         }
     }
 }
 
 void ShardCore::before_write(Link& link) {
-    if (!link.out.has_timed()) return;
-    timed_ids_.clear();
-    link.out.settle_timed(now_.wall, timed_ids_);
-    if (timed_ids_.empty()) return;
-    counters_.dropped.expired.add(timed_ids_.size());
+    if (!link.out.has_apart()) return;
+    taken_.clear();
+    link.out.settle_timed(now_.wall, taken_);
+    if (taken_.empty()) return;
+    counters_.dropped.expired.add(taken_.size());
     if (link.session == nullptr) return;
-    for (mqtt::PacketId id : timed_ids_) {
-        if (id.value != 0) give_up(*link.session, id);
+    for (OutQueue::Taken const& taken : taken_) {
+        if (taken.id.value != 0) {
+            give_up(*link.session, taken.id, {.step = ReceiptStep::expired});
+        } else if (taken.message) {
+            tell(*link.session, *taken.message, mqtt::Qos::at_most_once,
+                 {.step = ReceiptStep::expired});
+        }
     }
     pump(*link.session);
+}
+
+void ShardCore::on_written(Link& link, std::uint64_t size) {
+    taken_.clear();
+    link.out.consume(segments_, size, &taken_);
+    if (taken_.empty() || link.session == nullptr) return;
+    for (OutQueue::Taken const& taken : taken_) {
+        auto qos = static_cast<mqtt::Qos>(taken.first_byte >> 1 & 3);
+        bool dup = (taken.first_byte & 8) != 0;
+        tell(*link.session, *taken.message, qos, {.step = ReceiptStep::sent, .dup = dup});
+    }
 }
 
 void ShardCore::on_drained(Link& link) {

@@ -21,6 +21,7 @@
 #include "broker/core/ports/shard_port.hpp"
 #include "broker/core/ports/store.hpp"
 #include "broker/core/publication.hpp"
+#include "broker/core/receipt.hpp"
 #include "broker/core/retained.hpp"
 #include "broker/core/session_table.hpp"
 #include "broker/core/settings.hpp"
@@ -61,7 +62,11 @@ public:
     // --- the loop calls these ---
 
     /// The time of this turn; every check of this turn uses it.
-    void begin_turn(Now now) noexcept { now_ = now; }
+    /// `below_ms`: what `now.wall` leaves out, for what is told to others.
+    void begin_turn(Now now, std::chrono::microseconds below_ms = {}) noexcept {
+        now_ = now;
+        below_ms_ = below_ms;
+    }
     /// Timers, then slices of work that was put off.
     void on_timers();
     /// Takes what the store has to tell: what is durable, what was read, whether it takes changes.
@@ -108,8 +113,14 @@ public:
     void linger(Link& link, std::chrono::milliseconds time);
     /// Right before a write: what has expired is taken out.
     void before_write(Link& link);
+    /// The socket has taken the first `size` bytes of what is queued.
+    void on_written(Link& link, std::uint64_t size);
     /// The socket has taken what was queued: what waits in the session goes on.
     void on_drained(Link& link);
+
+    /// Publishes what the broker itself has to tell, which flushing may have added to; then links
+    /// may have been touched. False if there was nothing.
+    bool publish_news();
 
     /// Messages which another shard routed to sessions of this one.
     void on_batch(ShardBatch& batch);
@@ -222,6 +233,9 @@ private:
     /// What the publisher is told of it, beside `receivers`.
     void acknowledge(Link& link, mqtt::PublishView const& view, mqtt::ReasonCode reason,
                      StoreTicket ticket, std::string_view why = {});
+    [[nodiscard]] bool take_request(Link& link, mqtt::PublishView const& view,
+                                    ReceiptRequest& request);
+    void note_denied(Link& link, std::string_view topic);
     void forget_inbound(Session& session, mqtt::PublishView const& view, StoreTicket& ticket);
     void refuse_publish(Link& link, mqtt::PublishView const& view);
     void reject_publish(Link& link, mqtt::PublishView const& view, StoreTicket ticket);
@@ -275,9 +289,11 @@ private:
     void close_link(Link& link, mqtt::ReasonCode reason, std::string_view why,
                     Will will = Will::publish);
     void log_end(Link const& link, std::string_view how);
-    void detach(Link& link, Will will);
-    void end_session(Session& session);
-    void pass_on(Session& session);
+    /// `why`: of the deliveries to a session that ends with the link.
+    void detach(Link& link, Will will, std::string_view why = why::kSessionEnded);
+    void take_back(Link& link, Session& session);
+    void end_session(Session& session, std::string_view why);
+    void pass_on(Session& session, std::string_view why);
     void publish_will(Session& session);
     void schedule(Session& session);
     void on_link_timer(Link& link);
@@ -298,6 +314,8 @@ private:
     struct PassedOn {  // of a session that has ended, until its message is read
         SessionNumber session;
         Delivery delivery;
+        std::string client_id;
+        Fate end;  // unless another member gets it
     };
     [[nodiscard]] bool stores(Session const& session) const noexcept {
         return is_durable_ && session.is_stored();
@@ -327,7 +345,53 @@ private:
     void read_ahead(Session& session);
     void on_loaded(LoadedMessage& loaded);
     void on_loaded(Session& session, LoadedMessage& loaded);
-    void pass_on_later(Session const& session, Delivery const& delivery);
+    void pass_on_later(Session const& session, Delivery const& delivery, Fate const& end);
+
+    // receipts.cpp: what publishers who asked are told of their messages
+    struct ToldLater {  // until its message is read
+        SessionNumber session;
+        StoredAs as;
+        std::string client_id;
+        mqtt::Qos qos;
+        Fate fate;
+        bool session_ended;
+    };
+    void tell(std::optional<std::string_view> client_id, Message const& message, mqtt::Qos qos,
+              Fate const& fate);
+    void tell(Session const& session, Message const& message, mqtt::Qos qos, Fate const& fate);
+    /// A delivery that comes to nothing: told, if its publisher wants to know, and no longer
+    /// stored.
+    void drop(Session const& session, Delivery const& delivery, Fate const& fate,
+              Removal removal = Removal::done);
+    /// The same, when it was not queued or sent yet.
+    void drop(Session const& session, Publication& publication, mqtt::Qos qos, StoredAs as,
+              Fate const& fate);
+    void drop_at_end(Session const& session, Delivery const& delivery, Fate const& fate);
+    /// The same, its session being gone.
+    void drop_for_nobody(Publication& publication, Grant const& grant, SessionNumber session);
+    void tell_rejected(Publication& publication, Target const& target);
+    void tell_later(Session const& session, StoredAs as, mqtt::Qos qos, Fate const& fate,
+                    bool session_ended = false);
+    [[nodiscard]] bool tell_loaded(LoadedMessage const& loaded);
+    /// What the receiver has answered; it is no longer stored.
+    void finish(Session const& session, OutboundWindow::Settled const& settled, mqtt::Qos qos,
+                mqtt::ReasonCode reason);
+    [[nodiscard]] static Fate expired(Outbound const& outbound) noexcept;
+    /// Not before its packet id is durable is it certain that what waits was never sent.
+    [[nodiscard]] static bool is_held_first(Delivery const& delivery) noexcept {
+        return delivery.is_stored() &&
+               (delivery.qos == mqtt::Qos::exactly_once || delivery.wants_receipt);
+    }
+    /// Has the expiry of a message for the session told when it comes, whatever the client does.
+    void watch_receipt(Session& session, Deadline deadline);
+    void on_receipt_timer(Session& session);
+    [[nodiscard]] Deadline expire_in_window(Session& session);
+    [[nodiscard]] Deadline expire_in_queue(Session& session);
+    [[nodiscard]] Deadline expire_on_disk(Session& session);
+    void mark_over(Session& session, Delivery& delivery);
+    [[nodiscard]] bool has_expired(Deadline deadline) const noexcept {
+        return deadline <= now_.wall.time_since_epoch().count();
+    }
 
     // router.cpp
     /// Whether the message was promised before: then it is not refused while the store takes no
@@ -349,6 +413,7 @@ private:
     void dispatch(Publication& publication, SessionRef to, Grant grant, SubscriptionIds ids,
                   SessionNumber number = {});
     void dispatch(Publication& publication, ChosenMember const& member);
+    void batch(Publication& publication, std::uint8_t shard, Receiver receiver);
     /// Takes over what PUBLISH with RETAIN asks for, before routing; false if the retained store is
     /// full.
     bool retain(Publication& publication, StoreTicket& ticket);
@@ -376,7 +441,7 @@ private:
     void log_queue_full(Session const& session);
     [[nodiscard]] Delivery take_queued(Session& session);
     /// What is not to be sent after all.
-    void give_up(Session& session, mqtt::PacketId id);
+    void give_up(Session& session, mqtt::PacketId id, Fate const& fate);
     [[nodiscard]] bool has_room(Link& link);
     [[nodiscard]] bool window_is_open(Session const& session) const noexcept;
     /// Sends again what must be, then what is queued, as far as window and socket allow.
@@ -403,6 +468,7 @@ private:
     std::uint8_t shard_;
     std::uint8_t shard_count_;
     Now now_;
+    std::chrono::microseconds below_ms_{};  // of the wall clock
     Counters counters_;
     SegmentPool segments_;
     PacketWriter writer_;
@@ -423,6 +489,8 @@ private:
     std::deque<std::pair<StoreTicket, std::string>> ended_in_order_;  // of their tickets
     std::unordered_map<DeliveryNumber, PassedOn> passed_on_;
     std::unordered_map<SessionNumber, std::uint32_t> passing_on_;  // how many each still has there
+    std::unordered_map<DeliveryNumber, ToldLater> told_later_;
+    std::vector<MessagePtr> news_;  // to be published at the end of the turn
     std::vector<Link*> readable_again_;
     SteadyTime retained_full_logged_{};
     bool making_room_ = false;  // while has_room() flushes
@@ -430,7 +498,9 @@ private:
     Matches matches_;
     std::vector<Hit> hits_;
     std::vector<std::uint32_t> identifiers_;
-    std::vector<mqtt::PacketId> timed_ids_;
+    std::vector<OutQueue::Taken> taken_;
+    std::vector<mqtt::PacketId> expired_ids_;
+    std::vector<MessagePtr> news_now_;
     std::vector<MessagePtr> slice_;
     std::vector<Target> targets_;
     std::vector<StoredDelivery> stored_;
@@ -438,6 +508,7 @@ private:
     std::vector<LoadedMessage> loaded_;
     std::vector<Link*> shutting_down_;
     std::string mounted_;
+    std::string receipt_topic_;
     Buffer packet_;
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/core/receipt.hpp"
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
 #include "protocol/base/escaped.hpp"
@@ -66,7 +67,8 @@ StoredDelivery ShardCore::stored(Session const& session, Delivery const& deliver
             .share = delivery.share,
             .message_size = delivery.size,
             .qos = delivery.qos,
-            .retain = delivery.retain};
+            .retain = delivery.retain,
+            .wants_receipt = delivery.wants_receipt};
 }
 
 StoredDelivery ShardCore::first_stored(SessionNumber session, Publication& publication,
@@ -78,7 +80,8 @@ StoredDelivery ShardCore::first_stored(SessionNumber session, Publication& publi
             .deadline = publication.deadline,
             .message_size = static_cast<std::uint32_t>(publication.share()->footprint()),
             .qos = grant.qos,
-            .retain = grant.retain};
+            .retain = grant.retain,
+            .wants_receipt = publication.wants_receipt};
 }
 
 StoreTicket ShardCore::store_progress(Session const& session, Outbound const& outbound) {
@@ -215,7 +218,8 @@ void ShardCore::evict(Eviction const& eviction) {
     if (eviction.position < disk.popped + settings_.queue_window) return;
     Delivery& delivery =
         session->queue[static_cast<std::uint32_t>(eviction.position - disk.popped)];
-    if (!delivery.message) return;
+    // Those to be told of stay: so their expiry can be told without the disk.
+    if (!delivery.message || delivery.wants_receipt) return;
     counters_.queued_bytes.subtract(delivery.size);
     delivery.message = nullptr;
     disk.complete = std::min(disk.complete, eviction.position);
@@ -247,6 +251,7 @@ void ShardCore::read_ahead(Session& session) {
 }
 
 void ShardCore::on_loaded(LoadedMessage& loaded) {
+    if (!told_later_.empty() && tell_loaded(loaded)) return;
     if (Session* session = sessions_.find(loaded.session)) return on_loaded(*session, loaded);
     auto found = passed_on_.find(loaded.number);
     if (found == passed_on_.end()) return;
@@ -257,8 +262,12 @@ void ShardCore::on_loaded(LoadedMessage& loaded) {
         Publication publication(std::move(loaded.message));
         if (member) {
             route_to(publication, *member);
+            passed.end.why = why::kMoved;
         } else {
             counters_.dropped.session_ended.add();
+        }
+        if (publication.wants_receipt) {
+            tell(passed.client_id, *publication.share(), passed.delivery.qos, passed.end);
         }
     } else {
         counters_.dropped.damaged.add();
@@ -301,7 +310,7 @@ void ShardCore::on_loaded(Session& session, LoadedMessage& loaded) {
     if (session.link != nullptr) pump(session);
 }
 
-void ShardCore::pass_on_later(Session const& session, Delivery const& delivery) {
+void ShardCore::pass_on_later(Session const& session, Delivery const& delivery, Fate const& end) {
     StoredAs as = delivery.as();
     Delivery kept{.share = delivery.share,
                   .number = as.number,
@@ -309,7 +318,8 @@ void ShardCore::pass_on_later(Session const& session, Delivery const& delivery) 
                   .size = delivery.size,
                   .qos = delivery.qos,
                   .retain = delivery.retain};
-    passed_on_.emplace(as.number, PassedOn{session.number, std::move(kept)});
+    PassedOn passed{session.number, std::move(kept), session.client_id(), end};
+    passed_on_.emplace(as.number, std::move(passed));
     ++passing_on_[session.number];
     store_.read(session.ref(), session.number, {&as, 1});
 }
@@ -360,7 +370,11 @@ void ShardCore::restore_queued(Session& session, StoredDelivery stored) {
                      .message_back = stored.as.message_back,
                      .size = stored.message_size,
                      .qos = stored.qos,
-                     .retain = stored.retain});
+                     .retain = stored.retain,
+                     .wants_receipt = stored.wants_receipt});
+    if (!stored.wants_receipt || stored.deadline == kNever) return;
+    watch_receipt(session, stored.deadline);
+    session.receipts->stored.push_back({stored.deadline, stored.as.number});
 }
 
 void ShardCore::restore_sent(Session& session, StoredDelivery stored,
@@ -374,7 +388,8 @@ void ShardCore::restore_sent(Session& session, StoredDelivery stored,
                                          .message_back = stored.as.message_back,
                                          .size = stored.message_size,
                                          .qos = stored.qos,
-                                         .retain = stored.retain},
+                                         .retain = stored.retain,
+                                         .wants_receipt = stored.wants_receipt},
                             .send_number = progress.send_number,
                             .state = progress.state,
                             .unwritten = may_expire && stored.qos == mqtt::Qos::at_least_once,

@@ -9,7 +9,7 @@
 namespace spoke::broker {
 
 /// What a timer belongs to.
-enum class TimerKind : std::uint8_t { link, session };
+enum class TimerKind : std::uint8_t { link, session, receipts };
 
 /// One timer, a member of what it belongs to. In at most one wheel slot at a time; unlinks itself
 /// when destroyed.

@@ -159,8 +159,10 @@ void Shard::run_turns() {
 
 bool Shard::turn() {
     auto ready = poller_.ready();
-    now_ = read_clocks();
-    core_.begin_turn(now_);
+    auto wall =
+        std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    now_ = {std::chrono::steady_clock::now(), std::chrono::floor<std::chrono::milliseconds>(wall)};
+    core_.begin_turn(now_, wall - now_.wall);
     if (!reading_again_.empty()) read_again();
     for (auto const& event : ready) {
         static_cast<Pollable*>(event.data.ptr)->on_ready(event.events);
@@ -187,7 +189,14 @@ void Shard::end_turn() {
     if (stopping_ && (connections_.empty() || now_.steady >= stop_at_)) io_.stop();
 }
 
+/// What is written may be worth telling, and that is to be written too.
 void Shard::process_touched() {
+    do {
+        flush_and_finish();
+    } while (core_.publish_news());
+}
+
+void Shard::flush_and_finish() {
     auto& touched = core_.touched();
     for (std::size_t i = 0; i < touched.size(); ++i) {  // grows while it is walked
         auto& connection = static_cast<Connection&>(*touched[i]);

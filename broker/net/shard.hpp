@@ -142,6 +142,7 @@ private:
     /// The network connection is gone: tells the core, frees it at the end of the turn.
     void lose(Connection& connection);
     void process_touched();
+    void flush_and_finish();
     void stop_accepting() noexcept;
     void stop_accepting(ListenerWatch& watch) noexcept;
     void start_accepting();

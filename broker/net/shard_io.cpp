@@ -169,11 +169,11 @@ void Shard::flush(Connection& connection) {
         connection.broken =
             result.status == IoResult::Status::closed || result.status == IoResult::Status::failed;
         connection.wants_write = result.size < size;
-        out.consume(core_.segments(), result.size);
+        core_.on_written(connection, result.size);
         if (out.empty()) core_.on_drained(connection);
     }
-    // Nothing but what expired may be left.
-    if (connection.broken || out.bytes() == 0) out.clear(core_.segments());
+    // Nothing but what expired may be left. Of a broken one the core takes it back.
+    if (out.bytes() == 0) out.clear(core_.segments());
     if (!out.empty()) out.spill();
 }
 

@@ -47,7 +47,8 @@ public:
     virtual IoResult read_some(std::span<std::byte> into) noexcept = 0;
     /// Gathered; at least one piece. What is counted as moved is the layer's, whether or not the
     /// socket has it yet; less than asked for means that the rest is to be given again when the
-    /// descriptor is writable. Not called before is_open().
+    /// descriptor is writable. At the end of the connection too it counts what the peer may have
+    /// got any of. Not called before is_open().
     virtual IoResult write_some(std::span<iovec const> pieces) noexcept = 0;
     /// Nothing more will be written; the peer sees the end of the stream, after all that was moved.
     virtual void shut_down_write() noexcept = 0;

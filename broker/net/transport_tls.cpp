@@ -39,6 +39,7 @@ struct TlsTransport::Io {
     bool at_end = false;                       // nothing more will come
     bool is_drained = false;                   // the layer below has nothing more now
     Buffer output{};                           // what OpenSSL has written
+    bool is_sent = false;                      // some of what write_some() was given
     std::array<std::byte, kRecordMax> record;  // several pieces as one record
 
     [[nodiscard]] static BIO_METHOD* method();
@@ -369,6 +370,7 @@ IoResult TlsTransport::write_some(std::span<iovec const> pieces) noexcept {
         update_flags();
         return {below_closed_ ? IoResult::Status::closed : IoResult::Status::would_block, 0};
     }
+    shared.is_sent = false;
     std::size_t size = 0;
     std::size_t offset = 0;  // into the first piece
     while (!pieces.empty()) {
@@ -382,7 +384,8 @@ IoResult TlsTransport::write_some(std::span<iovec const> pieces) noexcept {
     }
     flush(shared);
     update_flags();
-    if (below_closed_) return {IoResult::Status::closed, 0};
+    // The peer may have got any of it, or it is certain that it has none.
+    if (below_closed_) return {IoResult::Status::closed, shared.is_sent ? size : 0};
     return {IoResult::Status::done, size};
 }
 
@@ -447,6 +450,7 @@ bool TlsTransport::flush(Io& io) noexcept {
             result.status == IoResult::Status::closed || result.status == IoResult::Status::failed;
         waits = result.size < piece.iov_len;
         sent += result.size;
+        io.is_sent = io.is_sent || result.size > 0;
     }
     if (&bytes == &unsent_) {
         unsent_.erase(unsent_.begin(), unsent_.begin() + static_cast<std::ptrdiff_t>(sent));

@@ -153,9 +153,9 @@ void BatchBuilder::write_delivery(PendingDelivery const& pending) {
         live_.add(delivery.as, delivery.message_size);
         is_awaited_ = true;
     }
-    // What is sent at QoS 2 waits for its progress, so that it is never sent anew. At QoS 1 it may
-    // be.
-    if (delivery.qos == mqtt::Qos::exactly_once) is_awaited_ = true;
+    // What is held waits for its progress, so that it is never sent anew, or never said not to have
+    // been sent. Anything else may be sent anew.
+    if (delivery.is_held()) is_awaited_ = true;
 }
 
 void BatchBuilder::write_retained() {

@@ -16,6 +16,7 @@ namespace spoke::broker {
     copy.message_size = from.message_size;
     copy.qos = from.qos;
     copy.retain = from.retain;
+    copy.wants_receipt = from.wants_receipt;
     return copy;
 }
 

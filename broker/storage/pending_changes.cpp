@@ -24,8 +24,8 @@ void PendingChanges::add(std::unique_ptr<ChangeBatch> added) {
         } else if (change.kind == ChangeKind::put_progress) {
             auto const& sent = batch.deliveries[delivery++];
             auto* put = find(sent.as.number);
-            // At QoS 2 it is awaited by itself.
-            if (put && put->batch == &batch && sent.qos == mqtt::Qos::at_least_once) {
+            // That of one that is held is awaited by itself.
+            if (put && put->batch == &batch && !sent.is_held()) {
                 if (put->progress != kNone) {  // the last one counts
                     batch.changes[put->progress].is_cancelled = true;
                     --batch.effects;

@@ -41,6 +41,10 @@ constexpr unsigned kHasIds = 0x40;
 constexpr unsigned kHasProgress = 0x80;
 constexpr unsigned kMessageRetain = 0x04;  // of messages
 constexpr unsigned kExpires = 0x08;
+constexpr unsigned kHasReceipt = 0x10;
+constexpr unsigned kAllOfRetained = 0x0F;
+constexpr unsigned kAllOfMessage = 0x1F;
+constexpr std::uint64_t kWantsReceipt = 0x01;  // more flags of deliveries
 
 void append_fixed(std::uint64_t number, std::size_t size, std::string& out) {
     for (auto shift = size * 8; shift > 0;) {
@@ -214,26 +218,35 @@ StoredProgress read_progress(FieldReader& reader) {
     return progress;
 }
 
-void append_message_start(Message const& message, std::string& out) {
-    auto flags = static_cast<unsigned>(message.qos());
+void append_message_start(Message const& message, unsigned more_flags, std::string& out) {
+    auto flags = static_cast<unsigned>(message.qos()) | more_flags;
     if (message.retain()) flags |= kMessageRetain;
     if (message.deadline() != kNever) flags |= kExpires;
     append_fixed(flags, 1, out);
     if (message.deadline() != kNever) append_deadline(message.deadline(), out);
-    append_varint(message.forwarded_properties().size(), out);
+}
+
+ReceiptRequest read_receipt_request(FieldReader& reader) {
+    ReceiptRequest request;
+    request.mount_size = static_cast<std::uint16_t>(reader.varint(kTopicSizeMax));
+    request.topic = reader.text();
+    reader.require(!request.topic.empty() && request.topic.size() <= kTopicSizeMax &&
+                   request.mount_size < request.topic.size());
+    return request;
 }
 
 struct MessageStart {
     MessageParts parts{};
     std::size_t properties_size = 0;
 };
-MessageStart read_message_start(FieldReader& reader) {
+MessageStart read_message_start(FieldReader& reader, unsigned known_flags) {
     auto flags = reader.u8();
-    reader.require(flags < 0x10);
+    reader.require((flags & ~known_flags) == 0);
     MessageStart start;
     start.parts.qos = read_qos(flags, reader);
     start.parts.retain = (flags & kMessageRetain) != 0;
     if ((flags & kExpires) != 0) start.parts.deadline = reader.deadline();
+    if ((flags & kHasReceipt) != 0) start.parts.receipt = read_receipt_request(reader);
     start.properties_size = reader.varint32();
     return start;
 }
@@ -471,6 +484,7 @@ void encode_delivery(std::string_view key, StoredDelivery const& delivery,
         append_varint(progress->send_number, out);
         append_varint(progress->released, out);
     }
+    if (delivery.wants_receipt) append_varint(kWantsReceipt, out);
     append_checksum(key, out);
 }
 
@@ -498,6 +512,10 @@ RecordResult<DeliveryRecord> decode_delivery(std::string_view key, std::string_v
     if ((flags & kHasShare) != 0) delivery.share = ShareId{reader.fixed(8)};
     if ((flags & kHasIds) != 0) delivery.ids = SubscriptionIds{read_ids(reader)};
     if ((flags & kHasProgress) != 0) record.progress = read_progress(reader);
+    if (!reader.is_done()) {
+        delivery.wants_receipt = true;
+        reader.require(reader.varint() == kWantsReceipt);
+    }
     if (!reader.is_done()) return RecordError::malformed;
     return record;
 }
@@ -506,7 +524,12 @@ RecordResult<DeliveryRecord> decode_delivery(std::string_view key, std::string_v
 
 void encode_message(std::string_view key, Message const& message, std::string& out) {
     out.clear();
-    append_message_start(message, out);
+    append_message_start(message, message.wants_receipt() ? kHasReceipt : 0, out);
+    if (message.wants_receipt()) {
+        append_varint(message.receipt_request().mount_size, out);
+        append_text(message.receipt_request().topic, out);
+    }
+    append_varint(message.forwarded_properties().size(), out);
     out.append(as_text(message.encoded_topic()));
     out.append(as_text(message.forwarded_properties()));
     out.append(as_text(message.payload()));
@@ -520,15 +543,18 @@ RecordResult<MessagePtr> decode_message(std::string_view key, std::string_view v
     auto fields = checked(key, value);
     if (!fields) return fields.error();
     FieldReader reader{*fields};
-    auto start = read_message_start(reader);
+    auto start = read_message_start(reader, kAllOfMessage);
     start.parts.topic = reader.take(reader.fixed(2));
+    // The topic for receipts has its mount point in common with the message's own.
+    reader.require(start.parts.receipt.mount_size <= start.parts.topic.size());
     reader.require(!start.parts.topic.empty());
     return make_message(start, reader);
 }
 
 void encode_retained(std::string_view key, Message const& message, std::string& out) {
     out.clear();
-    append_message_start(message, out);
+    append_message_start(message, 0, out);
+    append_varint(message.forwarded_properties().size(), out);
     out.append(as_text(message.forwarded_properties()));
     out.append(as_text(message.payload()));
     append_checksum(key, out);
@@ -539,7 +565,7 @@ RecordResult<MessagePtr> decode_retained(std::string_view key, std::string_view 
     auto fields = checked(key, value);
     if (!fields) return fields.error();
     FieldReader reader{*fields};
-    auto start = read_message_start(reader);
+    auto start = read_message_start(reader, kAllOfRetained);
     start.parts.topic = key.substr(1);
     return make_message(start, reader);
 }

@@ -35,7 +35,9 @@ enum class MetaField : char {
     starts = 's',        // how often the store was opened
 };
 
-inline constexpr std::uint64_t kFormatVersion = 1;
+inline constexpr std::uint64_t kFormatVersion = 2;
+/// The oldest version whose records are read as those of kFormatVersion are.
+inline constexpr std::uint64_t kFormatReadable = 1;
 inline constexpr std::uint64_t kSessionNumberEnd = std::uint64_t{1} << 40;
 
 /// Why a record cannot be used.

@@ -101,7 +101,7 @@ StoreTicket RocksDbShard::put_message(MessagePtr message,
 
 StoreTicket RocksDbShard::put_progress(StoredDelivery const& delivery,
                                        StoredProgress const& progress) {
-    if (delivery.qos == mqtt::Qos::exactly_once) {
+    if (delivery.is_held()) {
         add_urgent(ChangeKind::put_progress, delivery.session);
     } else {
         add(ChangeKind::put_progress, delivery.session, 0);

@@ -44,7 +44,8 @@ StoreReader::StoreReader(std::string directory)
     auto const rebuilt = directory_ + "/" + kRebuiltName;
     database_ = exists(env_, rebuilt) ? rebuilt : directory_ + "/" + kDatabaseName;
     if (!found_.version) found_.version = format_version_of_records(env_, database_);
-    if (found_.version.value_or(kFormatVersion) != kFormatVersion)
+    auto version = found_.version.value_or(kFormatVersion);
+    if (version < kFormatReadable || version > kFormatVersion)
         throw StoreError{fmt::format("the store '{}' is of format {}, and this program reads {}",
                                      directory_, *found_.version, kFormatVersion)};
     open();

@@ -126,6 +126,26 @@ std::byte* copy_forwarded_properties(PublishView const& publish, std::byte* out)
     return out;
 }
 
+void append_forwarded_without(PublishView const& publish, std::string_view name, Buffer& out) {
+    for_each_checked(publish.properties, [&](Property const& property, Bytes bytes) {
+        bool is_named = property.id == PropertyId::user_property && as_text(property.bytes) == name;
+        if (is_forwarded(property.id) && !is_named) {
+            out.insert(out.end(), bytes.begin(), bytes.end());
+        }
+        return true;
+    });
+}
+
+std::optional<Bytes> find_correlation_data(Bytes properties) noexcept {
+    std::optional<Bytes> found;
+    for_each_checked(properties, [&found](Property const& property, Bytes) {
+        auto is_it = property.id == PropertyId::correlation_data;
+        if (is_it) found = property.bytes;
+        return !is_it;
+    });
+    return found;
+}
+
 std::optional<std::string_view> find_user_property(Bytes properties,
                                                    std::string_view name) noexcept {
     std::optional<std::string_view> found;

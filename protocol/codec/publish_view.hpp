@@ -34,6 +34,12 @@ struct PublishView {
 /// written.
 std::byte* copy_forwarded_properties(PublishView const& publish, std::byte* out) noexcept;
 
+/// Appends what copy_forwarded_properties() copies, without the user properties called `name`.
+void append_forwarded_without(PublishView const& publish, std::string_view name, Buffer& out);
+
+/// The correlation data in a checked property field, or nullopt.
+[[nodiscard]] std::optional<Bytes> find_correlation_data(Bytes properties) noexcept;
+
 /// The value of the first user property `name` in a checked property field, or nullopt.
 [[nodiscard]] std::optional<std::string_view> find_user_property(Bytes properties,
                                                                  std::string_view name) noexcept;

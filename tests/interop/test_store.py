@@ -114,7 +114,7 @@ class Looking(StoreTest):
     def test_stats(self):
         self.fill()
         text = self.done(0, "stats").stdout
-        for line in (r"  format 1, opened 1 times", r"  sessions +2 +\d+ bytes",
+        for line in (r"  format 2, opened 1 times", r"  sessions +2 +\d+ bytes",
                      r"  subscriptions +2 +\d+ bytes", r"  deliveries +2 +\d+ bytes",
                      r"  messages +2 +\d+ bytes", r"  retained +1 +\d+ bytes",
                      r"  bike-7 +2 +\d+ bytes", r"  number \d+ of bike-7", r"  logs +1 +\d+ bytes",

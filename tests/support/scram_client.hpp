@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include "broker/auth/base64.hpp"
 #include "broker/auth/sha256.hpp"
+#include "protocol/base/base64.hpp"
 
 namespace spoke::test {
 
@@ -26,9 +26,9 @@ public:
 
     /// Answers server-first.
     [[nodiscard]] std::string final(std::string_view server_first) {
-        auto without_proof = fmt::format("c={},r={}{}", broker::to_base64(gs2_header),
+        auto without_proof = fmt::format("c={},r={}{}", to_base64(gs2_header),
                                          value(server_first, "r="), extensions);
-        auto salt = broker::from_base64(value(server_first, "s="));
+        auto salt = from_base64(value(server_first, "s="));
         unsigned iterations = 0;
         auto count = value(server_first, "i=");
         std::from_chars(count.data(), count.data() + count.size(), iterations);
@@ -40,12 +40,12 @@ public:
             client_key[at] = static_cast<char>(client_key[at] ^ signature[at]);
         server_signature_ =
             broker::hmac_sha256(broker::hmac_sha256(salted, "Server Key"), signed_text);
-        return fmt::format("{},p={}", without_proof, broker::to_base64(client_key));
+        return fmt::format("{},p={}", without_proof, to_base64(client_key));
     }
 
     /// Whether server-final shows that the server knows the password too.
     [[nodiscard]] bool trusts(std::string_view server_final) const {
-        return server_final == "v=" + broker::to_base64(server_signature_);
+        return server_final == "v=" + to_base64(server_signature_);
     }
 
 private:

@@ -304,6 +304,19 @@ bool Script::turn(ShardLoop& loop) {
     loop.core.on_store_news();
     read_on(loop);
     loop.core.on_timers();
+    do {
+        flush_touched(loop);
+    } while (loop.core.publish_news());
+    loop.core.submit();
+    auto& arena = loop.core.writer().arena();
+    std::size_t used = arena.size() - arena.room();
+    arena.reset();
+    std::memset(arena.free_space().data(), 0xEE, used);  // what still borrows it would show
+    reclaimer_.quiescent(loop.index);
+    return loop.core.has_work();
+}
+
+void Script::flush_touched(ShardLoop& loop) {
     auto& touched = loop.core.touched();
     for (std::size_t i = 0; i < touched.size(); ++i) {  // grows while it is walked
         Link& link = *touched[i];
@@ -314,13 +327,6 @@ bool Script::turn(ShardLoop& loop) {
         if (link.state == LinkState::closing && link.out.bytes() == 0) client->close();
     }
     touched.clear();
-    loop.core.submit();
-    auto& arena = loop.core.writer().arena();
-    std::size_t used = arena.size() - arena.room();
-    arena.reset();
-    std::memset(arena.free_space().data(), 0xEE, used);  // what still borrows it would show
-    reclaimer_.quiescent(loop.index);
-    return loop.core.has_work();
 }
 
 /// What came behind a CONNECT that was not answered yet.
@@ -365,7 +371,7 @@ void Script::flush(ScriptLink& client) {
         }
         client.socket_full_ = written < asked;
         if (client.room_ != ScriptLink::kUnlimited) client.room_ -= written;
-        link.out.consume(core.segments(), written);
+        core.on_written(link, written);
         if (link.out.empty()) core.on_drained(link);
     }
     if (!link.out.empty()) link.out.spill();

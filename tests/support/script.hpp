@@ -293,6 +293,7 @@ private:
     void restore();
     void settle();
     bool turn(ShardLoop& loop);
+    void flush_touched(ShardLoop& loop);
     void read_on(ShardLoop& loop);
     void exchange_batches();
     void flush(ScriptLink& client);

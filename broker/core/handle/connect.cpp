@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "broker/core/receipt.hpp"
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
 #include "broker/core/topic_space.hpp"
@@ -55,6 +56,11 @@ std::uint32_t wanted_expiry(mqtt::Connect const& packet, LinkSettings const& lim
 
 bool is_limited(std::uint16_t keep_alive, LinkSettings const& limits) noexcept {
     return limits.keep_alive_max != 0 && (keep_alive == 0 || keep_alive > limits.keep_alive_max);
+}
+
+bool may_ask_receipts(ReceiptSettings const& settings, CheckedConnect const& connect) {
+    if (std::ranges::binary_search(settings.clients, connect.packet.client_id)) return true;
+    return connect.user_name && std::ranges::binary_search(settings.users, *connect.user_name);
 }
 
 /// What CONNACK says of the listener's limits; absent means all that MQTT 5 knows (3.2.2.3).
@@ -193,6 +199,11 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
     link.maximum_packet_size = packet.maximum_packet_size.value_or(link.maximum_packet_size);
 
     mqtt::ConnAck connack = offer(*link.settings, connect);
+    link.may_ask_receipts =
+        packet.version == mqtt::Version::v5 && may_ask_receipts(settings_.receipts, connect);
+    if (link.may_ask_receipts) {
+        connack.user_properties.push_back({std::string{kReceiptsProperty}, "1"});
+    }
     if (!encode_fitting(connack, link.version, link.maximum_packet_size, packet_)) {
         // Nothing may be said to this client, so it goes before anything of its session is touched.
         log_end(link, "CONNACK above maximum packet size");
@@ -223,7 +234,8 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
                        session->will_at <= now_.wall.time_since_epoch().count();
     if (will_is_due) publish_will(*session);  // although its timer did not run yet
     if (session != nullptr && !goes_on(*session, link, packet)) {
-        end_session(*session);  // [MQTT-3.1.2-4]
+        end_session(*session, packet.clean_start ? why::kClean : why::kSessionExpired);
+        // [MQTT-3.1.2-4]
         session = nullptr;
     }
     connack.session_present = session != nullptr;  // [MQTT-3.2.2-2] [MQTT-3.2.2-3]

@@ -5,10 +5,10 @@ namespace spoke::broker {
 
 void ShardCore::handle_puback(Link& link, mqtt::PubAck const& packet) {
     Session& session = *link.session;
-    StoredAs as;
-    switch (session.window.on_puback(packet.id, &as)) {
+    OutboundWindow::Settled settled;
+    switch (session.window.on_puback(packet.id, &settled)) {
         case OutboundWindow::Answer::settled:  // whatever the reason [MQTT-4.4.0-2]
-            discard(session, as);
+            finish(session, settled, mqtt::Qos::at_least_once, packet.reason);
             pump(session);
             return;
         case OutboundWindow::Answer::wrong_exchange:

@@ -4,10 +4,10 @@
 namespace spoke::broker {
 
 void ShardCore::handle_pubcomp(Link& link, mqtt::PubComp const& packet) {
-    StoredAs as;
-    switch (link.session->window.on_pubcomp(packet.id, &as)) {
-        case OutboundWindow::Answer::settled:
-            discard(*link.session, as);
+    OutboundWindow::Settled settled;
+    switch (link.session->window.on_pubcomp(packet.id, &settled)) {
+        case OutboundWindow::Answer::settled:  // taken with PUBREC, whatever the reason
+            finish(*link.session, settled, mqtt::Qos::exactly_once, mqtt::ReasonCode::success);
             pump(*link.session);
             return;
         case OutboundWindow::Answer::wrong_exchange:

@@ -3,11 +3,13 @@
 
 #include <utility>
 
+#include "broker/core/receipt.hpp"
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
 #include "broker/core/topic_space.hpp"
 #include "protocol/base/escaped.hpp"
 #include "protocol/codec/publish_view.hpp"
+#include "protocol/topic/topic.hpp"
 
 namespace spoke::broker {
 
@@ -21,6 +23,20 @@ using mqtt::ReasonCode;
 Deadline deadline_of(mqtt::PublishView const& view, WallTime now) noexcept {
     if (!view.message_expiry_interval) return kNever;
     return now.time_since_epoch().count() + Deadline{*view.message_expiry_interval} * 1000;
+}
+
+/// As it goes on: without the property that asks for receipts.
+MessagePtr make_with_request(mqtt::PublishView const& view, std::string_view topic,
+                             Deadline deadline, ReceiptRequest const& request) {
+    Buffer properties;
+    mqtt::append_forwarded_without(view, kReceiptProperty, properties);
+    return Message::make({.topic = topic,
+                          .forwarded_properties = properties,
+                          .payload = view.payload,
+                          .qos = view.qos,
+                          .retain = view.retain,
+                          .deadline = deadline,
+                          .receipt = request});
 }
 
 }  // namespace
@@ -47,6 +63,8 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     }
     topic = permit(link, view, *topic);
     if (!topic) return;
+    ReceiptRequest request;
+    if (link.may_ask_receipts && !take_request(link, view, request)) return;
     bool needs_store = view.retain || (view.qos == Qos::exactly_once && stores(session));
     if (needs_store && is_durable_ && !is_store_good()) return refuse_publish(link, view);
     if (view.qos == Qos::exactly_once) {
@@ -55,7 +73,10 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     }
     // A mounted topic does not stand in the frame, so that no receiver can have that as it is.
     if (link.mount_size > 0) frame = {};
-    Publication publication(view, *topic, deadline_of(view, now_.wall), link.is_v5(), frame);
+    Deadline deadline = deadline_of(view, now_.wall);
+    Publication publication = request.topic.empty()
+                                  ? Publication(view, *topic, deadline, link.is_v5(), frame)
+                                  : Publication(make_with_request(view, *topic, deadline, request));
     publication.publisher = session.ref();
     publication.has_publisher = true;
     bool retained = retain(publication, ticket);
@@ -73,6 +94,27 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     acknowledge(link, view,
                 routed.receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success,
                 ticket);
+}
+
+/// Whether the client may have what it asks for with the property, if that is there; if not, the
+/// publish is refused: without receipts its client would wait for them.
+bool ShardCore::take_request(Link& link, mqtt::PublishView const& view, ReceiptRequest& request) {
+    auto topic = mqtt::find_user_property(view.properties, kReceiptProperty);
+    if (!topic) return true;
+    receipt_topic_.assign(link.settings->mount_point).append(*topic);
+    if (!mqtt::is_valid_topic_name(*topic) || receipt_topic_.size() > kTopicSizeMax) {
+        acknowledge(link, view, ReasonCode::topic_name_invalid, kNothingToWaitFor,
+                    "the topic for receipts is not valid");
+        return false;
+    }
+    if (is_reserved(*link.settings, *topic) || !link.session->may_publish(receipt_topic_)) {
+        note_denied(link, *topic);
+        acknowledge(link, view, ReasonCode::not_authorized, kNothingToWaitFor,
+                    "not allowed to have receipts published there");
+        return false;
+    }
+    request = {receipt_topic_, link.mount_size};
+    return true;
 }
 
 /// After a PUBREC that is an error, and where none comes, the id is new again [MQTT-4.3.3-9].
@@ -153,17 +195,19 @@ std::optional<std::string_view> ShardCore::permit(Link& link, mqtt::PublishView 
     }
     bool reserved = is_reserved(*link.settings, topic);
     if (!reserved && link.session->may_publish(whole)) return whole;
-    counters_.publishes_denied.add();
-    if (!std::exchange(link.denial_logged, true) && port_.logs(LogLevel::warning)) {
-        port_.log(
-            LogLevel::warning,
-            fmt::format("{} '{}' may not publish to '{}'; further topics are not logged",
-                        port_.peer_of(link), escaped(link.session->client_id()), escaped(topic)));
-    }
+    note_denied(link, topic);
     // MQTT 3.1.1 has no word for it: acknowledged as any other, and goes nowhere [MQTT-3.3.5-2].
     acknowledge(link, view, ReasonCode::not_authorized, kNothingToWaitFor,
                 "not allowed to publish there");
     return std::nullopt;
+}
+
+void ShardCore::note_denied(Link& link, std::string_view topic) {
+    counters_.publishes_denied.add();
+    if (std::exchange(link.denial_logged, true) || !port_.logs(LogLevel::warning)) return;
+    port_.log(LogLevel::warning,
+              fmt::format("{} '{}' may not publish to '{}'; further topics are not logged",
+                          port_.peer_of(link), escaped(link.session->client_id()), escaped(topic)));
 }
 
 void ShardCore::acknowledge(Link& link, mqtt::PublishView const& view, ReasonCode reason,

@@ -7,8 +7,8 @@ void ShardCore::handle_pubrec(Link& link, mqtt::PubRec const& packet) {
     using Answer = OutboundWindow::Answer;
     Session& session = *link.session;
     bool is_error = mqtt::is_error(packet.reason);
-    StoredAs as;
-    switch (session.window.on_pubrec(packet.id, is_error, &as)) {
+    OutboundWindow::Settled settled;
+    switch (session.window.on_pubrec(packet.id, is_error, &settled)) {
         case Answer::released:
             // Durable first: after PUBREL the client has forgotten the id, and would take a PUBLISH
             // that is sent again for a new one.
@@ -16,7 +16,7 @@ void ShardCore::handle_pubrec(Link& link, mqtt::PubRec const& packet) {
                      store_progress(session, *session.window.find(packet.id)));  // [MQTT-4.3.3-4]
             return;
         case Answer::settled:
-            discard(session, as);
+            finish(session, settled, mqtt::Qos::exactly_once, packet.reason);
             pump(session);
             return;
         case Answer::wrong_exchange:

@@ -61,6 +61,12 @@ struct StoredDelivery {
     std::uint32_t message_size = 0;  // Message::footprint()
     mqtt::Qos qos = mqtt::Qos::at_least_once;
     bool retain = false;
+    bool wants_receipt = false;  // its publisher is told what becomes of it
+
+    /// Whether it is not sent before its progress is durable.
+    [[nodiscard]] bool is_held() const noexcept {
+        return qos == mqtt::Qos::exactly_once || wants_receipt;
+    }
 };
 
 /// How far the sending of a delivery has come.

@@ -6,10 +6,10 @@
 #include <set>
 #include <string>
 
-#include "broker/auth/base64.hpp"
 #include "broker/auth/password_file.hpp"
 #include "broker/auth/secret.hpp"
 #include "broker/auth/user_table.hpp"
+#include "protocol/base/base64.hpp"
 #include "tests/support/temp_folder.hpp"
 
 using namespace spoke;

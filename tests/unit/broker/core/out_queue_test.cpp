@@ -30,6 +30,7 @@ struct Bench {
     std::vector<Buffer> arenas{};
     std::string socket{};
     std::vector<PacketId> dropped{};
+    std::vector<OutQueue::Taken> written{};
 
     ~Bench() { queue.clear(pool); }
 
@@ -40,8 +41,20 @@ struct Bench {
     void borrow(std::string_view text) { queue.append_borrowed(pool, in_arena(text)); }
     void timed(std::string_view text, Deadline deadline, std::uint16_t id,
                std::uint32_t expiry_offset = 0, bool has_body = false) {
-        queue.append_timed(pool, in_arena(text),
-                           {message_until(deadline), expiry_offset, PacketId{id}, has_body});
+        queue.append_apart(pool, in_arena(text),
+                           {.message = message_until(deadline),
+                            .expiry_offset = expiry_offset,
+                            .id = PacketId{id},
+                            .has_body = has_body,
+                            .timed = true});
+    }
+    /// With a receipt; it does not expire.
+    void told(std::string_view text, std::uint16_t id, bool has_body = false) {
+        queue.append_apart(pool, in_arena(text),
+                           {.message = message_until(kNever, text),
+                            .id = PacketId{id},
+                            .has_body = has_body,
+                            .receipt = true});
     }
     void body(std::string_view text) {
         auto message = message_until(kNever, text);
@@ -53,7 +66,16 @@ struct Bench {
         for (auto& arena : arenas) std::ranges::fill(arena, std::byte{'#'});
         arenas.clear();
     }
-    void settle(WallTime now = kNow) { queue.settle_timed(now, dropped); }
+    void settle(WallTime now = kNow) {
+        std::vector<OutQueue::Taken> taken;
+        queue.settle_timed(now, taken);
+        for (auto const& one : taken) dropped.push_back(one.id);
+    }
+    std::vector<OutQueue::Taken> take_back(OutQueue::TimedToo timed) {
+        std::vector<OutQueue::Taken> taken;
+        queue.take_back(timed, taken);
+        return taken;
+    }
 
     /// One gathered write, of which the socket takes `size` bytes.
     std::size_t write(std::size_t size, std::size_t pieces_max = 64) {
@@ -65,7 +87,7 @@ struct Bench {
             socket.append(static_cast<char const*>(pieces[i].iov_base), part);
             taken += part;
         }
-        queue.consume(pool, taken);
+        queue.consume(pool, taken, &written);
         return taken;
     }
     void write_all(std::size_t pieces_max = 64) {
@@ -157,7 +179,7 @@ TEST_CASE("out queue: a timed packet is dropped when its time has passed, with i
     CHECK(bench.queue.bytes() == 18);
     bench.write_all();
     CHECK(bench.socket == "first in-time last");
-    CHECK_FALSE(bench.queue.has_timed());
+    CHECK_FALSE(bench.queue.has_apart());
 }
 
 TEST_CASE("out queue: a timed packet of which a byte is written goes out whole") {
@@ -218,24 +240,78 @@ TEST_CASE("out queue: timed packets of QoS 1 and 2 that have not begun are taken
     bench.borrow("plain");
     REQUIRE(bench.write(1) == 1);
     if (spills) bench.spill();
-    std::vector<PacketId> taken;
-    bench.queue.take_back_timed(taken);
-    CHECK(taken == std::vector<PacketId>{PacketId{5}});
+    auto taken = bench.take_back(OutQueue::TimedToo::yes);
+    REQUIRE(taken.size() == 1);
+    CHECK(taken[0].id == PacketId{5});
+    CHECK_FALSE(taken[0].message);
     bench.write_all();
     CHECK(bench.socket == "begun qos0 plain");
-    CHECK_FALSE(bench.queue.has_timed());
+    CHECK_FALSE(bench.queue.has_apart());
+}
+
+TEST_CASE("out queue: a packet with a receipt is told of when all of it is written") {
+    bool spills = GENERATE(false, true);
+    Bench bench;
+    bench.borrow("plain ");
+    bench.told("head ", 5, true);
+    bench.body("body ");
+    bench.told("alone ", 0);
+    bench.borrow("more");
+    std::vector<std::size_t> told_at;
+    for (std::size_t written = 0; bench.queue.bytes() > 0; ++written) {
+        if (spills) bench.spill();
+        while (told_at.size() < bench.written.size()) told_at.push_back(written);
+        REQUIRE(bench.write(1) == 1);
+    }
+    CHECK(told_at == std::vector<std::size_t>{16, 22});
+    REQUIRE(bench.written.size() == 2);
+    CHECK(bench.written[0].id == PacketId{5});
+    CHECK(bench.written[0].message);
+    CHECK(bench.written[0].first_byte == 'h');
+    CHECK(bench.written[0].begun);
+    CHECK(bench.written[1].id == PacketId{0});
+    CHECK(bench.socket == "plain head body alone more");
+    CHECK_FALSE(bench.queue.has_apart());
+}
+
+TEST_CASE("out queue: packets with a receipt are taken back, begun ones as such") {
+    bool spills = GENERATE(false, true);
+    auto timed = GENERATE(OutQueue::TimedToo::no, OutQueue::TimedToo::yes);
+    std::size_t cut = GENERATE(1U, 5U, 8U);  // in the header, behind it, in the body
+    Bench bench;
+    bench.told("head ", 1, true);
+    bench.body("body ");
+    bench.told("two ", 2);
+    bench.timed("three ", kNowMs + 10, 3);
+    bench.told("zero ", 0);
+    bench.borrow("plain");
+    REQUIRE(bench.write(cut) == cut);
+    if (spills) bench.spill();
+    auto taken = bench.take_back(timed);
+    bool all = timed == OutQueue::TimedToo::yes;
+    REQUIRE(taken.size() == (all ? 4 : 3));
+    CHECK(taken[0].id == PacketId{2});
+    CHECK_FALSE(taken[0].begun);
+    CHECK(taken[taken.size() - 2].id == PacketId{0});
+    CHECK(taken.back().id == PacketId{1});
+    CHECK(taken.back().begun);
+    CHECK(taken.back().message);
+    bench.write_all();
+    CHECK(bench.socket == (all ? "head body plain" : "head body three plain"));
+    CHECK(bench.written.empty());  // it was told that it may not have been
+    CHECK_FALSE(bench.queue.has_apart());
 }
 
 TEST_CASE("out queue: memory of its own is written and freed") {
     Bench bench;
-    auto own = [&](char fill, std::size_t size, OutQueue::Timed timed) {
+    auto own = [&](char fill, std::size_t size, OutQueue::Apart about) {
         auto block = std::make_unique<std::byte[]>(size);
         std::memset(block.get(), fill, size);
-        bench.queue.append_owned(bench.pool, std::move(block), size, std::move(timed));
+        bench.queue.append_owned(bench.pool, std::move(block), size, std::move(about));
     };
     own('a', 100'000, {});
-    own('b', 70'000, {message_until(kNowMs), 0, PacketId{3}, false});
-    own('c', 80'000, {message_until(kNowMs + 5), 0, PacketId{4}, false});
+    own('b', 70'000, {.message = message_until(kNowMs), .id = PacketId{3}, .timed = true});
+    own('c', 80'000, {.message = message_until(kNowMs + 5), .id = PacketId{4}, .timed = true});
     bench.spill();
     bench.settle();
     CHECK(bench.dropped == std::vector<PacketId>{PacketId{3}});

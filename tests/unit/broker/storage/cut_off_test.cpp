@@ -155,10 +155,12 @@ TEST_CASE("Cut off: a store that is brought up to date", "[cut_off]") {
         REQUIRE(opened.get()->Put({}, key, value).ok());
     }
     std::ofstream{store.directory() + "/FORMAT"} << format_file_text(0);
-    Upgrades const upgrades{{0, [](rocksdb::DB& database) {
+    Upgrades const upgrades{{0,
+                             [](rocksdb::DB& database) {
                                  // Version 0 did not know session 1.
                                  return database.Delete({}, session_key(SessionNumber{1}));
-                             }}};
+                             }},
+                            *known_upgrades().find(1)};
     check_cuts(store.directory(), cut, 15, upgrades);
 }
 

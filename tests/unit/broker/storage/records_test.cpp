@@ -91,6 +91,12 @@ std::vector<Sample> samples() {
         },
         decode_message);
     add(
+        "message with a request for receipts", message_key(kSession, {kNumber, 0}),
+        [](Key key, Out out) {
+            encode_message(key, *test::sample_told_message("a/b", "payload"), out);
+        },
+        decode_message);
+    add(
         "retained", retained_key("a/b"),
         [](Key key, Out out) {
             encode_retained(key, *test::sample_message("a/b", "payload", 1'700'000'000'123), out);
@@ -218,19 +224,68 @@ TEST_CASE("records: what was written is read", "[records]") {
     }
     SECTION("messages") {
         auto message = GENERATE(test::sample_message("a/b", "payload", 1'700'000'000'123),
-                                test::sample_message("a", ""),
+                                test::sample_message("a", ""), test::sample_told_message("m/b", ""),
                                 Message::make(MessageParts{.topic = std::string_view{"ä/\x01"}}));
         auto key = message_key(kSession, {kNumber, 0});
         encode_message(key, *message, value);
         auto record = decode_message(key, value);
         REQUIRE(record.has_value());
         CHECK(test::is_same(*record, message));
+        auto parts = message->parts();
+        parts.receipt = {};
+        message = Message::make(parts);
         key = retained_key(message->topic());
         encode_retained(key, *message, value);
         record = decode_retained(key, value);
         REQUIRE(record.has_value());
         CHECK(test::is_same(*record, message));
     }
+}
+
+TEST_CASE("records: a delivery says whether receipts were asked for, however little it has",
+          "[records]") {
+    auto key = delivery_key(kSession, kNumber);
+    bool is_full = GENERATE(false, true);
+    auto delivery = is_full ? sample_delivery() : StoredDelivery{};
+    std::optional<StoredProgress> progress;
+    if (is_full) progress = StoredProgress{OutboundState::awaiting_puback, 7, 0};
+    std::string plain;
+    encode_delivery(key, delivery, progress, plain);
+    CHECK_FALSE(decode_delivery(key, plain).value().delivery.wants_receipt);
+    delivery.wants_receipt = true;
+    std::string value;
+    encode_delivery(key, delivery, progress, value);
+    auto record = decode_delivery(key, value);
+    REQUIRE(record.has_value());
+    CHECK(record->delivery.wants_receipt);
+    CHECK(record->progress == progress);
+    CHECK(value.size() == plain.size() + 1);
+    auto fields = plain.substr(0, plain.size() - 4);
+    CHECK(sealed(key, fields + '\x01') == value);
+    // Flags that mean nothing yet, and a zero that is not written.
+    for (auto const* more : {"\x02", "\x03", "\x01\x01", "\x81"}) {
+        CHECK(decode_delivery(key, sealed(key, fields + more)).error() == RecordError::malformed);
+    }
+    CHECK_FALSE(decode_delivery(key, sealed(key, fields + '\0')).has_value());
+}
+
+TEST_CASE("records: a request for receipts that cannot be is refused", "[records]") {
+    auto key = message_key(kSession, {kNumber, 0});
+    auto with = [&](std::string_view request) {
+        std::string fields{"\x10"};
+        fields.append(request).append("\x00\x00\x01t", 4);
+        return decode_message(key, sealed(key, fields)).has_value();
+    };
+    CHECK(with({"\x00\x01r", 3}));
+    CHECK(with({"\x01\x02r/", 4}));
+    CHECK_FALSE(with({"\x00\x00", 2}));     // no topic
+    CHECK_FALSE(with({"\x01\x01r", 3}));    // nothing but a mount point
+    CHECK_FALSE(with({"\x02\x03r/x", 5}));  // longer than the topic of the message
+    auto topic = std::string(65'536, 'x');
+    CHECK_FALSE(with(std::string{"\x00\x80\x80\x04", 4} + topic));
+    auto retained = retained_key("t");
+    CHECK_FALSE(decode_retained(retained, sealed(retained, std::string{"\x10\x00\x01r\x00", 5}))
+                    .has_value());
 }
 
 TEST_CASE("records: a value that is cut anywhere is refused", "[records]") {

@@ -83,6 +83,27 @@ TEST_CASE("store: a delivery comes back with every field", "[store]") {
     CHECK(deliveries_in(store.reopen()).empty());
 }
 
+TEST_CASE("store: a request for receipts comes back with delivery and message", "[store]") {
+    StoreFixture store{GENERATE(test::store_kinds())};
+    auto a = store.add_session("a");
+    StoredDelivery delivery;
+    delivery.session = a;
+    delivery.as = store.shard().reserve(1);
+    delivery.message_size = 1;
+    delivery.wants_receipt = true;
+    store.name_delivery(delivery.as.number, "d");
+    auto message = test::sample_told_message("m/x", "body");
+    store.shard().put_message(message, {&delivery, 1});
+    store.commit();
+    auto start =
+        fmt::format("a d: size=1 qos=1 retain=false deadline={} share=0 ids= receipt", kNever);
+    CHECK(deliveries_in(store.reopen()) == Lines{start + " " + test::to_line(message)});
+    store.shard().put_progress(delivery, {OutboundState::awaiting_puback, 1, 0});
+    store.commit();
+    CHECK(deliveries_in(store.reopen()) ==
+          Lines{start + " state=1 send=1 released=0 " + test::to_line(message)});
+}
+
 TEST_CASE("store: a delivery that is sent in the turn it comes is stored with its progress",
           "[store]") {
     StoreFixture store{GENERATE(test::store_kinds())};

@@ -144,11 +144,11 @@ TEST_CASE("Format of a store: a newer one is refused and not changed in any way"
     TempFolder folder;
     auto const directory = folder / "store";
     make_known_store(directory);
-    folder.write("store/FORMAT", format_file_text(kFormatVersion + 8));
+    folder.write("store/FORMAT", format_file_text(kFormatVersion + 7));
     auto const before = files_below(directory);
     auto const changed = fs::last_write_time(directory);
     CHECK(refusal(directory) ==
-          fmt::format("the store '{}' is of format 9, and this broker knows up to 1: run the newer "
+          fmt::format("the store '{}' is of format 9, and this broker knows up to 2: run the newer "
                       "broker that wrote it, or name another directory; nothing was changed",
                       directory));
     CHECK(files_below(directory) == before);
@@ -167,7 +167,7 @@ TEST_CASE("Format of a store: without FORMAT the records say what it is", "[stor
     StoreLines lines;
     StoreDirectory opened{settings_for(directory, lines)};
     CHECK(records_in(opened) == records);
-    CHECK_THAT(lines.from(LogLevel::warning), Contains("the records are of format 1"));
+    CHECK_THAT(lines.from(LogLevel::warning), Contains("the records are of format 2"));
     CHECK(folder.read("store/FORMAT") == format_file_text(kFormatVersion));
 }
 
@@ -183,7 +183,7 @@ TEST_CASE("Format of a store: without FORMAT, a newer one is still refused", "[s
         REQUIRE(opened.get()->Put({}, key, value).ok());
     }
     fs::remove(directory + "/FORMAT");
-    CHECK_THAT(refusal(directory), Contains("is of format 2, and this broker knows up to 1"));
+    CHECK_THAT(refusal(directory), Contains("is of format 3, and this broker knows up to 2"));
     CHECK_FALSE(fs::exists(directory + "/FORMAT"));
 }
 
@@ -216,13 +216,15 @@ TEST_CASE("Format of a store: an older one is brought up to date, once", "[store
     int calls = 0;
     auto succeeds = false;
     Upgrades const upgrades{
-        {0, [&](rocksdb::DB& database) {
+        {0,
+         [&](rocksdb::DB& database) {
              ++calls;
              std::string value;
              encode_session(kOldKey, {.number = SessionNumber{5}, .client_id = "bike"}, value);
              auto const status = database.Put({}, kOldKey, value);
              return succeeds ? status : rocksdb::Status::IOError("cut off");
-         }}};
+         }},
+        *known_upgrades().find(1)};
     StoreLines lines;
     CHECK_THAT(refusal(directory, upgrades),
                Contains("cannot be brought to format 1: IO error: cut"));
@@ -230,10 +232,11 @@ TEST_CASE("Format of a store: an older one is brought up to date, once", "[store
     {
         StoreDirectory opened{settings_for(directory, lines), upgrades};
         CHECK(client_of(opened) == "bike");
-        CHECK(meta(opened, MetaField::format_version) == 1);
-        CHECK(folder.read("store/FORMAT") == format_file_text(1));
+        CHECK(meta(opened, MetaField::format_version) == kFormatVersion);
+        CHECK(folder.read("store/FORMAT") == format_file_text(kFormatVersion));
     }
-    CHECK(lines.from(LogLevel::info) == "store: brought from format 0 to 1\n");
+    CHECK(lines.from(LogLevel::info) ==
+          "store: brought from format 0 to 1\nstore: brought from format 1 to 2\n");
     CHECK(calls == 2);
     StoreDirectory again{settings_for(directory, lines), upgrades};
     CHECK(client_of(again) == "bike");

@@ -44,7 +44,11 @@ std::string to_line(MessagePtr const& message) {
     return fmt::format("{}:{} qos={} retain={} deadline={} properties={}", message->topic(),
                        as_text(message->payload()), static_cast<int>(message->qos()),
                        message->retain(), message->deadline(),
-                       message->forwarded_properties().size());
+                       message->forwarded_properties().size()) +
+           (message->wants_receipt()
+                ? fmt::format(" receipts to {} {}", message->receipt_request().mount_size,
+                              message->receipt_request().topic)
+                : "");
 }
 
 class StoreFixture::Visitor final : public StoreVisitor {
@@ -78,6 +82,7 @@ public:
             delivery.message_size, static_cast<int>(delivery.qos), delivery.retain,
             delivery.deadline, delivery.share.value);
         delivery.ids.each([&](std::uint32_t id) { line += fmt::format("{},", id); });
+        if (delivery.wants_receipt) line += " receipt";
         if (progress) {
             line += fmt::format(" state={} send={} released={}", static_cast<int>(progress->state),
                                 progress->send_number, progress->released);

@@ -181,9 +181,11 @@ TEST_CASE("Reading a store: not while a broker has it, nor what is none", "[stor
         StoreLines lines;
         CHECK_THROWS_WITH(StoreDirectory{settings_for(directory, lines)}, Contains("is in use"));
     }
-    folder.write("store/FORMAT", format_file_text(2));
+    folder.write("store/FORMAT", format_file_text(1));
+    CHECK(refusal(directory) == "none: it was read");  // its records are the same
+    folder.write("store/FORMAT", format_file_text(3));
     CHECK(refusal(directory) ==
-          "the store '" + directory + "' is of format 2, and this program reads 1");
+          "the store '" + directory + "' is of format 3, and this program reads 2");
 }
 
 }  // namespace

@@ -21,6 +21,15 @@ namespace spoke::test {
                                                       .deadline = deadline});
 }
 
+/// One whose publisher wants to be told what becomes of it.
+[[nodiscard]] inline broker::MessagePtr sample_told_message(std::string_view topic,
+                                                            std::string_view payload) {
+    auto plain = sample_message(topic, payload, 1'700'000'000'123);
+    auto parts = plain->parts();
+    parts.receipt = {.topic = "m/receipts", .mount_size = 2};
+    return broker::Message::make(parts);
+}
+
 /// A session with something in every field.
 [[nodiscard]] inline broker::StoredSession sample_session(broker::SessionNumber number,
                                                           std::string_view client_id) {
@@ -55,7 +64,9 @@ namespace spoke::test {
     return as_text(a->encoded_topic()) == as_text(b->encoded_topic()) &&
            as_text(a->forwarded_properties()) == as_text(b->forwarded_properties()) &&
            as_text(a->payload()) == as_text(b->payload()) && a->qos() == b->qos() &&
-           a->retain() == b->retain() && a->deadline() == b->deadline();
+           a->retain() == b->retain() && a->deadline() == b->deadline() &&
+           a->receipt_request().topic == b->receipt_request().topic &&
+           a->receipt_request().mount_size == b->receipt_request().mount_size;
 }
 
 }  // namespace spoke::test

@@ -1,10 +1,10 @@
-#include "broker/auth/base64.hpp"
+#include "protocol/base/base64.hpp"
 
 #include <catch2/catch.hpp>
 
-using namespace spoke::broker;
+using namespace spoke;
 
-TEST_CASE("Base64: the examples of RFC 4648", "[auth]") {
+TEST_CASE("Base64: the examples of RFC 4648", "[base]") {
     struct Case {
         char const* bytes;
         char const* text;
@@ -22,7 +22,7 @@ TEST_CASE("Base64: the examples of RFC 4648", "[auth]") {
     }
 }
 
-TEST_CASE("Base64: every byte comes back, and nothing else than its text is taken", "[auth]") {
+TEST_CASE("Base64: every byte comes back, and nothing else than its text is taken", "[base]") {
     for (auto value = 0; value < 256; ++value) {
         std::string bytes(4, static_cast<char>(value));
         CHECK(from_base64(to_base64(bytes)) == bytes);

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace spoke::broker {
+namespace spoke {
 
 /// Base64 of RFC 4648, section 4. PHC strings have it without the padding.
 enum class Base64Padding { with, without };
@@ -17,4 +17,4 @@ enum class Base64Padding { with, without };
 [[nodiscard]] std::optional<std::string> from_base64(std::string_view text,
                                                      Base64Padding padding = Base64Padding::with);
 
-}  // namespace spoke::broker
+}  // namespace spoke

@@ -1,8 +1,8 @@
-#include "broker/auth/base64.hpp"
+#include "protocol/base/base64.hpp"
 
 #include <cstdint>
 
-namespace spoke::broker {
+namespace spoke {
 namespace {
 
 constexpr std::string_view kAlphabet =
@@ -54,4 +54,4 @@ std::optional<std::string> from_base64(std::string_view text, Base64Padding padd
     return bytes;
 }
 
-}  // namespace spoke::broker
+}  // namespace spoke
