@@ -34,14 +34,27 @@ void Display::say(std::string_view text) {
 }
 
 void Display::show(Progress const& progress) {
+    show(json_ ? std::string{} : progress_line(progress),
+         json_ ? progress_json(progress) : std::string{});
+}
+
+void Display::show(std::string_view line, std::string_view json) {
     if (json_) {
-        fmt::print("{}\n", progress_json(progress));
+        fmt::print("{}\n", json);
     } else if (terminal_) {
-        write_over(progress_line(progress));
+        write_over(line);
     } else {
-        fmt::print("{}\n", progress_line(progress));
+        fmt::print("{}\n", line);
     }
     std::fflush(stdout);
+}
+
+void Display::show_end(std::string_view text, std::string_view json) {
+    if (json_) {
+        show({}, json);
+    } else {
+        say(text);
+    }
 }
 
 void Display::show_summary(Progress const& progress) {

@@ -21,6 +21,10 @@ public:
 
     void show(Progress const& progress);
 
+    /// The same for what is spelt already.
+    void show(std::string_view line, std::string_view json);
+    void show_end(std::string_view text, std::string_view json);
+
     /// The last word of a run.
     void show_summary(Progress const& progress);
 

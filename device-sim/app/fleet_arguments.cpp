@@ -66,7 +66,7 @@ void add_connection_options(CLI::App& command, FleetArguments& arguments) {
     auto& fleet = arguments.fleet;
     command.add_option("--host", fleet.host, "Broker's address")->capture_default_str();
     command.add_option("-p,--port", fleet.port, "Broker's port")
-        ->check(CLI::Range(1, 65'535))
+        ->check(CLI::Range(arguments.port_min, std::uint32_t{65'535}))
         ->capture_default_str();
     command.add_option(
         "--bind", fleet.bind_addresses,

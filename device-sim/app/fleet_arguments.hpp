@@ -19,6 +19,7 @@ struct FleetArguments {
     std::uint64_t ride_ms = 0;
     std::uint64_t boot = 0;
     std::uint32_t keep_alive_s = 60;
+    std::uint32_t port_min = 1;  // 0 where a free one can be taken
     std::string firmware = "good";
     std::string faults = "none";
     std::string net = "perfect";

@@ -3,6 +3,7 @@
 #include <exception>
 #include <functional>
 
+#include "device-sim/app/city_command.hpp"
 #include "device-sim/app/run_command.hpp"
 #include "device-sim/load/load_command.hpp"
 
@@ -14,13 +15,15 @@ constexpr int kBadUsage = 2;
 }  // namespace
 
 int main(int argc, char** argv) {
-    CLI::App app{"Plays a fleet of shared-bike locks, or loads a broker, over MQTT 3.1.1 and 5",
-                 "spoke-sim"};
+    CLI::App app{
+        "Plays a fleet of shared-bike locks, or a whole city, or loads a broker, over MQTT 3.1.1 and 5",
+        "spoke-sim"};
     app.set_version_flag("--version", kVersion);
     app.require_subcommand(1);
 
     std::function<int()> chosen;
     spoke::sim::add_run_command(app, chosen);
+    spoke::sim::add_city_command(app, chosen);
     spoke::sim::add_load_command(app, chosen);
 
     try {

@@ -274,6 +274,15 @@ void Judge::on_end(CouldTell const& could_tell, WallTime now) {
     }
 }
 
+std::size_t Judge::count_mute(CouldTell const& could_tell) const {
+    std::size_t count = 0;
+    for (auto const& [id, order] : orders_) {
+        bool is_open = order.note && !order.note->settled;
+        if (is_open && !could_tell(order.bike, *order.note)) ++count;
+    }
+    return count;
+}
+
 std::vector<std::string> Judge::commands() const {
     std::vector<std::string> ids;
     for (auto const& [id, order] : orders_) {

@@ -64,6 +64,9 @@ public:
     using CouldTell = std::function<bool(std::string_view bike, CommandNote const& order)>;
     void on_end(CouldTell const& could_tell, WallTime now);
 
+    /// How many of the open commands would be excused now.
+    [[nodiscard]] std::size_t count_mute(CouldTell const& could_tell) const;
+
     /// Commands that somebody was told of: all, or those not known to be settled.
     [[nodiscard]] std::vector<std::string> commands() const;
     [[nodiscard]] std::vector<std::string> open_commands() const;
