@@ -23,18 +23,17 @@ json::array timeline_of(Command const& command) {
     return out;
 }
 
-/// Where the time went. The way down and the way up can be told apart only if the device said that
-/// it had begun; otherwise both are `network`.
+/// Where the time went, as far as it is known: without receipts of the broker, the bridge's queue
+/// and both ways are one, `network`.
 json::object spent_of(Command const& command) {
     json::object out;
     auto sent = command.reached(CommandState::sent);
-    if (!sent) return out;
-    out["queue"] = sent->count();
     auto delivered = command.reached(CommandState::delivered);
-    if (delivered) out["down"] = (*delivered - *sent).count();
+    if (sent) out["queue"] = sent->count();
+    if (sent && delivered) out["down"] = (*delivered - *sent).count();
     if (command.took) out["device"] = command.took->count();
     if (!is_settled(command.state) || !command.took) return out;
-    auto begin = delivered.value_or(*sent);
+    auto begin = delivered ? *delivered : sent.value_or(milliseconds{0});
     auto rest = std::max(command.timeline.back().t - begin - *command.took, milliseconds{0});
     out[delivered ? "up" : "network"] = rest.count();
     return out;

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -14,6 +15,15 @@
 
 namespace spoke::bridge {
 namespace {
+
+/// Messages which the broker may give us before the first of them is committed and acknowledged.
+constexpr std::uint16_t kUnacknowledgedMax = 8'192;
+
+bool gives_receipts(mqtt::ConnAck const& packet) {
+    return std::ranges::any_of(packet.user_properties, [](mqtt::UserProperty const& property) {
+        return property.name == "spoke-receipts" && property.value == "1";
+    });
+}
 
 std::optional<Buffer> read_password(std::string const& file) {
     if (file.empty()) return std::nullopt;
@@ -106,6 +116,7 @@ mqtt::Connect MqttUplink::make_connect() {
     connect.client_id = config_.client_id;
     connect.clean_start = false;
     connect.keep_alive = static_cast<std::uint16_t>(config_.keep_alive.count());
+    connect.receive_maximum = kUnacknowledgedMax;
     connect.session_expiry_interval = static_cast<std::uint32_t>(config_.session_expiry.count());
     if (!config_.user_name.empty()) connect.user_name = config_.user_name;
     connect.password = password_;
@@ -121,9 +132,10 @@ void MqttUplink::on_connected(mqtt::ConnAck const& packet) {
     spdlog::info("broker {}: connected, session {}", address(),
                  packet.session_present ? "resumed" : "new");
     told_.clear();
+    receipts_ = gives_receipts(packet);
     mqtt::Subscribe subscribe;
     subscribe.subscriptions = Service::subscriptions();
-    subscribe.subscriptions.push_back({service_->own_filter(), {.qos = mqtt::Qos::at_least_once}});
+    std::ranges::move(service_->more_subscriptions(), std::back_inserter(subscribe.subscriptions));
     link_->subscribe(subscribe, {});
 }
 
@@ -135,26 +147,25 @@ void MqttUplink::on_subscribed(mqtt::RequestToken token, mqtt::SubAck const& pac
     request.mapped()(mqtt::is_error(reason) ? mqtt::name_of(reason) : "");
 }
 
-/// Without the subscriptions to devices the bridge is no use; without the one to its own topics,
-/// the last, it can do less.
+/// Without the subscriptions to devices the bridge is no use; without the others it knows less.
 void MqttUplink::on_standing(mqtt::SubAck const& packet) {
-    auto refused = std::ranges::find_if(packet.reasons, mqtt::is_error);
-    auto standing = Service::subscriptions();
-    auto at = static_cast<std::size_t>(refused - packet.reasons.begin());
-    if (at < standing.size()) {
-        auto why = fmt::format("the broker refuses the subscription to {}: {}", standing[at].filter,
-                               mqtt::name_of(*refused));
-        spdlog::error("broker {}: {}", address(), why);
-        service_->on_broker(false, why);
-        return;
-    }
-    if (refused != packet.reasons.end()) {
-        spdlog::warn("broker {}: the subscription to {} is refused ({}): requests are not answered",
-                     address(), service_->own_filter(), mqtt::name_of(*refused));
+    auto filters = Service::subscriptions();
+    auto needed = filters.size();
+    std::ranges::move(service_->more_subscriptions(), std::back_inserter(filters));
+    for (std::size_t i = 0; i < std::min(filters.size(), packet.reasons.size()); ++i) {
+        if (!mqtt::is_error(packet.reasons[i])) continue;
+        auto why = fmt::format("the broker refuses the subscription to {}: {}", filters[i].filter,
+                               mqtt::name_of(packet.reasons[i]));
+        if (i < needed) {
+            spdlog::error("broker {}: {}", address(), why);
+            return service_->on_broker(false, why);
+        }
+        spdlog::warn("broker {}: {}", address(), why);
     }
     subscribed_ = true;
-    spdlog::info("broker {}: subscribed, ready for orders", address());
-    service_->on_broker(true, {});
+    spdlog::info("broker {}: subscribed, ready for orders, {} delivery receipts", address(),
+                 receipts_ ? "with" : "without");
+    service_->on_broker(true, {}, {.receipts = receipts_});
 }
 
 void MqttUplink::on_unsubscribed(mqtt::RequestToken, mqtt::UnsubAck const&) {}
@@ -173,11 +184,19 @@ void MqttUplink::on_request_failed(mqtt::RequestToken token, mqtt::RequestFailur
     service_->on_broker(false, "the subscription could not be sent");
 }
 
+/// What a message has changed is committed before the broker may forget it: if the bridge dies in
+/// between, the message comes again.
 mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
     auto const& publish = message.publish;
     if (service_->wants_packet(publish.topic)) service_->on_packet(message.to_publish());
-    service_->on_message({publish.topic, as_text(publish.payload), publish.retain, !subscribed_});
-    return mqtt::Acknowledge::now;
+    IncomingMessage incoming{publish.topic, as_text(publish.payload), publish.retain, !subscribed_};
+    incoming.trace =
+        mqtt::find_user_property(publish.properties, "traceparent").value_or(std::string_view{});
+    auto acknowledge = [this, alive = std::weak_ptr{alive_}, token = message.token] {
+        if (!alive.expired()) link_->acknowledge(token);
+    };
+    auto is_held = service_->on_message(incoming, std::move(acknowledge));
+    return is_held ? mqtt::Acknowledge::later : mqtt::Acknowledge::now;
 }
 
 void MqttUplink::on_published(mqtt::PublishToken token, mqtt::PublishOutcome const& outcome) {

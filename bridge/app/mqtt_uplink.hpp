@@ -75,7 +75,9 @@ private:
     std::optional<std::uint64_t> publishing_;  // the token whose publish() is running
     std::optional<Early> early_;
     bool subscribed_ = false;
-    std::string told_;  // the last trouble that was logged
+    bool receipts_ = false;                                   // this connection's broker gives them
+    std::shared_ptr<char> alive_ = std::make_shared<char>();  // what is held must not outlive us
+    std::string told_;                                        // the last trouble that was logged
     std::function<void()> stopped_;
 };
 

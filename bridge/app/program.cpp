@@ -56,12 +56,14 @@ void set_up_log(LogConfig const& config) {
 
 Service::Settings service_settings(Config const& config) {
     Service::Settings settings;
-    settings.commands.commands_max = config.commands.commands_max;
+    settings.commands.open_max = config.commands.open_max;
     settings.commands.lane_queue_max = config.commands.lane_queue_max;
     settings.commands.keys_per_command_max = config.commands.keys_per_command_max;
     settings.commands.grace = config.commands.grace;
-    settings.commands.keep = config.store.keep;
+    settings.requests.open_max = config.requests.open_max;
+    settings.requests.waiting_max = config.requests.waiting_max;
     settings.commands.abandon = config.commands.abandon_after;
+    settings.commands.ack_patience = config.commands.ack_patience;
     settings.devices.devices_max = config.devices.devices_max;
     settings.devices.quiet_after = config.devices.quiet_after;
     settings.devices.offline_after = config.devices.offline_after;

@@ -9,23 +9,6 @@ namespace {
 
 using std::chrono::milliseconds;
 
-CommandState end_of(Verdict verdict) {
-    switch (verdict) {
-        case Verdict::ok:
-            return CommandState::succeeded;
-        case Verdict::fail:
-            return CommandState::failed;
-        case Verdict::refused:
-            return CommandState::rejected;
-        case Verdict::cancelled:
-            return CommandState::cancelled;
-        case Verdict::started:
-            break;
-    }
-    MQ_ASSERT(verdict != Verdict::started);
-    return CommandState::running;
-}
-
 bool is_denied(Device const& device, std::string_view verb) {
     if (!device.record) return false;
     return std::ranges::any_of(device.record->deny, [verb](std::string const& denied) {
@@ -33,54 +16,124 @@ bool is_denied(Device const& device, std::string_view verb) {
     });
 }
 
+milliseconds since(SteadyTime begin, SteadyTime now) {
+    return std::chrono::duration_cast<milliseconds>(now - begin);
+}
+
 }  // namespace
+
+std::string_view name_of(Refusal refusal) noexcept {
+    switch (refusal) {
+        case Refusal::no_such_device:
+            return "no_such_device";
+        case Refusal::denied:
+            return "denied";
+        case Refusal::device_offline:
+            return "device_offline";
+        case Refusal::precondition:
+            return "precondition";
+        case Refusal::key_reused:
+            return "key_reused";
+        case Refusal::lane_busy:
+            return "lane_busy";
+        case Refusal::lane_full:
+            return "lane_full";
+        case Refusal::too_many_keys:
+            return "too_many_keys";
+        case Refusal::store_full:
+            return "store_full";
+        case Refusal::broker_down:
+            return "broker_down";
+    }
+    return "invalid";
+}
 
 CommandTracker::CommandTracker(Limits limits, DeviceRegistry& devices,
                                std::function<std::uint64_t()> random)
     : limits_(limits), devices_(devices), random_(std::move(random)) {}
 
+/// The steady clock of the process before this one is gone; what is left of the order's time is
+/// known by the wall clock alone.
+void CommandTracker::restore(Command command, Now const& now, TrackerPort& out) {
+    constexpr std::uint32_t kUnseenVersions = 16;  // may have been shown and not been stored
+    auto deadline = now.steady + (command.deadline - now.wall);
+    auto accepted = now.steady - std::max(now.wall - command.accepted_at, milliseconds{0});
+    command.arrows_audited = command.timeline.size();
+    command.version += kUnseenVersions;
+    auto& entry = add(std::move(command), accepted, deadline);
+    entry.stored = true;
+    entry.leave_asked = entry.leave_stored = entry.arrived = entry.command.may_have_left;
+    if (entry.arrived) entry.copies = 1;  // at least: what comes now is not the only one
+    entry.again = may_repeat(entry) && now.steady < deadline;
+    auto state = entry.command.state;
+    if (entry.again && state != CommandState::queued) {
+        move(entry, {CommandState::queued, "bridge", "bridge_restarted"},
+             since(accepted, now.steady), out);
+        save(entry, SavePurpose::note, out);
+    } else if (entry.arrived && !entry.again && state != CommandState::unknown) {
+        return become_unknown(entry, "bridge_restarted", now, out);
+    } else if (state == CommandState::unknown && now.steady >= deadline + limits_.grace) {
+        leave_lane(entry, now, out);
+    }
+    schedule(entry);
+}
+
 std::variant<CommandTracker::Accepted, Refusal> CommandTracker::submit(
     CommandRequest request, Caller caller, std::string key, Now const& now, TrackerPort& out) {
     if (auto known = requests_.find(request, key)) {
-        auto* entry = find_entry(*known);
-        MQ_ASSERT(entry != nullptr);
-        return join(*entry, request, std::move(key), out);
+        return join(*find_entry(*known), request, std::move(key), out);
     }
-    if (auto refusal = check(request, now)) return *refusal;
+    if (auto settled = key.empty() ? std::nullopt : out.recall(key)) {
+        if (settled->request != request) return refuse(Refusal::key_reused);
+        return Accepted{settled->id, true};
+    }
+    if (auto refusal = check(request, now, out)) return refuse(*refusal);
     if (request.supersede) supersede_lane(request, now, out);
 
-    auto id = CommandId::make(now.wall, random_);
-    auto [at, is_new] = entries_.try_emplace(id);
-    MQ_ASSERT(is_new);
-    auto& entry = at->second;
-    entry.accepted = now.steady;
-    entry.deadline = now.steady + request.ttl;
-    auto& command = entry.command;
-    command.id = id;
+    Command command;
+    command.id = CommandId::make(now.wall, random_);
     command.n = devices_.take_n(request.device);
     command.accepted_at = now.wall;
     command.deadline = now.wall + request.ttl;
     command.caller = std::move(caller);
-    requests_.add(request, key, id);
     if (!key.empty()) command.keys.push_back(std::move(key));
-    if (!request.lane.empty()) lanes_.push(request.device, request.lane, id);
-    open_by_device_[request.device].insert(id);
+    auto deadline = now.steady + request.ttl;
     command.request = std::move(request);
-    append(command, {CommandState::queued, command.caller.by}, entry.accepted, now);
-    set_due(entry, entry.deadline);
+    auto& entry = add(std::move(command), now.steady, deadline);
+    move(entry, {CommandState::queued, entry.command.caller.by}, milliseconds{0}, out);
+    schedule(entry);
     // One write serves both where the order can go at once.
-    entry.leave_asked = may_go(entry, now);
-    command.may_have_left = entry.leave_asked;
-    save(command, SavePurpose::accept, out);
-    return Accepted{id, false};
+    if (may_go(entry, now)) prepare(entry);
+    save(entry, SavePurpose::accept, out);
+    return Accepted{entry.command.id, false};
 }
 
-bool CommandTracker::cancel(CommandId const& id, Now const& now, TrackerPort& out) {
-    auto* entry = find_entry(id);
-    if (entry == nullptr || entry->ending || entry->command.state != CommandState::queued) {
-        return false;
+CommandTracker::Entry& CommandTracker::add(Command command, SteadyTime accepted,
+                                           SteadyTime deadline) {
+    auto id = command.id;
+    auto [at, is_new] = entries_.try_emplace(id);
+    MQ_ASSERT(is_new);
+    auto& entry = at->second;
+    entry.accepted = accepted;
+    entry.deadline = deadline;
+    entry.command = std::move(command);
+    auto const& request = entry.command.request;
+    requests_.add(request, {}, id);
+    for (auto const& key : entry.command.keys) requests_.add(request, key, id);
+    if (!request.lane.empty()) {
+        lanes_.push(request.device, request.lane, id);
+        entry.in_lane = true;
     }
-    settle(*entry, {CommandState::cancelled, "caller"}, now, out);
+    open_by_device_[request.device].push_back(id);
+    return entry;
+}
+
+bool CommandTracker::cancel(CommandId const& id, std::string_view by, Now const& now,
+                            TrackerPort& out) {
+    auto* entry = find_entry(id);
+    if (entry == nullptr || entry->ending || entry->is_handed_over()) return false;
+    if (entry->command.state != CommandState::queued) return false;
+    settle(*entry, {CommandState::cancelled, by}, now, out);
     return true;
 }
 
@@ -100,8 +153,7 @@ void CommandTracker::on_saved(CommandId const& id, SavePurpose purpose, bool sto
             entry->stored = true;
             entry->leave_stored = entry->leave_asked;
             out.changed(entry->command);
-            advance(*entry, now, out);
-            return;
+            return advance(*entry, now, out);
         case SavePurpose::leave:
             entry->leave_asked = stored;
             entry->leave_stored = stored;
@@ -111,11 +163,8 @@ void CommandTracker::on_saved(CommandId const& id, SavePurpose purpose, bool sto
             // What the store could not keep is not told: it might be another story after a restart.
             if (!stored || !entry->ending) return;
             entry->command = std::move(*entry->ending);
-            entry->ending.reset();
-            requests_.release_ref(entry->command.request, id);
-            set_due(*entry, now.steady + limits_.keep);
             out.changed(entry->command);
-            return;
+            return remove(*entry);
         case SavePurpose::note:
             return;
     }
@@ -131,7 +180,7 @@ void CommandTracker::on_broker(bool ready, Now const& now, TrackerPort& out) {
         if (entry == nullptr) continue;
         entry->starved = false;
         // The broker may never have got the copy that was on its way when the connection ended.
-        if (!entry->acknowledged) send_again(*entry, now, out);
+        if (may_repeat(*entry) && !entry->acknowledged) entry->again = true;
         advance(*entry, now, out);
     }
 }
@@ -143,7 +192,6 @@ void CommandTracker::on_room(Now const& now, TrackerPort& out) {
         starved_.pop_front();
         if (entry == nullptr) continue;
         entry->starved = false;
-        send_again(*entry, now, out);
         advance(*entry, now, out);
         if (entry->starved) {  // refused once more: it keeps its place
             starved_.push_front(starved_.back());
@@ -152,67 +200,13 @@ void CommandTracker::on_room(Now const& now, TrackerPort& out) {
     }
 }
 
-void CommandTracker::on_handover(CommandId const& id, Handover outcome, std::string_view why,
-                                 Now const& now, TrackerPort& out) {
-    auto* entry = find_entry(id);
-    if (entry == nullptr || entry->copies == 0) return;
-    entry->acknowledged = outcome != Handover::lost && outcome != Handover::not_sent;
-    if (outcome == Handover::taken || outcome == Handover::lost) return;
-    if (outcome == Handover::nobody) devices_.on_unreachable(entry->command.request.device);
-    --entry->copies;
-    if (entry->copies > 0 || entry->ending || entry->command.state != CommandState::sent) return;
-
-    // No copy is anywhere, so the order never left. One that may wait, or that was only unlucky in
-    // its connection, goes back to waiting; any other ends here instead of at its deadline.
-    auto const& request = entry->command.request;
-    auto may_wait = request.if_offline == IfOffline::wait || request.deliver == Deliver::until;
-    auto ends = outcome == Handover::refused || (outcome == Handover::nobody && !may_wait) ||
-                now.steady >= entry->deadline;
-    if (ends) {
-        settle(*entry, {CommandState::expired, "broker", why}, now, out);
-    } else {
-        take_back(*entry, why, now, out);
-    }
-}
-
 void CommandTracker::on_device_reachable(std::string_view device, Now const& now,
                                          TrackerPort& out) {
     for (auto const& id : open_of(device)) {
         auto* entry = find_entry(id);
         if (entry == nullptr) continue;
-        send_again(*entry, now, out);
+        if (may_repeat(*entry)) entry->again = true;
         advance(*entry, now, out);
-    }
-}
-
-void CommandTracker::on_answer(std::string_view device, Answer const& answer, Now const& now,
-                               TrackerPort& out) {
-    auto* entry = find_entry(answer.id);
-    if (entry == nullptr) {
-        ++counters_.answers_unknown;
-        return;
-    }
-    auto const& command = entry->command;
-    auto is_ours = command.request.device == device && entry->ever_sent &&
-                   (!answer.n || *answer.n == command.n);
-    if (!is_ours) {
-        ++counters_.answers_mismatched;
-        return;
-    }
-    if (entry->ending || is_settled(command.state)) {
-        ++counters_.answers_after_end;
-        return;
-    }
-    apply(*entry, answer, "device", now, out);
-}
-
-void CommandTracker::on_state(std::string_view device, StateReport const& report, Now const& now,
-                              TrackerPort& out) {
-    for (auto const& id : open_of(device)) {
-        auto* entry = find_entry(id);
-        if (entry != nullptr && entry->ever_sent && !entry->ending) {
-            judge_by_state(*entry, report, now, out);
-        }
     }
 }
 
@@ -220,17 +214,34 @@ void CommandTracker::on_timer(Now const& now, TrackerPort& out) {
     while (!due_.empty() && due_.begin()->first <= now.steady) {
         auto* entry = find_entry(due_.begin()->second);
         MQ_ASSERT(entry != nullptr && !entry->ending);
-        auto state = entry->command.state;
-        if (is_settled(state)) {
-            remove(*entry);
-        } else if (state == CommandState::queued) {
-            settle(*entry, {CommandState::expired, "bridge", "deadline"}, now, out);
-        } else if (state == CommandState::unknown) {
-            settle(*entry, {CommandState::abandoned, "bridge", "no_sign"}, now, out);
+        if (entry->second <= now.steady) {
+            entry->second = kNever;
+            schedule(*entry);
+            on_second(*entry, now, out);
         } else {
-            become_unknown(*entry, now, out);
+            on_due(*entry, now, out);
         }
     }
+}
+
+void CommandTracker::on_second(Entry& entry, Now const& now, TrackerPort& out) {
+    if (entry.unsaved) save(entry, SavePurpose::note, out);
+    if (entry.command.state == CommandState::sent) {
+        devices_.on_unanswered(entry.command.request.device);
+    }
+    advance(entry, now, out);
+}
+
+void CommandTracker::on_due(Entry& entry, Now const& now, TrackerPort& out) {
+    if (entry.command.state == CommandState::unknown) {
+        if (!entry.in_lane) {
+            return settle(entry, {CommandState::abandoned, "bridge", "no_sign"}, now, out);
+        }
+        leave_lane(entry, now, out);
+        return schedule(entry);
+    }
+    if (entry.is_handed_over()) return become_unknown(entry, "no_answer", now, out);
+    settle(entry, {CommandState::expired, "bridge", "deadline"}, now, out);
 }
 
 std::optional<SteadyTime> CommandTracker::next_deadline() const {
@@ -243,13 +254,24 @@ Command const* CommandTracker::find(CommandId const& id) const {
     return found == entries_.end() || !found->second.stored ? nullptr : &found->second.command;
 }
 
+bool CommandTracker::is_handed_over(CommandId const& id) const {
+    auto found = entries_.find(id);
+    return found != entries_.end() && found->second.is_handed_over();
+}
+
 CommandTracker::Entry* CommandTracker::find_entry(CommandId const& id) {
     auto found = entries_.find(id);
     return found == entries_.end() ? nullptr : &found->second;
 }
 
+std::variant<CommandTracker::Accepted, Refusal> CommandTracker::refuse(Refusal refusal) {
+    ++counters_.refusals.at(static_cast<std::size_t>(refusal));
+    return refusal;
+}
+
 /// What speaks against a new order. Nothing has been made yet.
-std::optional<Refusal> CommandTracker::check(CommandRequest const& request, Now const& now) const {
+std::optional<Refusal> CommandTracker::check(CommandRequest const& request, Now const& now,
+                                             TrackerPort const& out) const {
     if (!broker_ready_) return Refusal::broker_down;
     auto const* device = devices_.find(request.device);
     if (device == nullptr) return Refusal::no_such_device;
@@ -263,8 +285,7 @@ std::optional<Refusal> CommandTracker::check(CommandRequest const& request, Now 
     auto waiting = lanes_.size(request.device, request.lane);
     if (request.fail_if_busy && waiting > 0) return Refusal::lane_busy;
     if (!request.supersede && waiting >= limits_.lane_queue_max) return Refusal::lane_full;
-    // Forgetting a record early instead would make a late retry a second order.
-    if (entries_.size() >= limits_.commands_max) return Refusal::store_full;
+    if (entries_.size() >= limits_.open_max || !out.takes_writes()) return Refusal::store_full;
     return std::nullopt;
 }
 
@@ -273,15 +294,16 @@ std::variant<CommandTracker::Accepted, Refusal> CommandTracker::join(Entry& entr
                                                                      std::string key,
                                                                      TrackerPort& out) {
     auto& latest = entry.ending ? *entry.ending : entry.command;
-    if (latest.request != request) return Refusal::key_reused;
+    if (latest.request != request) return refuse(Refusal::key_reused);
     auto is_known = key.empty() || std::ranges::find(latest.keys, key) != latest.keys.end();
     if (!is_known) {
-        if (latest.keys.size() >= limits_.keys_per_command_max) return Refusal::too_many_keys;
+        if (latest.keys.size() >= limits_.keys_per_command_max) {
+            return refuse(Refusal::too_many_keys);
+        }
         // A retry under this key must find the command when its `ref` has been set free.
         requests_.add(request, key, latest.id);
-        if (entry.ending) entry.command.keys.push_back(key);
         latest.keys.push_back(std::move(key));
-        save(latest, SavePurpose::note, out);
+        save(entry, SavePurpose::note, out);
     }
     return Accepted{latest.id, true};
 }
@@ -292,90 +314,15 @@ void CommandTracker::supersede_lane(CommandRequest const& request, Now const& no
     // From the back, so that none of them becomes the front one and leaves.
     for (auto id = waiting.rbegin(); id != waiting.rend(); ++id) {
         auto* entry = find_entry(*id);
-        if (!entry->ending && entry->command.state == CommandState::queued) {
+        if (!entry->ending && !entry->is_handed_over()) {
             settle(*entry, {CommandState::superseded, "caller"}, now, out);
         }
     }
 }
 
-bool CommandTracker::may_go(Entry const& entry, Now const& now) const {
-    auto const& command = entry.command;
-    if (entry.ending || command.state != CommandState::queued || !broker_ready_) return false;
-    if (now.steady >= entry.deadline) return false;
-    auto const& lane = command.request.lane;
-    if (!lane.empty() && lanes_.front(command.request.device, lane) != command.id) return false;
-    auto const* device = devices_.find(command.request.device);
-    return device != nullptr && devices_.is_reachable(*device, now.steady);
-}
-
-/// Takes a queued order one step nearer to its leaving, if it may leave.
-void CommandTracker::advance(Entry& entry, Now const& now, TrackerPort& out) {
-    if (!entry.stored || !may_go(entry, now)) return;
-    if (entry.leave_stored) {
-        send(entry, now, out);
-    } else if (!entry.leave_asked) {
-        entry.leave_asked = true;
-        entry.command.may_have_left = true;
-        save(entry.command, SavePurpose::leave, out);
-    }
-}
-
-void CommandTracker::advance_lane(std::string const& device, std::string const& lane,
-                                  Now const& now, TrackerPort& out) {
-    if (auto next = lanes_.front(device, lane)) advance(*find_entry(*next), now, out);
-}
-
-void CommandTracker::send(Entry& entry, Now const& now, TrackerPort& out) {
-    auto result = has_room_ ? hand_over(entry, now, out) : SendResult::no_room;
-    if (result == SendResult::impossible) {
-        return settle(entry, {CommandState::expired, "bridge", "cannot_be_sent"}, now, out);
-    }
-    if (result == SendResult::no_room) return starve(entry);
-    set_due(entry, entry.deadline + limits_.grace);
-    move(entry, {CommandState::sent, "bridge"}, now, out);
-    save(entry.command, SavePurpose::note, out);
-}
-
-/// For `until` orders: another copy on a new connection, while there is time.
-void CommandTracker::send_again(Entry& entry, Now const& now, TrackerPort& out) {
-    auto& command = entry.command;
-    if (entry.ending || !is_under_way(command.state) || !broker_ready_) return;
-    if (command.request.deliver != Deliver::until || now.steady >= entry.deadline) return;
-    auto result = has_room_ ? hand_over(entry, now, out) : SendResult::no_room;
-    if (result == SendResult::done) save(command, SavePurpose::note, out);
-    if (result == SendResult::no_room) starve(entry);
-}
-
-void CommandTracker::starve(Entry& entry) {
-    has_room_ = false;
-    if (!entry.starved) starved_.push_back(entry.command.id);
-    entry.starved = true;
-}
-
-SendResult CommandTracker::hand_over(Entry& entry, Now const& now, TrackerPort& out) {
-    auto const* device = devices_.find(entry.command.request.device);
-    if (device == nullptr) return SendResult::impossible;
-    entry.command.boot = device->boot;
-    entry.command.exp_up = DeviceRegistry::uptime_at(*device, entry.deadline);
-    auto result = out.send(entry.command, now);
-    if (result != SendResult::done) return result;
-    entry.ever_sent = true;
-    entry.acknowledged = false;
-    ++entry.copies;
-    return SendResult::done;
-}
-
-void CommandTracker::take_back(Entry& entry, std::string_view why, Now const& now,
-                               TrackerPort& out) {
-    set_due(entry, entry.deadline);
-    move(entry, {CommandState::queued, "broker", why}, now, out);
-    save(entry.command, SavePurpose::note, out);
-}
-
 std::vector<CommandId> CommandTracker::open_of(std::string_view device) const {
     auto found = open_by_device_.find(device);
-    if (found == open_by_device_.end()) return {};
-    return {found->second.begin(), found->second.end()};
+    return found == open_by_device_.end() ? std::vector<CommandId>{} : found->second;
 }
 
 std::vector<CommandId> CommandTracker::all_open() const {
@@ -384,9 +331,22 @@ std::vector<CommandId> CommandTracker::all_open() const {
     return out;
 }
 
-void CommandTracker::move(Entry& entry, Arrow const& arrow, Now const& now, TrackerPort& out) {
-    append(entry.command, arrow, entry.accepted, now);
-    out.changed(entry.command);
+/// Takes an arrow. `t` never runs backwards, whatever another clock says.
+void CommandTracker::move(Entry& entry, Arrow const& arrow, milliseconds t, TrackerPort& out) {
+    auto& command = entry.command;
+    if (!command.timeline.empty()) t = std::max(t, command.timeline.back().t);
+    command.state = arrow.state;
+    command.timeline.push_back({t, arrow.state, std::string{arrow.by}, std::string{arrow.why}});
+    ++command.version;
+    if (entry.stored) out.changed(command);
+}
+
+/// The arrows just taken are saved with whatever the command writes next, and soon at the latest:
+/// an answer mostly follows at once, and a restart asks for no more than `may_have_left`.
+void CommandTracker::note(Entry& entry, Now const& now) {
+    entry.unsaved = true;
+    entry.second = std::min(entry.second, now.steady + limits_.ack_patience);
+    schedule(entry);
 }
 
 /// The end is decided here; it is shown when the store has it.
@@ -394,119 +354,83 @@ void CommandTracker::settle(Entry& entry, Arrow const& arrow, Now const& now, Tr
                             Answer const* answer) {
     MQ_ASSERT(!entry.ending && !is_settled(entry.command.state));
     entry.ending = std::make_unique<Command>(entry.command);
-    entry.ending->late =
+    auto& ending = *entry.ending;
+    ending.late =
         entry.command.state == CommandState::unknown && arrow.state != CommandState::abandoned;
-    entry.ending->why = arrow.why;
+    ending.state = arrow.state;
+    ending.why = arrow.why;
     if (answer != nullptr) {
-        entry.ending->answer = answer->document;
-        entry.ending->took = answer->took;
+        ending.answer = answer->document;
+        ending.took = answer->took;
     }
-    append(*entry.ending, arrow, entry.accepted, now);
-    set_due(entry, std::nullopt);
+    auto t = std::max(since(entry.accepted, now.steady), ending.timeline.back().t);
+    ending.timeline.push_back({t, arrow.state, std::string{arrow.by}, std::string{arrow.why}});
+    ++ending.version;
+    entry.second = kNever;
+    schedule(entry);
     close(entry);
-    auto const& request = entry.command.request;
-    auto was_front = lanes_.remove(request.device, request.lane, entry.command.id);
-    save(*entry.ending, SavePurpose::settle, out);
-    if (was_front) advance_lane(request.device, request.lane, now, out);
+    save(entry, SavePurpose::settle, out);
+    leave_lane(entry, now, out);
 }
 
-/// It left and nothing came back. The lane goes on: one silent order must not block the others.
-void CommandTracker::become_unknown(Entry& entry, Now const& now, TrackerPort& out) {
-    auto const& request = entry.command.request;
-    devices_.on_unanswered(request.device);
-    set_due(entry, now.steady + limits_.abandon);
-    auto was_front = lanes_.remove(request.device, request.lane, entry.command.id);
-    move(entry, {CommandState::unknown, "bridge", "no_answer"}, now, out);
-    save(entry.command, SavePurpose::note, out);
-    if (was_front) advance_lane(request.device, request.lane, now, out);
-}
-
-void CommandTracker::apply(Entry& entry, Answer const& answer, std::string_view by, Now const& now,
-                           TrackerPort& out) {
-    if (answer.verdict != Verdict::started) {
-        settle(entry, {end_of(answer.verdict), by, answer.why}, now, out, &answer);
-        return;
-    }
-    if (entry.command.state == CommandState::unknown) return;
-    if (entry.command.state == CommandState::running) return;
-    if (entry.command.state != CommandState::delivered) {
-        move(entry, {CommandState::delivered, by}, now, out);
-    }
-    move(entry, {CommandState::running, by}, now, out);
-    set_due(entry, entry.deadline + limits_.grace);
-    save(entry.command, SavePurpose::note, out);
-}
-
-void CommandTracker::judge_by_state(Entry& entry, StateReport const& report, Now const& now,
+/// It left and nothing came back. The lane goes on once the device would refuse the order: one
+/// silent order must not block the others, nor meet them.
+void CommandTracker::become_unknown(Entry& entry, std::string_view why, Now const& now,
                                     TrackerPort& out) {
-    auto& command = entry.command;
-    auto receipt = std::ranges::find(report.receipts, command.id, &Answer::id);
-    if (receipt != report.receipts.end()) {
-        apply(entry, *receipt, "device_journal", now, out);
-        return;
+    entry.again = false;
+    move(entry, {CommandState::unknown, "bridge", why}, since(entry.accepted, now.steady), out);
+    entry.command.why = why;
+    save(entry, SavePurpose::note, out);
+    if (now.steady >= entry.deadline + limits_.grace) {
+        devices_.on_unanswered(entry.command.request.device);
+        leave_lane(entry, now, out);
     }
-    if (command.state != CommandState::unknown || !report.has_last_n) return;
-    if (command.request.lane.empty() || !was_taken_after_deadline(report, entry, now)) return;
-    auto last = std::ranges::find(report.last_n, command.request.lane,
-                                  &std::pair<std::string, std::uint64_t>::first);
-    auto last_n = last == report.last_n.end() ? 0 : last->second;
-    if (last_n < command.n) {
-        settle(entry, {CommandState::failed, "device_state", "not_executed"}, now, out);
-    }
+    schedule(entry);
 }
 
-/// Whether the device, when it took this state, would have refused the order as late. By its boot
-/// or uptime if they can be compared, else by its clock, which must not run ahead of ours.
-bool CommandTracker::was_taken_after_deadline(StateReport const& report, Entry const& entry,
-                                              Now const& now) {
-    auto const& command = entry.command;
-    if (report.boot && command.boot && *report.boot != *command.boot) {
-        return *report.boot > *command.boot;
-    }
-    if (report.boot && command.boot && command.exp_up && report.up) {
-        return *report.up > *command.exp_up;
-    }
-    constexpr milliseconds kClockSkewMax{5000};
-    return report.at && *report.at > command.deadline && *report.at <= now.wall + kClockSkewMax;
+/// The port writes the arrows that are new with the record; the next save has others.
+void CommandTracker::save(Entry& entry, SavePurpose purpose, TrackerPort& out) {
+    auto& latest = entry.ending ? *entry.ending : entry.command;
+    out.save(latest, purpose);
+    latest.arrows_audited = latest.timeline.size();
+    entry.unsaved = false;
 }
 
-void CommandTracker::set_due(Entry& entry, std::optional<SteadyTime> due) {
-    if (entry.due) due_.erase({*entry.due, entry.command.id});
+/// When on_due() has to look at it.
+SteadyTime CommandTracker::next_step(Entry const& entry) const {
+    if (entry.ending) return kNever;
+    auto answered_by = entry.deadline + limits_.grace;
+    if (entry.command.state == CommandState::unknown) {
+        return entry.in_lane ? answered_by : answered_by + limits_.abandon;
+    }
+    return entry.is_handed_over() ? answered_by : entry.deadline;
+}
+
+void CommandTracker::schedule(Entry& entry) {
+    auto due = std::min(next_step(entry), entry.second);
+    if (due == entry.due) return;
+    if (entry.due != kNever) due_.erase({entry.due, entry.command.id});
     entry.due = due;
-    if (due) due_.emplace(*due, entry.command.id);
+    if (due != kNever) due_.emplace(due, entry.command.id);
 }
 
 void CommandTracker::close(Entry& entry) {
     auto open = open_by_device_.find(entry.command.request.device);
     if (open == open_by_device_.end()) return;
-    open->second.erase(entry.command.id);
+    std::erase(open->second, entry.command.id);
     if (open->second.empty()) open_by_device_.erase(open);
 }
 
 /// Forgets the command; the next one of its lane is not touched.
 void CommandTracker::remove(Entry& entry) {
     auto const& command = entry.command;
-    set_due(entry, std::nullopt);
+    if (entry.due != kNever) due_.erase({entry.due, command.id});
     close(entry);
     lanes_.remove(command.request.device, command.request.lane, command.id);
     requests_.release_ref(command.request, command.id);
     for (auto const& key : command.keys) requests_.release_key(key, command.id);
     auto id = command.id;
     entries_.erase(id);
-}
-
-/// The port writes the arrows that are new with the record; the next save has others.
-void CommandTracker::save(Command& command, SavePurpose purpose, TrackerPort& out) {
-    out.save(command, purpose);
-    command.arrows_audited = command.timeline.size();
-}
-
-void CommandTracker::append(Command& command, Arrow const& arrow, SteadyTime accepted,
-                            Now const& now) {
-    auto t = std::chrono::duration_cast<milliseconds>(now.steady - accepted);
-    command.state = arrow.state;
-    command.timeline.push_back({t, arrow.state, std::string{arrow.by}, std::string{arrow.why}});
-    ++command.version;
 }
 
 }  // namespace spoke::bridge

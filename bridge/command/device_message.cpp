@@ -109,7 +109,6 @@ std::optional<Answer> read_receipt(json::value const& value) {
 void read_last_n(json::value const& value, StateReport& report) {
     auto const* lanes = value.if_object();
     if (lanes == nullptr) return;
-    report.has_last_n = true;
     for (auto const& [lane, n] : *lanes) {
         json::error_code error;
         auto number = n.to_number<std::uint64_t>(error);
@@ -172,12 +171,14 @@ std::optional<Answer> parse_answer(std::string_view payload) {
     auto verdict = verdict_of(members.text("r"));
     Answer answer;
     answer.n = members.number("n");
+    answer.boot = members.number("boot");
     answer.why = members.text("why");
+    answer.trace = members.text("tp");
     auto took = members.number("took");
     if (!id || !verdict || !members.sound()) return std::nullopt;
     answer.id = *id;
     answer.verdict = *verdict;
-    for (auto const* name : {"id", "n", "took"}) {
+    for (auto const* name : {"id", "n", "took", "boot", "tp"}) {
         if (auto member = object->find(name); member != object->end()) object->stable_erase(member);
     }
     if (took) {

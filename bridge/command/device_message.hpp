@@ -29,9 +29,11 @@ enum class Verdict : std::uint8_t { started, ok, fail, refused, cancelled };
 struct Answer {
     CommandId id;
     std::optional<std::uint64_t> n{};
+    std::optional<std::uint64_t> boot{};  // of the device when it gave the answer
     Verdict verdict{};
     std::string why{};
     std::optional<std::chrono::milliseconds> took{};
+    std::string trace{};     // traceparent as the device echoes it
     std::string document{};  // the answer without what the command says itself, as JSON text
 };
 
@@ -41,7 +43,6 @@ struct StateReport {
     std::optional<std::uint64_t> boot{};
     std::optional<std::uint64_t> up{};
     std::vector<std::pair<std::string, std::uint64_t>> last_n{};  // last executed order by lane
-    bool has_last_n = false;
     std::vector<Answer> receipts{};  // the device's journal: answers which may have been lost
     std::string document{};          // the whole snapshot as JSON text
 };

@@ -23,10 +23,8 @@ std::string_view name_of(Presence presence) noexcept {
 bool DeviceRegistry::on_birth(std::string_view id, Birth const& birth, Arrival const& arrival) {
     auto* device = find_or_add(id, arrival.now);
     if (device == nullptr || is_outdated(*device, birth.boot)) return false;
-    if (!arrival.retained) device->last_seen = arrival.now.wall;
     if (!birth.on) {
-        device->link = birth.wake ? Device::Link::asleep : Device::Link::offline;
-        device->wake = birth.wake;
+        on_farewell(*device, birth, arrival);
         return false;
     }
     learn_uptime(*device, birth.up, arrival);
@@ -39,9 +37,39 @@ bool DeviceRegistry::on_birth(std::string_view id, Birth const& birth, Arrival c
         if (!was_reachable) device->doubtful = true;
         return !was_reachable;
     }
-    device->last_sign = arrival.now.steady;
-    device->doubtful = false;
+    note_heard(*device, arrival.now);
     return true;  // a birth is a new connection, whether or not the end of the old one was told
+}
+
+/// A will may come after the next birth of the same boot. Where the broker tells of connections,
+/// it tells when this one ends.
+void DeviceRegistry::on_farewell(Device& device, Birth const& birth, Arrival const& arrival) {
+    if (!birth.wake && device.connected_in == link_) {
+        ++counters_.outdated;
+        return;
+    }
+    if (!arrival.retained) device.last_seen = arrival.now.wall;
+    device.link = birth.wake ? Device::Link::asleep : Device::Link::offline;
+    device.wake = birth.wake;
+}
+
+void DeviceRegistry::on_client_event(ClientEvent const& event) {
+    auto found = devices_.find(event.client);
+    if (found == devices_.end() || found->second.hidden) return;
+    auto& device = found->second;
+    // The beginning of a connection is news once: the end may have overtaken it.
+    auto is_begun = event.connected && event.connection == device.connection;
+    if (event.connection < device.connection || is_begun) {
+        ++counters_.outdated;
+        return;
+    }
+    device.connection = event.connection;
+    device.connected_in = event.connected ? link_ : 0;
+    if (event.connected) {
+        device.keep_alive = static_cast<std::uint16_t>(event.keep_alive.count());
+    } else if (device.link == Device::Link::online) {
+        device.link = Device::Link::offline;
+    }
 }
 
 bool DeviceRegistry::on_state(std::string_view id, StateReport const& report,
@@ -64,6 +92,7 @@ void DeviceRegistry::restore(DeviceRecord record, std::uint64_t n, Now const& no
     auto* device = find_or_add(record.id, now);
     if (device == nullptr) return;
     device->n = n;
+    device->hidden = record.version == 0;
     if (record.version > 0) device->record = std::make_unique<DeviceRecord>(std::move(record));
 }
 
@@ -72,9 +101,15 @@ void DeviceRegistry::set_record(DeviceRecord record, Now const& now) {
     if (device != nullptr) device->record = std::make_unique<DeviceRecord>(std::move(record));
 }
 
+/// The next order of a device that comes back must not carry a number which it had before.
 void DeviceRegistry::forget(std::string_view id) {
     auto found = devices_.find(id);
-    if (found != devices_.end()) devices_.erase(found);
+    if (found == devices_.end()) return;
+    Device blank;
+    blank.id = std::move(found->second.id);
+    blank.n = found->second.n;
+    blank.hidden = true;
+    found->second = std::move(blank);
 }
 
 void DeviceRegistry::on_unreachable(std::string_view id) {
@@ -89,17 +124,22 @@ void DeviceRegistry::on_unanswered(std::string_view id) {
 
 Device const* DeviceRegistry::find(std::string_view id) const {
     auto found = devices_.find(id);
-    return found == devices_.end() ? nullptr : &found->second;
+    return found == devices_.end() || found->second.hidden ? nullptr : &found->second;
 }
 
 Presence DeviceRegistry::presence(Device const& device, SteadyTime now) const {
     if (device.link == Device::Link::offline) return Presence::offline;
     if (device.link == Device::Link::asleep) return Presence::asleep;
     auto silent = now - device.last_sign;
-    if (limits_.offline_after.count() > 0 && silent > limits_.offline_after) {
+    auto is_connected = device.connected_in == link_;
+    if (!is_connected && limits_.offline_after.count() > 0 && silent > limits_.offline_after) {
         return Presence::offline;
     }
-    return device.doubtful || silent > limits_.quiet_after ? Presence::quiet : Presence::online;
+    // A device whose connection may be silent for longer than that is not quiet before.
+    std::chrono::milliseconds keep_alive = std::chrono::seconds{device.keep_alive} * 3 / 2;
+    auto is_silent = silent > std::max(limits_.quiet_after, keep_alive);
+    auto is_heard = is_connected || device.heard_in == link_;
+    return device.doubtful || is_silent || !is_heard ? Presence::quiet : Presence::online;
 }
 
 bool DeviceRegistry::is_reachable(Device const& device, SteadyTime now) const {
@@ -122,14 +162,19 @@ std::optional<std::uint64_t> DeviceRegistry::uptime_at(Device const& device, Ste
 void DeviceRegistry::visit(std::string_view after,
                            std::function<bool(Device const&)> const& visit) const {
     auto at = after.empty() ? devices_.begin() : devices_.upper_bound(after);
-    while (at != devices_.end() && visit(at->second)) ++at;
+    for (; at != devices_.end(); ++at) {
+        if (!at->second.hidden && !visit(at->second)) return;
+    }
 }
 
 Device* DeviceRegistry::find_or_add(std::string_view id, Now const& now) {
     auto found = devices_.find(id);
-    if (found != devices_.end()) return &found->second;
+    if (found != devices_.end()) {
+        found->second.hidden = false;
+        return &found->second;
+    }
     if (devices_.size() >= limits_.devices_max) {
-        ++refused_;
+        ++counters_.refused;
         return nullptr;
     }
     Device device;
@@ -141,7 +186,10 @@ Device* DeviceRegistry::find_or_add(std::string_view id, Now const& now) {
 /// Takes over a newer boot, which voids what was learnt of the old one's uptime.
 bool DeviceRegistry::is_outdated(Device& device, std::optional<std::uint64_t> boot) {
     if (!boot) return false;
-    if (device.boot && *boot < *device.boot) return true;
+    if (device.boot && *boot < *device.boot) {
+        ++counters_.outdated;
+        return true;
+    }
     if (device.boot != boot) {
         device.boot = boot;
         device.booted.reset();
@@ -163,12 +211,17 @@ void DeviceRegistry::learn_uptime(Device& device, std::optional<std::uint64_t> u
 bool DeviceRegistry::note_sign(Device& device, Arrival const& arrival) {
     if (arrival.retained) return false;
     auto was_reachable = is_reachable(device, arrival.now.steady);
-    device.last_sign = arrival.now.steady;
-    device.last_seen = arrival.now.wall;
-    device.doubtful = false;
+    note_heard(device, arrival.now);
     device.link = Device::Link::online;
     device.wake.reset();
     return !was_reachable;
+}
+
+void DeviceRegistry::note_heard(Device& device, Now const& now) const {
+    device.last_sign = now.steady;
+    device.last_seen = now.wall;
+    device.doubtful = false;
+    device.heard_in = link_;
 }
 
 }  // namespace spoke::bridge

@@ -12,6 +12,7 @@
 
 #include "bridge/command/device_message.hpp"
 #include "bridge/command/device_record.hpp"
+#include "bridge/command/receipt.hpp"
 #include "protocol/base/time.hpp"
 
 namespace spoke::bridge {
@@ -29,6 +30,11 @@ struct Device {
     std::unique_ptr<DeviceRecord> record{};  // null: nobody has said anything of it
     Link link = Link::offline;
     bool doubtful = false;  // something went unanswered, or only a retained topic speaks for it
+    bool hidden = false;    // not part of the fleet (any more): kept for its `n`
+    std::uint16_t keep_alive = 0;    // seconds, as the broker tells; 0: unknown, or none
+    std::uint32_t heard_in = 0;      // link to the broker over which a live sign came last
+    std::uint32_t connected_in = 0;  // ... and in which the broker told of its connection, 0: not
+    std::uint64_t connection = 0;    // the newest connection that the broker told of
     std::optional<std::uint64_t> boot{};  // highest seen; what is older is ignored
     std::optional<SteadyTime>
         booted{};            // from live heartbeats: never before the true moment minus nothing
@@ -50,8 +56,10 @@ struct Arrival {
 };
 
 /// Every device heard of, with its presence and last state. Births, wills and states of an older
-/// boot than the newest seen are ignored: a will may overtake the birth of the next connection.
-/// Bound   `devices_max`; one more is not recorded, counted in `refused()`.  Thread  one.
+/// boot than the newest seen are ignored: a will may overtake the birth of the next connection. So
+/// is what the broker tells of an older connection, and a will while it tells that the connection
+/// stands.
+/// Bound   `devices_max`; one more is not recorded, counted.  Thread  one.
 class DeviceRegistry {
 public:
     struct Limits {
@@ -67,6 +75,14 @@ public:
     bool on_birth(std::string_view id, Birth const& birth, Arrival const& arrival);
     bool on_state(std::string_view id, StateReport const& report, Arrival const& arrival);
     bool on_sign_of_life(std::string_view id, Arrival const& arrival);
+
+    /// What the broker tells of connections; only of devices that are known. A new connection is no
+    /// sign of life: the device has not subscribed to its orders yet, its birth tells.
+    void on_client_event(ClientEvent const& event);
+
+    /// The bridge has a new connection to the broker: what it knew of presence may have changed
+    /// meanwhile, so that everybody is quiet until heard of.
+    void on_new_link() noexcept { ++link_; }
 
     /// What the store knows of a device. Nothing speaks for its being connected yet.
     void restore(DeviceRecord record, std::uint64_t n, Now const& now);
@@ -99,18 +115,27 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return devices_.size(); }
     [[nodiscard]] bool is_full() const noexcept { return devices_.size() >= limits_.devices_max; }
-    [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+
+    /// Counts since the start.
+    struct Counters {
+        std::uint64_t refused = 0;   // devices above `devices_max`
+        std::uint64_t outdated = 0;  // messages of an older boot or connection
+    };
+    [[nodiscard]] Counters const& counters() const noexcept { return counters_; }
 
 private:
     Device* find_or_add(std::string_view id, Now const& now);
-    static bool is_outdated(Device& device, std::optional<std::uint64_t> boot);
+    bool is_outdated(Device& device, std::optional<std::uint64_t> boot);
+    void note_heard(Device& device, Now const& now) const;
     static void learn_uptime(Device& device, std::optional<std::uint64_t> up,
                              Arrival const& arrival);
+    void on_farewell(Device& device, Birth const& birth, Arrival const& arrival);
     bool note_sign(Device& device, Arrival const& arrival);
 
     Limits limits_;
     std::map<std::string, Device, std::less<>> devices_;
-    std::uint64_t refused_ = 0;
+    std::uint32_t link_ = 1;  // counts the connections to the broker
+    Counters counters_;
 };
 
 }  // namespace spoke::bridge

@@ -45,10 +45,10 @@ std::size_t Lanes::size(std::string_view device, std::string_view lane) const {
 std::vector<CommandId> Lanes::all(std::string_view device, std::string_view lane) const {
     auto const* queue = find(device, lane);
     if (queue == nullptr) return {};
-    return {queue->begin(), queue->end()};
+    return *queue;
 }
 
-std::deque<CommandId> const* Lanes::find(std::string_view device, std::string_view lane) const {
+std::vector<CommandId> const* Lanes::find(std::string_view device, std::string_view lane) const {
     auto lanes = devices_.find(device);
     if (lanes == devices_.end()) return nullptr;
     auto queue = lanes->second.find(lane);

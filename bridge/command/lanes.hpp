@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -31,10 +30,10 @@ public:
     [[nodiscard]] std::vector<CommandId> all(std::string_view device, std::string_view lane) const;
 
 private:
-    using ByLane = std::map<std::string, std::deque<CommandId>, std::less<>>;
+    using ByLane = std::map<std::string, std::vector<CommandId>, std::less<>>;
 
-    [[nodiscard]] std::deque<CommandId> const* find(std::string_view device,
-                                                    std::string_view lane) const;
+    [[nodiscard]] std::vector<CommandId> const* find(std::string_view device,
+                                                     std::string_view lane) const;
 
     std::map<std::string, ByLane, std::less<>> devices_;  // no empty entries
 };

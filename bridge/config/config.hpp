@@ -35,7 +35,8 @@ struct BrokerConfig {
 struct CommandsConfig {
     std::chrono::milliseconds grace{2'000};
     std::chrono::seconds abandon_after{86'400};
-    std::uint32_t commands_max = 250'000;
+    std::chrono::milliseconds ack_patience{2'000};
+    std::uint32_t open_max = 100'000;
     std::uint32_t lane_queue_max = 64;
     std::uint32_t keys_per_command_max = 16;
 };
@@ -46,6 +47,11 @@ struct StoreConfig {
     std::chrono::seconds audit_keep{90 * 86'400};  // 0: for ever
     std::uint64_t bytes_max = std::uint64_t{16} << 30;
     std::uint32_t writes_max = 20'000;
+};
+
+struct RequestsConfig {
+    std::uint32_t open_max = 1'000;
+    std::uint32_t waiting_max = 64;
 };
 
 struct DevicesConfig {
@@ -66,6 +72,7 @@ struct Config {
     BrokerConfig broker{};
     CommandsConfig commands{};
     StoreConfig store{};
+    RequestsConfig requests{};
     DevicesConfig devices{};
     LogConfig log{};
 };

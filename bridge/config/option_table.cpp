@@ -64,11 +64,12 @@ void commands_options(OptionTable& table, CommandsConfig& c) {
                   "unknown.")
         .duration("abandon_after", c.abandon_after, {1s, 30 * 24h},
                   "An unknown order without any sign for so long is abandoned.")
-        .number(
-            "commands_max", c.commands_max, {1, kCountMax}, "records",
-            "Records in all, each of a few KiB while the store is in memory. Above it new orders "
-            "get 503: forgetting an old record early "
-            "could make a late retry a second order.")
+        .duration("ack_patience", c.ack_patience, {100ms, 10min},
+                  "A device is shown as quiet when the broker wrote an order to it and its PUBACK "
+                  "has not come by then. Needs a broker that gives delivery receipts.")
+        .number("open_max", c.open_max, {1, kCountMax}, "commands",
+                "Commands that are not settled, those of unknown end included; each takes up to "
+                "2 KiB. Above it new orders get 503.")
         .number("lane_queue_max", c.lane_queue_max, {1, 10'000}, "orders",
                 "Orders in one lane of a device, the one under way included; above it 429.")
         .number("keys_per_command_max", c.keys_per_command_max, {1, 1'000}, "keys",
@@ -95,6 +96,15 @@ void store_options(OptionTable& table, StoreConfig& c) {
                 "are there already are still taken.");
 }
 
+void requests_options(OptionTable& table, RequestsConfig& c) {
+    table.section("requests", "POST /v1/request: messages that ask for an answer.")
+        .number("open_max", c.open_max, {1, 1'000'000}, "requests",
+                "Requests that wait for their answer; above it 429.")
+        .number("waiting_max", c.waiting_max, {1, 10'000}, "requests",
+                "Requests in one reply topic that take turns, as they have no match; above it "
+                "429.");
+}
+
 void devices_options(OptionTable& table, DevicesConfig& c) {
     table.section("devices", "What is known of devices.")
         .number("devices_max", c.devices_max, {1, kCountMax}, "devices",
@@ -116,6 +126,7 @@ OptionTable option_table(Config& config) {
     broker_options(table, config.broker);
     commands_options(table, config.commands);
     store_options(table, config.store);
+    requests_options(table, config.requests);
     devices_options(table, config.devices);
     table.section("log", "What is told.")
         .choice("level", config.log.level,

@@ -33,6 +33,11 @@ std::vector<CommandWait> CommandWaits::take_satisfied(Command const& command) {
     return out;
 }
 
+bool CommandWaits::has(CommandId const& id) const {
+    auto at = waits_.lower_bound(Ticket{id, 0});
+    return at != waits_.end() && at->first.first == id;
+}
+
 std::vector<CommandWait> CommandWaits::take_all_of(CommandId const& id) {
     Command any;
     any.id = id;

@@ -32,6 +32,8 @@ public:
     /// The one of this ticket; nullopt if it was taken before.
     [[nodiscard]] std::optional<CommandWait> take(Ticket const& ticket);
 
+    [[nodiscard]] bool has(CommandId const& id) const;
+
     /// Takes out those for which `command` is enough.
     [[nodiscard]] std::vector<CommandWait> take_satisfied(Command const& command);
 

@@ -68,14 +68,12 @@ public:
     };
     using Done = std::function<void(RequestOutcome const&)>;
 
-    /// In      `instance` tells the response topics of this bridge from those of others; what
-    ///         `standing` filters cover arrives without a subscription of ours. The uplink outlives
-    ///         this object.
+    /// In      `instance` tells the response topics of this bridge from those of others; the
+    /// session
+    ///         subscribes to "$r/<instance>/#". What `standing` filters cover arrives without a
+    ///         subscription of ours. The uplink outlives this object.
     Requests(Limits limits, std::string_view instance, std::vector<std::string> standing,
              Uplink& uplink, std::function<std::uint64_t()> random);
-
-    /// The filter to which the bridge's session subscribes for MQTT 5 answers, at QoS 1.
-    [[nodiscard]] std::string response_filter() const { return prefix_ + "+"; }
 
     /// Sends it when it may be sent. `done` comes exactly once, perhaps before this returns.
     void start(RequestWish wish, Done done, Now const& now);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "protocol/packet/reason_code.hpp"
 #include "protocol/topic/topic.hpp"
@@ -28,6 +29,14 @@ std::optional<DeviceTopic> parse_device_topic(std::string_view topic) {
     if (root != "d" || !device || !leaf || levels.next()) return std::nullopt;
     if (device->empty() || device->size() > kDeviceIdBytesMax) return std::nullopt;
     return DeviceTopic{*device, *leaf};
+}
+
+/// The topics between `$SYS/brokers/<node>/clients/` and the word; nullopt if it is none.
+std::optional<bool> tells_connected(std::string_view topic) {
+    if (!topic.starts_with("$SYS/")) return std::nullopt;
+    if (topic.ends_with("/connected")) return true;
+    if (topic.ends_with("/disconnected")) return false;
+    return std::nullopt;
 }
 
 mqtt::Publish make_order(Command const& command, milliseconds ttl) {
@@ -134,12 +143,20 @@ Service::Service(Settings settings, World world)
       devices_(settings_.devices),
       tracker_(settings_.commands, devices_, world_.random),
       requests_(settings_.requests, settings_.instance, standing_filters(), world_.uplink,
-                world_.random) {}
+                world_.random),
+      receipts_prefix_(fmt::format("$r/{}/receipts/", topic_level(settings_.instance))) {}
 
 void Service::restore() {
     auto now = world_.clock();
     world_.store.visit_devices(
         [&](StoredDevice&& device) { devices_.restore(device.record, device.n, now); });
+    std::size_t count = 0;
+    world_.store.visit_open([&](Command&& command) {
+        tracker_.restore(std::move(command), now, *this);
+        ++count;
+    });
+    if (count > 0) world_.warn(fmt::format("{} commands were open when the bridge ended", count));
+    finish();
 }
 
 std::vector<mqtt::Subscription> Service::subscriptions() {
@@ -150,15 +167,54 @@ std::vector<mqtt::Subscription> Service::subscriptions() {
     return out;
 }
 
-void Service::on_message(IncomingMessage const& message) {
-    auto topic = parse_device_topic(message.topic);
-    if (!topic || message.payload.size() > settings_.device_message_bytes_max) {
-        malformed(message.topic);
-        return;
-    }
-    auto now = world_.clock();
-    on_device_message(topic->device, topic->leaf, message, now);
+std::vector<mqtt::Subscription> Service::more_subscriptions() const {
+    return {{fmt::format("$r/{}/#", topic_level(settings_.instance)),
+             {.qos = mqtt::Qos::at_least_once}},
+            {"$SYS/brokers/+/clients/+/connected", {}},
+            {"$SYS/brokers/+/clients/+/disconnected", {}}};
+}
+
+bool Service::on_message(IncomingMessage const& message, std::function<void()> acknowledge) {
+    hold_ = Hold{new std::function<void()>, [](std::function<void()>* release) {
+                     if (*release) (*release)();
+                     delete release;
+                 }};
+    read(message);
+    auto hold = std::exchange(hold_, {});
+    auto is_held = hold.use_count() > 1;
+    if (is_held) *hold = std::move(acknowledge);
     finish();
+    return is_held;
+}
+
+void Service::read(IncomingMessage const& message) {
+    auto topic = message.topic;
+    if (topic.starts_with(receipts_prefix_)) {
+        return on_receipt(topic.substr(receipts_prefix_.size()), message.payload);
+    }
+    if (topic.starts_with("$SYS/")) return on_client_event(topic, message.payload);
+    auto parts = parse_device_topic(topic);
+    if (!parts && requests_.wants(topic)) return;
+    if (!parts || message.payload.size() > settings_.device_message_bytes_max) {
+        return malformed(topic);
+    }
+    on_device_message(parts->device, parts->leaf, message, world_.clock());
+}
+
+void Service::on_client_event(std::string_view topic, std::string_view payload) {
+    auto connected = tells_connected(topic);
+    auto event = connected ? parse_client_event(payload, *connected) : std::nullopt;
+    if (!event) return malformed(topic);
+    devices_.on_client_event(*event);
+}
+
+void Service::on_receipt(std::string_view copy, std::string_view payload) {
+    auto receipt = parse_receipt(payload);
+    std::uint32_t number = 0;
+    auto const* last = copy.data() + copy.size();
+    auto [end, error] = std::from_chars(copy.data(), last, number);
+    if (!receipt || error != std::errc{} || end != last) return malformed("receipts");
+    tracker_.on_receipt(*receipt, number, world_.clock(), *this);
 }
 
 void Service::on_packet(mqtt::Publish const& message) {
@@ -205,6 +261,7 @@ void Service::on_answer(std::string_view device, IncomingMessage const& message,
                         Arrival const& arrival) {
     auto answer = parse_answer(message.payload);
     if (!answer) return malformed(message.topic);
+    if (!message.trace.empty()) answer->trace = message.trace;
     // The answer first: it may free a lane, and what waits there leaves only once.
     tracker_.on_answer(device, *answer, arrival.now, *this);
     if (devices_.on_sign_of_life(device, arrival)) on_reachable(device, arrival.now);
@@ -215,10 +272,15 @@ void Service::on_reachable(std::string_view device, Now const& now) {
     tracker_.on_device_reachable(device, now, *this);
 }
 
-void Service::on_broker(bool ready, std::string why) {
+void Service::on_broker(bool ready, std::string why, BrokerSkills skills) {
     broker_problem_ = std::move(why);
-    if (ready) requests_.on_connected();
-    tracker_.on_broker(ready, world_.clock(), *this);
+    broker_skills_ = skills;
+    auto now = world_.clock();
+    if (ready) {
+        devices_.on_new_link();
+        requests_.on_connected();
+    }
+    tracker_.on_broker(ready, now, *this);
     finish();
 }
 
@@ -244,7 +306,7 @@ CancelOutcome Service::cancel(CommandId const& id, Caller caller) {
     auto command = find_command(id);
     if (!command) return {.kind = Kind::no_such_command};
     if (is_settled(command->state)) return {.kind = Kind::settled};
-    auto is_done = tracker_.cancel(id, world_.clock(), *this);
+    auto is_done = tracker_.cancel(id, caller.by, world_.clock(), *this);
     finish();
     if (is_done) return {.kind = Kind::cancelled};
     return ask_to_cancel(*command, std::move(caller));
@@ -302,8 +364,8 @@ void Service::drain() {
 /// would leave the caller with an order he does not know: that wait goes on until the store has
 /// spoken.
 void Service::end_wait(CommandWait wait) {
-    if (auto const* command = tracker_.find(wait.id)) {
-        wait.done(command);
+    if (auto command = find_command(wait.id)) {
+        wait.done(&*command);
         return;
     }
     wait.until = SteadyTime::max();
@@ -314,13 +376,15 @@ void Service::end_wait(CommandWait wait) {
 void Service::save(Command const& command, SavePurpose purpose) {
     auto id = command.id;
     auto need = purpose == SavePurpose::accept ? Need::now_or_never : Need::certain;
-    world_.store.put(command, new_entries(command), need, [this, id, purpose](bool stored) {
+    auto done = [this, id, purpose, hold = hold_](bool stored) mutable {
+        hold.reset();
         tracker_.on_saved(id, purpose, stored, world_.clock(), *this);
         finish();
-    });
+    };
+    world_.store.put(command, new_entries(command), need, std::move(done));
 }
 
-std::optional<Command> Service::recall(std::string_view key) {
+std::optional<Command> Service::recall(std::string_view key) const {
     return world_.store.find_by_key(key);
 }
 
@@ -370,38 +434,65 @@ void Service::request(RequestWish wish, Caller const& caller, Requests::Done don
 std::vector<Counter> Service::counters() const {
     auto const& commands = tracker_.counters();
     auto const& requests = requests_.counters();
-    return {
+    auto const& devices = devices_.counters();
+    std::vector<Counter> out{
         {"device_messages_malformed", "Messages that are not of the device contract.", malformed_},
-        {"devices_refused", "Devices not taken note of: devices.devices_max.", devices_.refused()},
-        {"answers_unknown", "Answers to no command that is kept.", commands.answers_unknown},
+        {"device_messages_outdated", "Messages of an older boot or connection of a device.",
+         devices.outdated},
+        {"devices_refused", "Messages of devices above devices.devices_max.", devices.refused},
+        {"answers_unknown", "Answers to no command that is open.", commands.answers_unknown},
         {"answers_mismatched", "Answers of another device or sequence number.",
          commands.answers_mismatched},
-        {"answers_after_end", "Answers to a command that was settled.", commands.answers_after_end},
+        {"answers_old_boot", "Answers given before the device's last start.",
+         commands.answers_old_boot},
+        {"answers_after_end", "Answers to a command whose end was being stored.",
+         commands.answers_after_end},
+        {"answers_repeated", "Answers that say again that an order was begun.",
+         commands.answers_again},
+        {"traces_mismatched", "Answers that echo another traceparent than the order's.",
+         commands.traces_mismatched},
+        {"receipts_unknown", "Receipts of no command that is open, or no copy of it.",
+         commands.receipts_unknown},
+        {"receipts_foreign", "Receipts of another receiver than the device.",
+         commands.receipts_foreign},
         {"responses_unmatched", "Messages in response topics that answer no open request.",
          requests.answers_unmatched},
         {"requests_full", "Requests refused as too many are open.", requests.refused_full},
     };
+    for (std::size_t i = 0; i < kRefusals; ++i) {
+        auto refusal = static_cast<Refusal>(i);
+        out.push_back(
+            {"commands_refused", "Orders refused.", commands.refusals.at(i), name_of(refusal)});
+    }
+    return out;
 }
 
-SendResult Service::send(Command const& command, Now const& now) {
-    auto left = std::clamp(command.deadline - now.wall, milliseconds{1}, command.request.ttl);
+SendResult Service::send(Command const& command, Copy const& copy, Now const& now) {
     auto id = command.id;
-    auto done = [this, id](mqtt::PublishOutcome const& outcome) { on_handover(id, outcome); };
-    auto cause = world_.uplink.publish(make_order(command, left), now.steady + left, done);
+    auto order = make_order(command, copy.left);
+    if (broker_skills_.receipts) {
+        order.properties.user_properties.push_back(
+            {"spoke-receipt", fmt::format("{}{}", receipts_prefix_, copy.number)});
+    }
+    auto done = [this, id, number = copy.number](mqtt::PublishOutcome const& outcome) {
+        on_handover(id, number, outcome);
+    };
+    auto cause = world_.uplink.publish(order, now.steady + copy.left, done);
     if (cause == mqtt::NotSent::none) return SendResult::done;
     if (!is_for_good(cause)) return SendResult::no_room;
     world_.warn(fmt::format("command {}: cannot be sent: {}", id.text(), mqtt::name_of(cause)));
     return SendResult::impossible;
 }
 
-void Service::on_handover(CommandId const& id, mqtt::PublishOutcome const& outcome) {
+void Service::on_handover(CommandId const& id, std::uint32_t copy,
+                          mqtt::PublishOutcome const& outcome) {
     auto handover = handover_of(outcome);
     auto why = handover == Handover::nobody ? std::string{"no_subscriber"}
                : handover == Handover::not_sent
                    ? fmt::format("not_sent: {}", mqtt::name_of(outcome.cause))
                    : fmt::format("broker_refused: {}", mqtt::name_of(outcome.reason));
     auto now = world_.clock();
-    tracker_.on_handover(id, handover, why, now, *this);
+    tracker_.on_handover(id, {copy, handover, why}, now, *this);
     tracker_.on_room(now, *this);
     finish();
 }
@@ -409,11 +500,13 @@ void Service::on_handover(CommandId const& id, mqtt::PublishOutcome const& outco
 void Service::changed(Command const& command) {
     world_.debug(fmt::format("command {} {} {}: {}", command.id.text(), command.request.device,
                              command.request.verb, name_of(command.state)));
-    news_.emplace_back(command.id, false);
+    if (!waits_.has(command.id)) return;
+    news_.push_back({command.id});
+    if (is_settled(command.state)) news_.back().settled = std::make_unique<Command>(command);
 }
 
 void Service::discarded(CommandId const& id) {
-    news_.emplace_back(id, true);
+    news_.push_back({id, true});
 }
 
 void Service::malformed(std::string_view topic) {
@@ -424,20 +517,25 @@ void Service::malformed(std::string_view topic) {
                     topic.substr(0, kDeviceIdBytesMax), malformed_));
 }
 
+void Service::tell(News const& news) {
+    if (news.is_gone) {
+        for (auto& wait : waits_.take_all_of(news.id)) wait.done(nullptr);
+        return;
+    }
+    auto const* command = news.settled ? news.settled.get() : tracker_.find(news.id);
+    if (command == nullptr) return;  // its end is among the news as well
+    // A copy: whoever is told may come back, and the tracker move on.
+    auto const told = *command;
+    for (auto& wait : waits_.take_satisfied(told)) wait.done(&told);
+}
+
 /// Tells the waiting requests what has changed, when the tracker is done: they may come back with
 /// new requests.
 void Service::finish() {
     if (finishing_) return;
     finishing_ = true;
     while (!news_.empty()) {
-        auto news = std::exchange(news_, {});
-        for (auto const& [id, is_gone] : news) {
-            auto const* command = is_gone ? nullptr : tracker_.find(id);
-            auto satisfied = command != nullptr ? waits_.take_satisfied(*command)
-                             : is_gone          ? waits_.take_all_of(id)
-                                                : std::vector<CommandWait>{};
-            for (auto& wait : satisfied) wait.done(command);
-        }
+        for (auto const& news : std::exchange(news_, {})) tell(news);
     }
     finishing_ = false;
     auto next = tracker_.next_deadline();

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +28,13 @@ struct IncomingMessage {
     std::string_view topic;
     std::string_view payload;
     bool retained = false;
-    bool backlog = false;  // may have waited in the broker while the bridge was away
+    bool backlog = false;      // may have waited in the broker while the bridge was away
+    std::string_view trace{};  // the user property traceparent
+};
+
+/// What a broker can do besides MQTT.
+struct BrokerSkills {
+    bool receipts = false;  // it tells what becomes of an order
 };
 
 /// What became of the wish to take an order back.
@@ -49,6 +56,7 @@ struct Counter {
     std::string_view name;  // "answers_unknown": without prefix and unit
     std::string_view help;
     std::uint64_t value = 0;
+    std::string_view reason{};  // a label, where one name has several numbers
 };
 
 /// Everything the bridge knows and does between its two sides: messages of devices come in on one,
@@ -84,23 +92,27 @@ public:
     /// else.
     void restore();
 
-    /// What the bridge's session subscribes to.
+    /// What the bridge's session must subscribe to: without it no device can be spoken with.
     [[nodiscard]] static std::vector<mqtt::Subscription> subscriptions();
 
-    /// The filter of the bridge's own topics, at QoS 1. Where the broker refuses it, devices of the
-    /// contract still work.
-    [[nodiscard]] std::string own_filter() const { return requests_.response_filter(); }
+    /// What it subscribes to besides: its own topics (answers to requests, receipts) and the
+    /// broker's word on connections. Where the broker refuses it the bridge knows less.
+    [[nodiscard]] std::vector<mqtt::Subscription> more_subscriptions() const;
 
     // The broker's side.
 
-    void on_message(IncomingMessage const& message);
+    /// `acknowledge` releases the message in the broker, where it is kept until then. It is called
+    /// when what the message has changed is committed.
+    /// Out     false if that is so already: `acknowledge` is not called.
+    bool on_message(IncomingMessage const& message, std::function<void()> acknowledge);
+    void on_message(IncomingMessage const& message) { on_message(message, {}); }
 
     /// Whether on_packet() wants this topic's messages (besides on_message, which takes all).
     [[nodiscard]] bool wants_packet(std::string_view topic) const { return requests_.wants(topic); }
     void on_packet(mqtt::Publish const& message);
 
     /// The connection can take messages, or cannot and why, in one line.
-    void on_broker(bool ready, std::string why);
+    void on_broker(bool ready, std::string why, BrokerSkills skills = {});
 
     void on_timer();
 
@@ -158,21 +170,40 @@ public:
     [[nodiscard]] bool store_takes_writes() const { return world_.store.takes_writes(); }
     [[nodiscard]] bool broker_is_ready() const noexcept { return tracker_.broker_is_ready(); }
     [[nodiscard]] std::string const& broker_problem() const noexcept { return broker_problem_; }
+    [[nodiscard]] bool broker_gives_receipts() const noexcept { return broker_skills_.receipts; }
+
+    /// Commands that are not settled; requests to foreign devices.
+    [[nodiscard]] std::size_t open_commands() const noexcept { return tracker_.size(); }
+    [[nodiscard]] std::size_t open_requests() const noexcept { return requests_.size(); }
 
 private:
     void save(Command const& command, SavePurpose purpose) override;
-    std::optional<Command> recall(std::string_view key) override;
-    SendResult send(Command const& command, Now const& now) override;
+    [[nodiscard]] bool takes_writes() const override { return world_.store.takes_writes(); }
+    [[nodiscard]] std::optional<Command> recall(std::string_view key) const override;
+    SendResult send(Command const& command, Copy const& copy, Now const& now) override;
     void changed(Command const& command) override;
     void discarded(CommandId const& id) override;
 
+    /// Keeps a message unacknowledged as long as anybody holds a share; the last one calls it.
+    using Hold = std::shared_ptr<std::function<void()>>;
+
+    struct News {
+        CommandId id;
+        bool is_gone = false;                // discarded
+        std::unique_ptr<Command> settled{};  // no longer in the tracker
+    };
+
+    void read(IncomingMessage const& message);
+    void on_client_event(std::string_view topic, std::string_view payload);
+    void on_receipt(std::string_view copy, std::string_view payload);
+    void tell(News const& news);
     void on_device_message(std::string_view device, std::string_view leaf,
                            IncomingMessage const& message, Now const& now);
     void on_up(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
     void on_state(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
     void on_answer(std::string_view device, IncomingMessage const& message, Arrival const& arrival);
     void on_reachable(std::string_view device, Now const& now);
-    void on_handover(CommandId const& id, mqtt::PublishOutcome const& outcome);
+    void on_handover(CommandId const& id, std::uint32_t copy, mqtt::PublishOutcome const& outcome);
     CancelOutcome ask_to_cancel(Command const& command, Caller caller);
     void malformed(std::string_view topic);
     void end_wait(CommandWait wait);
@@ -184,9 +215,12 @@ private:
     CommandTracker tracker_;
     Requests requests_;
     CommandWaits waits_;
-    std::vector<std::pair<CommandId, bool>> news_;  // changed, or (true) discarded, in this call
+    std::vector<News> news_;  // of this call
+    Hold hold_;               // of the message that is read right now
+    std::string receipts_prefix_;
     std::optional<SteadyTime> wake_;
     std::string broker_problem_ = "not connected yet";
+    BrokerSkills broker_skills_;
     bool draining_ = false;
     bool finishing_ = false;
     std::uint64_t malformed_ = 0;

@@ -9,17 +9,25 @@ namespace spoke::bridge::test {
 
 TEST_CASE("api: an order without a wait is 202 with its place", "[bridge][api]") {
     ApiWorld w;
+    w.service.on_broker(true, {}, {.receipts = true});
     w.message("d/b42/up", kBirth);
     auto reply = w.ask(ApiWorld::order(R"({"do":"unlock","ref":"r1","args":{"ride":"r_9f31"}})"));
     CHECK(reply.response.status == 202);
     auto id = reply.text("id");
     CHECK(reply.header("Location") == "/v1/commands/" + id);
     CHECK(reply.header("Retry-After") == "1");
-    CHECK(reply.text("state") == "sent");
+    CHECK(reply.text("state") == "queued");
     CHECK(reply.body.at("settled").as_bool() == false);
     CHECK(w.uplink.published.size() == 1);
 
-    w.clock.advance(184ms);
+    auto receipt = [&](std::string_view step) {
+        auto raw = CommandId::parse(id).value();
+        w.message("$r/spoke-bridge/receipts/1", receipt_text(raw, step, w.clock.now.wall));
+    };
+    w.clock.advance(2ms);
+    receipt("sent");
+    w.clock.advance(182ms);
+    receipt("acked");
     w.answer(id, R"("n":1,"r":"started")");
     w.clock.advance(627ms);
     w.answer(id, R"("n":1,"r":"ok","took":612,"lock":"unlocked")");
@@ -32,7 +40,7 @@ TEST_CASE("api: an order without a wait is 202 with its place", "[bridge][api]")
     CHECK(json::serialize(command.body["answer"]) ==
           R"({"r":"ok","lock":"unlocked","took_ms":612})");
     CHECK(json::serialize(command.body["spent_ms"]) ==
-          R"({"queue":0,"down":184,"device":612,"up":15})");
+          R"({"queue":2,"down":182,"device":612,"up":15})");
     CHECK(command.body["timeline"].as_array().size() == 5);
     CHECK(json::serialize(command.body["timeline"].as_array()[3]) ==
           R"({"t":184,"state":"running","by":"device"})");
@@ -72,7 +80,7 @@ TEST_CASE("api: a wait that is over before the end gives 202", "[bridge][api]") 
     w.advance(1ms);
     REQUIRE(pending->reply);
     CHECK(pending->reply->response.status == 202);
-    CHECK(pending->reply->text("state") == "sent");
+    CHECK(pending->reply->text("state") == "queued");
 }
 
 TEST_CASE("api: a device that never answers makes unknown, which is told", "[bridge][api]") {
@@ -102,7 +110,7 @@ TEST_CASE("api: GET waits for another version than the known one", "[bridge][api
     w.message("d/b42/up", kBirth);
     auto id = w.ask(ApiWorld::order(R"({"do":"unlock","ref":"r"})")).text("id");
     auto etag = w.get("/v1/commands/" + id).header("ETag");
-    CHECK(etag == "\"2\"");
+    CHECK(etag == "\"1\"");
     HttpRequest request{"GET", "/v1/commands/" + id};
     request.headers.emplace_back("if-none-match", etag);
     CHECK(w.ask(request).response.status == 304);
@@ -113,8 +121,8 @@ TEST_CASE("api: GET waits for another version than the known one", "[bridge][api
     w.answer(id, R"("r":"started")");
     REQUIRE(held->reply);
     CHECK(held->reply->response.status == 200);
-    CHECK(held->reply->header("ETag") == "\"4\"");
-    request.headers[0].second = "\"4\"";
+    CHECK(held->reply->header("ETag") == "\"2\"");
+    request.headers[0].second = "\"2\"";
     auto none = w.start(request);
     w.advance(5s);
     CHECK_FALSE(none->reply);

@@ -30,7 +30,6 @@ CommandRequest config_order() {
 StateReport report_of(std::uint64_t boot, std::uint64_t last_n) {
     StateReport report;
     report.boot = boot;
-    report.has_last_n = true;
     report.last_n = {{"lock", last_n}};
     return report;
 }
@@ -69,8 +68,9 @@ TEST_CASE("tracker: the record is stored before anything is sent", "[bridge][tra
     CHECK(w.changes.empty());
     w.store();
     REQUIRE(w.sends.size() == 1);
-    CHECK(w.state(id) == State::sent);
-    CHECK(w.changes == std::vector{State::queued, State::sent});
+    CHECK(w.state(id) == State::queued);  // only the broker knows when it is sent
+    CHECK(w.tracker.is_handed_over(id));
+    CHECK(w.changes == std::vector{State::queued});
 }
 
 TEST_CASE("tracker: what the store refuses never existed", "[bridge][tracker]") {
@@ -89,13 +89,18 @@ TEST_CASE("tracker: what the store refuses never existed", "[bridge][tracker]") 
     CHECK_FALSE(std::get<CommandTracker::Accepted>(again).replayed);
 }
 
-TEST_CASE("tracker: sent, delivered, running, succeeded", "[bridge][tracker]") {
+TEST_CASE("tracker: sent, delivered, running, succeeded", "[bridge][tracker][receipts]") {
     TrackerWorld w;
     w.birth();
     auto id = w.sent();
     w.handover(id, Handover::taken);
+    CHECK(w.state(id) == State::queued);
+    w.clock.advance(5ms);
+    w.receipt(id, ReceiptStep::sent);
     CHECK(w.state(id) == State::sent);
-    w.clock.advance(184ms);
+    w.clock.advance(179ms);
+    w.receipt(id, ReceiptStep::acked);
+    CHECK(w.state(id) == State::delivered);
     w.answer(id, Verdict::started);
     CHECK(w.state(id) == State::running);
     w.clock.advance(600ms);
@@ -115,11 +120,16 @@ TEST_CASE("tracker: sent, delivered, running, succeeded", "[bridge][tracker]") {
     CHECK(command.answer == R"({"r":"ok"})");
     CHECK(command.took == 612ms);
     CHECK_FALSE(command.late);
+    CHECK(command.timeline[1].t == 5ms);
+    CHECK(command.timeline[1].by == "broker");
     CHECK(command.timeline[2].t == 184ms);
+    CHECK(command.timeline[2].by == "device");
     CHECK(command.timeline[4].t == 784ms);
     CHECK(command.timeline[0].by == "tester");
     CHECK(command.version == 5);
-    CHECK(w.saved[id] == command);
+    CHECK(w.changes.back() == State::succeeded);
+    CHECK(w.tracker.find(id) == nullptr);  // stored, so the store has it
+    CHECK(w.tracker.size() == 0);
 }
 
 TEST_CASE("tracker: an answer ends a command from every state on its way", "[bridge][tracker]") {
@@ -152,12 +162,15 @@ TEST_CASE("tracker: what is settled never changes again", "[bridge][tracker]") {
     w.report(journal_of(id, Verdict::refused, "late"));
     w.handover(id, Handover::nobody, "no_subscriber");
     w.birth();
-    CHECK_FALSE(w.tracker.cancel(id, w.clock.now, w));
+    w.receipt(id, ReceiptStep::dropped, "offline");
+    CHECK_FALSE(w.tracker.cancel(id, "tester", w.clock.now, w));
     w.advance(1h);
     w.store();
     CHECK(w.at(id) == before);
     CHECK(before.state == State::succeeded);
-    CHECK(w.tracker.counters().answers_after_end == 3);
+    CHECK(w.tracker.counters().answers_after_end == 1);
+    CHECK(w.tracker.counters().answers_unknown == 2);
+    CHECK(w.tracker.counters().receipts_unknown == 1);
     CHECK(w.sends.size() == 1);
 }
 
@@ -201,8 +214,8 @@ TEST_CASE("tracker: an end that could not be stored is not told", "[bridge][trac
     auto id = w.sent();
     w.answer(id, Verdict::ok);
     w.store(false);
-    CHECK(w.state(id) == State::sent);
-    CHECK(w.changes.back() == State::sent);
+    CHECK(w.state(id) == State::queued);
+    CHECK(w.changes.back() == State::queued);
 }
 
 TEST_CASE("tracker: no answer by deadline and grace is unknown", "[bridge][tracker]") {
@@ -212,7 +225,7 @@ TEST_CASE("tracker: no answer by deadline and grace is unknown", "[bridge][track
     auto id = w.sent();
     if (started) w.answer(id, Verdict::started);
     w.advance(10s - 1ms);
-    CHECK(is_under_way(w.state(id)));
+    CHECK(w.state(id) == (started ? State::running : State::queued));
     w.advance(1ms);
     CHECK(w.state(id) == State::unknown);
     CHECK_FALSE(is_settled(w.state(id)));
@@ -300,7 +313,7 @@ TEST_CASE("tracker: a state from after the deadline shows that nothing was done"
     w.report(executed);
     CHECK(w.state(id) == State::unknown);  // it was taken up; how it ended is not said
     auto silent = report;
-    silent.has_last_n = false;
+    silent.last_n = {{"info", n - 1}};
     w.report(silent);
     CHECK(w.state(id) == State::unknown);
     w.report(report);
@@ -316,7 +329,8 @@ TEST_CASE("tracker: a state does not end an order that is still on its way", "[b
     auto id = w.sent();
     w.report(report_of(8, 0));
     w.store();
-    CHECK(w.state(id) == State::sent);
+    CHECK(w.state(id) == State::queued);
+    CHECK(w.tracker.is_handed_over(id));
 }
 
 TEST_CASE("tracker: unknown without a sign is abandoned", "[bridge][tracker]") {
@@ -336,15 +350,15 @@ TEST_CASE("tracker: cancel takes back what was not sent", "[bridge][tracker]") {
     w.birth();
     auto first = w.sent();
     auto second = w.sent();
-    CHECK_FALSE(w.tracker.cancel(first, w.clock.now, w));
-    CHECK(w.tracker.cancel(second, w.clock.now, w));
-    CHECK_FALSE(w.tracker.cancel(second, w.clock.now, w));
+    CHECK_FALSE(w.tracker.cancel(first, "tester", w.clock.now, w));
+    CHECK(w.tracker.cancel(second, "tester", w.clock.now, w));
+    CHECK_FALSE(w.tracker.cancel(second, "tester", w.clock.now, w));
     w.store();
     CHECK(w.state(second) == State::cancelled);
     w.answer(first, Verdict::ok);
     w.store();
     CHECK(w.sends.size() == 1);
-    CHECK_FALSE(w.tracker.cancel(CommandId{}, w.clock.now, w));
+    CHECK_FALSE(w.tracker.cancel(CommandId{}, "tester", w.clock.now, w));
 }
 
 TEST_CASE("tracker: a command cancelled while its leave is being stored is not sent",
@@ -352,13 +366,14 @@ TEST_CASE("tracker: a command cancelled while its leave is being stored is not s
     TrackerWorld w;
     w.birth();
     auto id = w.submit(unlock());
-    CHECK(w.tracker.cancel(id, w.clock.now, w));
+    CHECK(w.tracker.cancel(id, "tester", w.clock.now, w));
     w.store();
     CHECK(w.sends.empty());
     CHECK(w.state(id) == State::cancelled);
 }
 
-TEST_CASE("tracker: supersede drops what waits and lets go what left", "[bridge][tracker]") {
+TEST_CASE("tracker: supersede drops what waits and lets go what left",
+          "[bridge][tracker][row-11]") {
     TrackerWorld w;
     w.birth();
     auto first = w.sent();
@@ -367,13 +382,13 @@ TEST_CASE("tracker: supersede drops what waits and lets go what left", "[bridge]
     auto request = unlock();
     request.supersede = true;
     auto last = w.sent(request);
-    CHECK(w.state(first) == State::sent);
+    CHECK(w.state(first) == State::queued);  // handed over: waited for
     CHECK(w.state(second) == State::superseded);
     CHECK(w.state(third) == State::superseded);
-    CHECK(w.state(last) == State::queued);
+    CHECK_FALSE(w.tracker.is_handed_over(last));
     w.answer(first, Verdict::ok);
     w.store();
-    CHECK(w.state(last) == State::sent);
+    CHECK(w.tracker.is_handed_over(last));
     CHECK(w.sends.size() == 2);
 }
 
@@ -405,19 +420,18 @@ TEST_CASE("tracker: one order of a lane at a time, in order, numbered", "[bridge
     other_lane.lane = "info";
     auto ring = w.sent(other_lane);
     CHECK(w.sends.size() == 2);
-    CHECK(w.state(ring) == State::sent);
-    CHECK(w.state(second) == State::queued);
+    CHECK(w.tracker.is_handed_over(ring));
+    CHECK_FALSE(w.tracker.is_handed_over(second));
     w.answer(first, Verdict::fail);
     w.store();
-    CHECK(w.state(second) == State::sent);
-    CHECK(w.state(third) == State::queued);
+    CHECK(w.tracker.is_handed_over(second));
+    CHECK_FALSE(w.tracker.is_handed_over(third));
     w.answer(second, Verdict::refused);
     w.store();
-    CHECK(w.state(third) == State::sent);
+    CHECK(w.tracker.is_handed_over(third));
     std::vector<std::uint64_t> numbers;
     for (auto const& sent : w.sends) numbers.push_back(sent.n);
     CHECK(numbers == std::vector<std::uint64_t>{1, 4, 2, 3});
-    CHECK(w.at(third).timeline.size() == 2);
 }
 
 TEST_CASE("tracker: silence frees the lane", "[bridge][tracker]") {
@@ -430,7 +444,7 @@ TEST_CASE("tracker: silence frees the lane", "[bridge][tracker]") {
     w.advance(10s);
     CHECK(w.state(first) == State::unknown);
     w.store();
-    CHECK(w.state(second) == State::sent);
+    CHECK(w.tracker.is_handed_over(second));
 }
 
 TEST_CASE("tracker: an order without a lane waits for nobody", "[bridge][tracker]") {
@@ -439,8 +453,8 @@ TEST_CASE("tracker: an order without a lane waits for nobody", "[bridge][tracker
     w.sent();
     auto request = unlock();
     request.lane.clear();
-    CHECK(w.state(w.sent(request)) == State::sent);
-    CHECK(w.state(w.sent(request)) == State::sent);
+    CHECK(w.tracker.is_handed_over(w.sent(request)));
+    CHECK(w.tracker.is_handed_over(w.sent(request)));
 }
 
 TEST_CASE("tracker: a broker that knows no listener ends an order for now or never",
@@ -466,14 +480,29 @@ TEST_CASE("tracker: ... and sends one that may wait back to waiting", "[bridge][
     CHECK(w.state(id) == State::queued);
     CHECK(w.sends.size() == 1);
 
+    CHECK_FALSE(w.saved[id].may_have_left);  // a restart knows that it never left
+    CHECK(w.at(id).timeline.back().why == "no_subscriber");
+
     SECTION("until the device is back") {
         w.clock.advance(1s);
         w.birth();
         w.store();
-        CHECK(w.state(id) == State::sent);
+        CHECK(w.tracker.is_handed_over(id));
         CHECK(w.sends.size() == 2);
-        CHECK(path(w.at(id)) ==
-              std::vector{State::queued, State::sent, State::queued, State::sent});
+        CHECK(w.saved[id].may_have_left);
+    }
+    SECTION("however often, without an arrow for each time") {
+        for (int i = 0; i < 100; ++i) {
+            w.birth();
+            w.store();
+            w.handover(id, Handover::nobody, "no_subscriber");
+            w.store();
+        }
+        CHECK(w.sends.size() == 101);
+        CHECK(w.at(id).timeline.size() == 2);
+        w.advance(8s);
+        w.store();
+        CHECK(w.state(id) == State::expired);
     }
     SECTION("or the deadline") {
         w.advance(8s);
@@ -498,10 +527,11 @@ TEST_CASE("tracker: an order no byte of which left goes back to waiting", "[brid
     auto id = w.sent();
     w.tracker.on_broker(false, w.clock.now, w);
     w.handover(id, Handover::not_sent, "not_sent: connection lost");
-    CHECK(w.state(id) == State::queued);
+    CHECK_FALSE(w.tracker.is_handed_over(id));
     w.store();
     w.tracker.on_broker(true, w.clock.now, w);
-    CHECK(w.state(id) == State::sent);
+    w.store();
+    CHECK(w.tracker.is_handed_over(id));
     CHECK(w.sends.size() == 2);
     w.clock.advance(8s);
     w.handover(id, Handover::not_sent, "not_sent: expired");
@@ -520,7 +550,7 @@ TEST_CASE("tracker: an order that may have left is never sent again", "[bridge][
     w.birth("b42", 8);
     w.store();
     CHECK(w.sends.size() == 1);
-    CHECK(w.state(id) == State::sent);
+    CHECK(w.state(id) == State::queued);
     w.advance(10s);
     CHECK(w.state(id) == State::unknown);
 }
@@ -535,12 +565,14 @@ TEST_CASE("tracker: one that is to be delivered until its deadline is sent again
     SECTION("on each new connection of the device, with its new boot") {
         w.handover(id, Handover::taken);
         w.birth("b42", 8, 500);
+        CHECK(w.sends.size() == 1);  // which boot it is for is stored first
+        w.store();
         REQUIRE(w.sends.size() == 2);
         CHECK(w.sends[1].boot == 8);
         CHECK(w.sends[1].exp_up == 60'500);
         CHECK(w.sends[1].n == w.sends[0].n);
         w.handover(id, Handover::nobody, "no_subscriber");  // the first copy may be there still
-        CHECK(w.state(id) == State::sent);
+        CHECK(w.tracker.is_handed_over(id));
     }
     SECTION("when the broker may not have got it") {
         w.handover(id, Handover::lost);
@@ -558,6 +590,7 @@ TEST_CASE("tracker: one that is to be delivered until its deadline is sent again
         w.handover(id, Handover::taken);
         w.send_result = SendResult::no_room;
         w.birth("b42", 8);
+        w.store();
         CHECK(w.sends.size() == 1);
         w.send_result = SendResult::done;
         w.tracker.on_room(w.clock.now, w);
@@ -588,7 +621,7 @@ TEST_CASE("tracker: an order for a device that is away leaves when it is back",
     CHECK(w.pending[0].may_have_left);
     w.store();
     CHECK(w.sends.size() == 1);
-    CHECK(w.state(id) == State::sent);
+    CHECK(w.tracker.is_handed_over(id));
 }
 
 TEST_CASE("tracker: without room in the connection an order waits for it", "[bridge][tracker]") {
@@ -669,14 +702,14 @@ TEST_CASE("tracker: answers that are none of the command's are counted and dropp
     auto waiting = w.sent();
     w.answer(waiting, Verdict::ok);  // was never sent
     w.store();
-    CHECK(w.state(id) == State::sent);
+    CHECK(w.state(id) == State::queued);
     CHECK(w.state(waiting) == State::queued);
     CHECK(w.tracker.counters().answers_mismatched == 3);
     CHECK(w.tracker.counters().answers_unknown == 1);
 }
 
 TEST_CASE("tracker: refusals make nothing and send nothing", "[bridge][tracker]") {
-    TrackerWorld w{{.commands_max = 3, .lane_queue_max = 2}};
+    TrackerWorld w{{.open_max = 3, .lane_queue_max = 2}};
     w.birth();
     auto request = unlock();
     auto expected = Refusal::broker_down;
@@ -717,7 +750,19 @@ TEST_CASE("tracker: refusals make nothing and send nothing", "[bridge][tracker]"
         w.sent();
         expected = Refusal::lane_full;
     }
-    SECTION("records full") {
+    SECTION("denied") {
+        DeviceRecord record{"b42"};
+        record.version = 1;
+        record.deny =
+            GENERATE(std::vector<std::string>{"lock", "unlock"}, std::vector<std::string>{"*"});
+        w.registry.set_record(record, w.clock.now);
+        expected = Refusal::denied;
+    }
+    SECTION("the store takes no writes") {
+        w.store_works = false;
+        expected = Refusal::store_full;
+    }
+    SECTION("as many are open as may be") {
         w.birth("b43");
         w.sent();
         w.sent();
@@ -730,6 +775,7 @@ TEST_CASE("tracker: refusals make nothing and send nothing", "[bridge][tracker]"
     auto result = w.try_submit(request, "k1");
     REQUIRE(std::holds_alternative<Refusal>(result));
     CHECK(std::get<Refusal>(result) == expected);
+    CHECK(w.tracker.counters().refusals.at(static_cast<std::size_t>(expected)) == 1);
     CHECK(w.tracker.size() == size);
     CHECK(w.pending.empty());
     w.store();
@@ -764,20 +810,21 @@ TEST_CASE("tracker: the same key and order joins, another order does not",
     CHECK(w.sends.size() == 1);
 }
 
-TEST_CASE("tracker: a key is forgotten with its record, a day after the end",
-          "[bridge][tracker][idempotency]") {
+TEST_CASE("tracker: a settled command is found again by its key, in the store",
+          "[bridge][tracker][idempotency][row-5]") {
     TrackerWorld w;
     w.birth();
     auto id = w.submit(unlock(), "k1");
     w.store();
     w.answer(id, Verdict::ok);
     w.store();
-    w.advance(24h - 1ms);
-    CHECK(w.tracker.find(id) != nullptr);
-    w.advance(1ms);
-    CHECK(w.tracker.find(id) == nullptr);
+    CHECK(w.tracker.size() == 0);
     CHECK_FALSE(w.tracker.next_deadline());
-    w.birth();
+    auto again = std::get<CommandTracker::Accepted>(w.try_submit(unlock(), "k1"));
+    CHECK(again.id == id);
+    CHECK(again.replayed);
+    CHECK(std::get<Refusal>(w.try_submit(unlock("b43"), "k1")) == Refusal::key_reused);
+    w.saved.clear();  // kept long enough
     CHECK(w.submit(unlock(), "k1") != id);
 }
 

@@ -143,7 +143,7 @@ TEST_CASE("registry: bounded, in order, and a device can be taken out", "[bridge
         f.registry.on_sign_of_life(id, {f.clock.now});
     }
     CHECK(f.registry.size() == 3);
-    CHECK(f.registry.refused() == 1);
+    CHECK(f.registry.counters().refused == 1);
     std::string seen;
     f.registry.visit("a", [&](Device const& device) {
         seen += device.id;

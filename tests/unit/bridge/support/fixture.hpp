@@ -44,6 +44,24 @@ inline CommandRequest unlock(std::string device = "b42") {
     return request;
 }
 
+/// A receipt as the broker writes it; `more` is JSON behind a comma.
+inline std::string receipt_text(CommandId const& id, std::string_view step, WallTime at,
+                                std::string_view more = {}) {
+    constexpr std::string_view kDigits =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::string base64;
+    unsigned bits = 0;
+    unsigned pending = 0;
+    for (auto byte : id.raw()) {
+        pending = (pending << 8 | std::to_integer<unsigned>(byte)) & 0xFFFF;
+        for (bits += 8; bits >= 6; bits -= 6) base64 += kDigits[pending >> (bits - 6) & 63];
+    }
+    base64 += kDigits[pending << (6 - bits) & 63];
+    auto us = std::to_string(at.time_since_epoch().count() * 1000);
+    return "{\"step\":\"" + std::string{step} + "\",\"client\":\"b42\",\"at_us\":" + us +
+           ",\"id\":\"" + base64 + "==\"" + std::string{more} + "}";
+}
+
 /// A tracker with a world that does nothing by itself: records are stored when the test says so.
 class TrackerWorld : public TrackerPort {
 public:
@@ -58,6 +76,9 @@ public:
         std::uint64_t n;
         std::optional<std::uint64_t> boot;
         std::optional<std::uint64_t> exp_up;
+        std::uint32_t copy;
+        std::chrono::milliseconds left;
+        WallTime deadline;
     };
 
     explicit TrackerWorld(CommandTracker::Limits limits = {}, DeviceRegistry::Limits devices = {})
@@ -87,6 +108,7 @@ public:
         while (!pending.empty()) {
             auto save = pending.front();
             pending.pop_front();
+            if (!works && save.purpose == SavePurpose::accept) saved.erase(save.id);
             tracker.on_saved(save.id, save.purpose, works, clock.now, *this);
         }
     }
@@ -125,8 +147,34 @@ public:
         store();
     }
 
-    void handover(CommandId const& id, Handover outcome, std::string_view why = {}) {
-        tracker.on_handover(id, outcome, why, clock.now, *this);
+    /// Of the last copy, unless another is named.
+    void handover(CommandId const& id, Handover outcome, std::string_view why = {},
+                  std::uint32_t copy = 0) {
+        if (copy == 0) copy = last_copy(id);
+        tracker.on_handover(id, {copy, outcome, why}, clock.now, *this);
+    }
+
+    std::uint32_t last_copy(CommandId const& id) const {
+        std::uint32_t copy = 0;
+        for (auto const& sent : sends) copy = sent.id == id ? sent.copy : copy;
+        return copy;
+    }
+
+    /// What the broker did with the last copy, or with another.
+    void receipt(CommandId const& id, ReceiptStep step, std::string why = {},
+                 std::uint32_t copy = 0) {
+        Receipt message;
+        message.id = id;
+        message.step = step;
+        message.client = "b42";
+        message.at_us = clock.now.wall.time_since_epoch().count() * 1000;
+        message.why = std::move(why);
+        receive(message, copy);
+    }
+
+    void receive(Receipt const& message, std::uint32_t copy = 0) {
+        if (copy == 0) copy = last_copy(message.id);
+        tracker.on_receipt(message, copy, clock.now, *this);
     }
 
     void advance(std::chrono::milliseconds by) {
@@ -134,7 +182,11 @@ public:
         tracker.on_timer(clock.now, *this);
     }
 
-    Command const& at(CommandId const& id) const { return *tracker.find(id); }
+    /// As the API finds it: open, or else as it was stored.
+    Command const& at(CommandId const& id) const {
+        auto const* open = tracker.find(id);
+        return open != nullptr ? *open : saved.at(id);
+    }
     CommandState state(CommandId const& id) const { return at(id).state; }
 
     void save(Command const& command, SavePurpose purpose) override {
@@ -142,16 +194,18 @@ public:
         saved[command.id] = command;
         saved[command.id].arrows_audited = command.timeline.size();
     }
-    std::optional<Command> recall(std::string_view key) override {
+    bool takes_writes() const override { return store_works; }
+    std::optional<Command> recall(std::string_view key) const override {
         for (auto const& [id, command] : saved) {
             if (std::ranges::find(command.keys, key) != command.keys.end()) return command;
         }
         return std::nullopt;
     }
-    SendResult send(Command const& command, Now const&) override {
+    SendResult send(Command const& command, Copy const& copy, Now const&) override {
         ++send_tries;
         if (send_result != SendResult::done) return send_result;
-        sends.push_back({command.id, command.n, command.boot, command.exp_up});
+        sends.push_back({command.id, command.n, command.boot, command.exp_up, copy.number,
+                         copy.left, command.deadline});
         if (room > 0 && --room == 0) send_result = SendResult::no_room;
         return SendResult::done;
     }
@@ -164,6 +218,7 @@ public:
     std::vector<Sent> sends;
     std::vector<CommandState> changes;
     std::vector<CommandId> discards;
+    bool store_works = true;
     SendResult send_result = SendResult::done;
     int room = -1;  // sends until there is none left
     int send_tries = 0;
