@@ -140,6 +140,7 @@ TEST_CASE("audit: lines with a next page", "[bridge][api]") {
     ApiWorld w;
     w.message("d/b42/up", kBirth);
     w.ask(ApiWorld::order(R"({"do":"unlock","ref":"r1"})"));
+    w.ask(ApiWorld::order(R"({"do":"ring","ref":"r2"})"));
     auto all = w.get("/v1/audit");
     CHECK(all.response.content_type == "application/x-ndjson");
     CHECK(std::ranges::count(all.response.body, '\n') >= 2);
