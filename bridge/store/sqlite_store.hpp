@@ -79,6 +79,8 @@ public:
 
     /// Transactions so far.
     [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
+    /// Writes which the writer has not taken yet.
+    [[nodiscard]] std::size_t waiting() const { return queue_.size(); }
 
 private:
     void enqueue(Write write);

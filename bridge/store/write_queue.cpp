@@ -73,9 +73,9 @@ bool WriteQueue::is_stopped() const {
     return stopped_;
 }
 
-bool WriteQueue::is_empty() const {
+std::size_t WriteQueue::size() const {
     std::lock_guard lock{mutex_};
-    return writes_.empty();
+    return writes_.size();
 }
 
 }  // namespace spoke::bridge

@@ -36,7 +36,7 @@ public:
     /// `take` waits no more.
     void stop();
     [[nodiscard]] bool is_stopped() const;
-    [[nodiscard]] bool is_empty() const;
+    [[nodiscard]] std::size_t size() const;
 
 private:
     void append(Write write);

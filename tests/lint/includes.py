@@ -38,7 +38,8 @@ OWNED = {
     "sqlite3*": ["bridge/store"],
     "nats/*": ["broker/cluster"],
     "toml++/*": ["protocol/options"],
-    "CLI/*": ["protocol/options", "broker/app", "device-sim/app", "device-sim/load"],
+    "CLI/*": ["protocol/options", "broker/app", "bridge/app", "device-sim/app",
+              "device-sim/load"],
     "spdlog/*": ["protocol/link", "broker/net", "broker/storage", "broker/cluster", "broker/app",
                  "bridge", "device-sim"],
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "bridge/store/audit_file.hpp"
 #include "bridge/store/fault_point.hpp"
 #include "tests/support/seed.hpp"
 #include "tests/unit/bridge/store/forms.hpp"
@@ -26,8 +27,8 @@ namespace {
 
 constexpr std::size_t kSteps = 250;
 
-/// Every point that the sources of the store name; those of the retention have a test of their own.
-std::vector<std::string> fault_points() {
+/// Every point that the sources of the store name: those of the retention, or the others.
+std::vector<std::string> fault_points(bool of_retention) {
     std::set<std::string> points;
     std::regex const pattern{R"re(SPOKE_FAULT_POINT\("([^"]+)"\))re"};
     for (auto const& entry : std::filesystem::directory_iterator{SPOKE_STORE_SOURCES}) {
@@ -37,7 +38,7 @@ std::vector<std::string> fault_points() {
         auto source = text.str();
         for (std::sregex_iterator at{source.begin(), source.end(), pattern}, end; at != end; ++at) {
             auto point = (*at)[1].str();
-            if (!point.starts_with("store-retention")) points.insert(point);
+            if (point.starts_with("store-retention") == of_retention) points.insert(point);
         }
     }
     return {points.begin(), points.end()};
@@ -140,7 +141,7 @@ void check_what_is_left(std::string const& path, std::uint64_t seed, Victim cons
 
 TEST_CASE("SQLite store: killed at every point of a write, it has what it told",
           "[bridge][store]") {
-    auto points = fault_points();
+    auto points = fault_points(false);
     REQUIRE(points.size() >= 10);
     auto seed = spoke::test::seed_or(9'000);
     INFO("SPOKE_SEED=" << seed);
@@ -159,6 +160,57 @@ TEST_CASE("SQLite store: killed at every point of a write, it has what it told",
         }
         INFO(point);
         CHECK(killed > 0);  // else nothing was tested here
+    }
+}
+
+TEST_CASE("SQLite store: killed while old rows are removed, it has them in full or not",
+          "[bridge][store]") {
+    auto seed = spoke::test::seed_or(9'050);
+    INFO("SPOKE_SEED=" << seed);
+    for (auto const& point : fault_points(true)) {
+        for (auto pass : {1L, 4L}) {
+            INFO(point << ":" << pass);
+            spoke::test::TempFolder folder;
+            auto settings = busy_settings(folder / "store.db");
+            settings.clean_every = 1h;
+            auto open_before = std::size_t{0};
+            {
+                SqliteForm form{settings};
+                RandomWrites script{seed};
+                for (std::size_t i = 0; i < kSteps; ++i)
+                    script.next().run(form.store(), form.done());
+                form.await_all();
+                open_before = contents_of(form.store(), script).open.size();
+            }
+            // All that is settled is old now, and so are all lines.
+            settings.clean_every = 0ms;
+            settings.audit_keep = 1h;
+            auto child = fork();
+            if (child == 0) {
+                arm_fault_point(point.c_str(), pass);
+                SqliteForm form{settings};
+                form.close();
+                form.clock = [] {
+                    return Now{FakeClock{}.now.steady, FakeClock{}.now.wall + 1'000h};
+                };
+                form.open();
+                for (;;) pause();
+            }
+            int status = 0;
+            waitpid(child, &status, 0);
+            CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
+            settings.clean_every = 1h;
+            SqliteForm form{settings};
+            CHECK_FALSE(AuditFile{settings.path}.verify().problem);
+            SqliteConnection connection{settings.path, SqliteAccess::read_only};
+            CHECK(connection.number("SELECT count(*) FROM commands WHERE settled_at IS NULL") ==
+                  static_cast<std::int64_t>(open_before));
+            CHECK(
+                connection.number("SELECT count(*) FROM keys WHERE command NOT IN (SELECT id FROM "
+                                  "commands)") == 0);
+            CHECK(connection.number("SELECT count(*) FROM commands WHERE settled_at IS NOT NULL") >
+                  0);
+        }
     }
 }
 

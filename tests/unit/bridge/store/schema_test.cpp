@@ -1,0 +1,160 @@
+#include "bridge/store/schema.hpp"
+
+#include <array>
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <set>
+#include <sstream>
+#include <string>
+
+#include "bridge/store/audit_file.hpp"
+#include "tests/unit/bridge/store/forms.hpp"
+
+namespace spoke::bridge::test {
+namespace {
+
+std::string text_of(std::string const& path) {
+    std::ostringstream text;
+    text << std::ifstream{path}.rdbuf();
+    return text.str();
+}
+
+/// A store as the program of that schema version left it.
+void load_fixture(std::string const& name, std::string const& path) {
+    auto sql = text_of(std::string{SPOKE_STORE_FIXTURES} + "/" + name);
+    REQUIRE_FALSE(sql.empty());
+    SqliteConnection{path, SqliteAccess::read_write}.execute(sql);
+}
+
+}  // namespace
+
+TEST_CASE("schema: a store of version 1 is read as it was written", "[bridge][store][schema]") {
+    SqliteForm form;
+    form.close();
+    form.settings.path = form.folder / "version-1.db";
+    load_fixture("version-1.sql", form.settings.path);
+    form.open();
+    auto& store = form.store();
+    std::vector<Command> open;
+    store.visit_open([&](Command&& command) { open.push_back(std::move(command)); });
+    REQUIRE(open.size() == 1);
+    CHECK(open[0].id.text() == "c_01M82A29W08D246H248H248H24");
+    CHECK(open[0].state == CommandState::unknown);
+    CHECK(open[0].may_have_left);
+
+    auto settled = store.find_by_key("key-1");
+    REQUIRE(settled);
+    CHECK(settled->request.device == "b42");
+    CHECK(settled->request.verb == "unlock");
+    CHECK(settled->request.args == R"({"ride":"r1"})");
+    CHECK(settled->request.ttl == 8s);
+    CHECK(settled->request.if_offline == IfOffline::wait);
+    CHECK(settled->request.deliver == Deliver::until);
+    CHECK(settled->request.supersede);
+    CHECK(settled->caller == Caller{"user:7777", "00-abc-def-01", "127.0.0.1"});
+    CHECK(settled->state == CommandState::succeeded);
+    CHECK(settled->n == 118);
+    CHECK(settled->boot == 7U);
+    CHECK(settled->exp_up == 912'300U);
+    CHECK(settled->took == 612ms);
+    CHECK(settled->answer == R"({"r":"ok","lock":"unlocked"})");
+    CHECK(settled->timeline ==
+          std::vector<TimelineEntry>{{0ms, CommandState::queued, "user:7777", ""},
+                                     {3ms, CommandState::sent, "broker", ""},
+                                     {700ms, CommandState::succeeded, "device", "\"it\" said so"}});
+    std::vector<StoredDevice> devices;
+    store.visit_devices([&](StoredDevice&& device) { devices.push_back(std::move(device)); });
+    REQUIRE(devices.size() == 1);
+    CHECK(devices[0].record == DeviceRecord{"b42", "Bike 42", "bike", {"north"}, {"*"}, 3});
+    CHECK(devices[0].n == 119);
+    auto verdict = AuditFile{form.settings.path}.verify();
+    CHECK_FALSE(verdict.problem);
+    CHECK(verdict.lines == 3);
+    CHECK(hex(verdict.head.hash()) ==
+          "791cb6f716b3281d0cc31ee3859a70c71591f44d527ddf8ec8a6f29366d20e04");
+}
+
+TEST_CASE("schema: a newer store is refused and left as it is", "[bridge][store][schema]") {
+    SqliteForm form;
+    form.close();
+    {
+        SqliteConnection connection{form.settings.path, SqliteAccess::read_write};
+        connection.execute("PRAGMA user_version = 2; CREATE TABLE later (a INTEGER)");
+        connection.checkpoint(true);
+    }
+    auto before = text_of(form.settings.path);
+    CHECK_THROWS_WITH(form.open(),
+                      Catch::Contains("schema version 2, made by a newer spoke-bridge") &&
+                          Catch::Contains(form.settings.path));
+    CHECK_THROWS_WITH(AuditFile{form.settings.path}, Catch::Contains("made by a newer"));
+    CHECK(text_of(form.settings.path) == before);
+}
+
+TEST_CASE("schema: another program's database is refused and left as it is",
+          "[bridge][store][schema]") {
+    SqliteForm form;
+    form.close();
+    form.settings.path = form.folder / "other.db";
+    SqliteConnection{form.settings.path, SqliteAccess::read_write}.execute(
+        "CREATE TABLE commands (a INTEGER)");
+    auto before = text_of(form.settings.path);
+    CHECK_THROWS_WITH(form.open(), Catch::Contains("no store of spoke-bridge"));
+    CHECK(text_of(form.settings.path) == before);
+}
+
+TEST_CASE("schema: what is not a database is refused", "[bridge][store][schema]") {
+    SqliteForm form;
+    form.close();
+    form.settings.path = form.folder.write("text.db", std::string(5'000, 'x'));
+    CHECK_THROWS_WITH(form.open(), Catch::Contains("not a database"));
+    form.settings.path = form.folder / "none/store.db";
+    CHECK_THROWS_WITH(form.open(), Catch::Contains("none/store.db"));
+}
+
+TEST_CASE("schema: steps are taken in order from the version a file has, each in full or not",
+          "[bridge][store][schema]") {
+    spoke::test::TempFolder folder;
+    auto path = folder / "store.db";
+    std::array const first{SchemaStep{1, "CREATE TABLE a (x INTEGER); INSERT INTO a VALUES (1)"}};
+    std::array const both{
+        first[0], SchemaStep{2, "ALTER TABLE a ADD COLUMN y INTEGER; UPDATE a SET y = x + 1"}};
+    std::array const broken{first[0],
+                            SchemaStep{2, "UPDATE a SET x = 9; INSERT INTO nowhere VALUES (1)"}};
+    SqliteConnection connection{path, SqliteAccess::read_write};
+    migrate(connection, path, first);
+    CHECK(connection.number("PRAGMA user_version") == 1);
+    CHECK(connection.number("PRAGMA application_id") == kApplicationId);
+    CHECK_THROWS_AS(migrate(connection, path, broken), SqliteError);
+    CHECK(connection.number("PRAGMA user_version") == 1);
+    CHECK(connection.number("SELECT x FROM a") == 1);
+    migrate(connection, path, both);
+    CHECK(connection.number("PRAGMA user_version") == 2);
+    CHECK(connection.number("SELECT y FROM a") == 2);
+    migrate(connection, path, both);
+    CHECK(connection.number("SELECT count(*) FROM a") == 1);
+    CHECK_THROWS_WITH(migrate(connection, path, first), Catch::Contains("newer"));
+}
+
+TEST_CASE("schema: SCHEMA.md tells of every table and column", "[bridge][store][schema]") {
+    SqliteForm form;
+    auto document = text_of(std::string{SPOKE_STORE_SOURCES} + "/SCHEMA.md");
+    SqliteConnection connection{form.settings.path, SqliteAccess::read_only};
+    auto columns = connection.prepare(
+        "SELECT t.name, c.name FROM sqlite_schema t, pragma_table_info(t.name) c "
+        "WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'");
+    std::set<std::string> tables;
+    while (columns.step()) {
+        INFO(columns.text(0) << "." << columns.text(1));
+        tables.emplace(columns.text(0));
+        // The one row of the anchor is held by a column of no other meaning.
+        if (columns.text(1) == "only") continue;
+        CHECK(document.find("`" + std::string{columns.text(1)} + "`") != std::string::npos);
+    }
+    CHECK(tables.size() == 6);
+    for (auto const& table : tables) {
+        INFO(table);
+        CHECK((document.find("## " + table) != std::string::npos || table == "audit_anchor"));
+    }
+}
+
+}  // namespace spoke::bridge::test
