@@ -12,6 +12,13 @@ constexpr int kPrimaryCode = 0xFF;
 /// Somebody who looks into the file with another program may hold it for a moment.
 constexpr int kBusyTimeoutMs = 1'000;
 
+/// SQLite counts the memory it takes, under a lock that all threads share; nobody asks for it here.
+/// To be set before anything else of SQLite is called; where somebody did, the count stays.
+void count_no_memory() {
+    static auto const code = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    static_cast<void>(code);
+}
+
 int note_log_pages(void* pages, sqlite3*, char const*, int count) {
     *static_cast<int*>(pages) = count;
     return SQLITE_OK;
@@ -123,6 +130,7 @@ void SqliteStatement::check(int code) {
 SqliteConnection::SqliteConnection(std::string const& path, SqliteAccess access,
                                    std::string const& vfs)
     : log_pages_(std::make_unique<int>(0)) {
+    count_no_memory();
     auto flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
                  (access == SqliteAccess::read_only ? SQLITE_OPEN_READONLY
                                                     : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
