@@ -2,6 +2,9 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <cstring>
+
+#include "protocol/base/base64.hpp"
 
 namespace spoke::bridge {
 namespace {
@@ -41,26 +44,20 @@ std::optional<ReceiptStep> step_of(std::string_view word) {
     return std::nullopt;
 }
 
-/// The correlation data of an order in base64 (RFC 4648, 4): 16 bytes are 22 digits and "==".
+/// The correlation data of an order.
 std::optional<CommandId> id_of(std::string_view text) {
-    constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    constexpr std::size_t kLength = 24;
-    if (text.size() != kLength || !text.ends_with("==")) return std::nullopt;
+    auto bytes = from_base64(text);
     std::array<std::byte, CommandId::kSize> raw{};
-    unsigned pending = 0;
-    unsigned bits = 0;
-    std::size_t at = 0;
-    for (auto c : text.substr(0, kLength - 2)) {
-        auto digit = kDigits.find(c);
-        if (digit == std::string_view::npos) return std::nullopt;
-        pending = (pending << 6 | static_cast<unsigned>(digit)) & 0x3FFF;
-        bits += 6;
-        if (bits < 8) continue;
-        bits -= 8;
-        raw[at++] = static_cast<std::byte>(pending >> bits);
-    }
+    if (!bytes || bytes->size() != raw.size()) return std::nullopt;
+    std::memcpy(raw.data(), bytes->data(), raw.size());
     return CommandId{raw};
+}
+
+/// Null where the session was gone before the broker knew whose it was.
+std::optional<std::string> receiver_in(json::object const& object) {
+    auto const* value = object.if_contains("client");
+    if (value != nullptr && value->is_null()) return std::string{};
+    return text_in(object, "client");
 }
 
 }  // namespace
@@ -69,7 +66,7 @@ std::optional<Receipt> parse_receipt(std::string_view payload) {
     auto object = parse_object(payload);
     if (!object) return std::nullopt;
     auto step = step_of(text_in(*object, "step").value_or(""));
-    auto client = text_in(*object, "client");
+    auto client = receiver_in(*object);
     auto id = id_of(text_in(*object, "id").value_or(""));
     auto at = number_in<std::int64_t>(*object, "at_us");
     if (!step || !client || !id || !at) return std::nullopt;

@@ -23,7 +23,7 @@ enum class ReceiptStep : std::uint8_t {
 struct Receipt {
     CommandId id;
     ReceiptStep step{};
-    std::string client{};    // the receiver
+    std::string client{};    // the receiver; empty: not known
     std::int64_t at_us = 0;  // by the broker's clock, unix time
     std::uint8_t reason = 0;
     std::string why{};             // dropped: "queue_full"

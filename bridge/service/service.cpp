@@ -68,7 +68,9 @@ Handover handover_of(mqtt::PublishOutcome const& outcome) {
             return outcome.reason == mqtt::ReasonCode::no_matching_subscribers ? Handover::nobody
                                                                                : Handover::taken;
         case mqtt::PublishStatus::refused:
-            return Handover::refused;
+            // A full queue may be that of another receiver: the device may have it all the same.
+            return outcome.reason == mqtt::ReasonCode::quota_exceeded ? Handover::taken
+                                                                      : Handover::refused;
         case mqtt::PublishStatus::not_sent:
             return Handover::not_sent;
         case mqtt::PublishStatus::unknown:

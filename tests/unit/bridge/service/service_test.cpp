@@ -100,9 +100,9 @@ TEST_CASE("service: the broker's word on an order", "[bridge][service]") {
     SECTION("refused") {
         outcome = {mqtt::PublishStatus::refused,
                    mqtt::NotSent::none,
-                   mqtt::ReasonCode::quota_exceeded,
+                   mqtt::ReasonCode::not_authorized,
                    {}};
-        why = "broker_refused: quota exceeded";
+        why = "broker_refused: not authorized";
     }
     SECTION("expired in the connection's queue") {
         w.clock.advance(8s);

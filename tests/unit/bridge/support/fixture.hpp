@@ -15,6 +15,7 @@
 #include "bridge/service/service.hpp"
 #include "bridge/service/uplink.hpp"
 #include "bridge/store/memory_store.hpp"
+#include "protocol/base/base64.hpp"
 
 namespace spoke::bridge::test {
 
@@ -47,19 +48,10 @@ inline CommandRequest unlock(std::string device = "b42") {
 /// A receipt as the broker writes it; `more` is JSON behind a comma.
 inline std::string receipt_text(CommandId const& id, std::string_view step, WallTime at,
                                 std::string_view more = {}) {
-    constexpr std::string_view kDigits =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    std::string base64;
-    unsigned bits = 0;
-    unsigned pending = 0;
-    for (auto byte : id.raw()) {
-        pending = (pending << 8 | std::to_integer<unsigned>(byte)) & 0xFFFF;
-        for (bits += 8; bits >= 6; bits -= 6) base64 += kDigits[pending >> (bits - 6) & 63];
-    }
-    base64 += kDigits[pending << (6 - bits) & 63];
+    auto base64 = to_base64(as_text(id.raw()));
     auto us = std::to_string(at.time_since_epoch().count() * 1000);
     return "{\"step\":\"" + std::string{step} + "\",\"client\":\"b42\",\"at_us\":" + us +
-           ",\"id\":\"" + base64 + "==\"" + std::string{more} + "}";
+           ",\"id\":\"" + base64 + "\"" + std::string{more} + "}";
 }
 
 /// A tracker with a world that does nothing by itself: records are stored when the test says so.
