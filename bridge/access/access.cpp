@@ -26,7 +26,7 @@ Access::Access(TokenRules rules, KeyMaterial keys) : rules_(std::move(rules)) {
 }
 
 void Access::replace(KeyMaterial keys) {
-    is_open_ = keys.is_empty();
+    is_open_ = keys.is_open();
     token_keys_ = std::move(keys.token_keys);
     remembered_.clear();
     api_keys_.clear();

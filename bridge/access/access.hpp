@@ -19,8 +19,11 @@ namespace spoke::bridge {
 struct KeyMaterial {
     std::vector<VerificationKey> token_keys{};
     std::vector<ApiKey> api_keys{};
+    bool is_wanted = false;  // a file was named: if it holds no key, nobody comes in
 
-    [[nodiscard]] bool is_empty() const noexcept { return token_keys.empty() && api_keys.empty(); }
+    [[nodiscard]] bool is_open() const noexcept {
+        return !is_wanted && token_keys.empty() && api_keys.empty();
+    }
 };
 
 /// Decides who a request is from.
@@ -35,7 +38,7 @@ public:
     /// Other keys from now on: what was let in by the old ones is asked again.
     void replace(KeyMaterial keys);
 
-    /// No key at all: everybody may do everything.
+    /// No key is wanted: everybody may do everything.
     [[nodiscard]] bool is_open() const noexcept { return is_open_; }
 
     /// In      the Authorization header as sent; empty: none.

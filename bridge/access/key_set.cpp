@@ -79,10 +79,14 @@ std::vector<VerificationKey> parse_key_set(std::string_view json_text) {
     return out;
 }
 
-VerificationKey parse_secret(std::string_view text) {
+std::string_view secret_of(std::string_view text) noexcept {
     auto line = text.substr(0, text.find('\n'));
     if (line.ends_with('\r')) line.remove_suffix(1);
-    return VerificationKey::hs256(std::string{line}, {});
+    return line;
+}
+
+VerificationKey parse_secret(std::string_view text) {
+    return VerificationKey::hs256(std::string{secret_of(text)}, {});
 }
 
 }  // namespace spoke::bridge

@@ -56,7 +56,10 @@ private:
 ///         that is damaged or too weak, none that can be used, more than 100.
 [[nodiscard]] std::vector<VerificationKey> parse_key_set(std::string_view json_text);
 
-/// The HS256 key of a secret file: its first line.
+/// The secret in a secret file: its first line.
+[[nodiscard]] std::string_view secret_of(std::string_view text) noexcept;
+
+/// The HS256 key of a secret file.
 [[nodiscard]] VerificationKey parse_secret(std::string_view text);
 
 }  // namespace spoke::bridge

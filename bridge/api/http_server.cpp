@@ -1,243 +1,91 @@
 #include "bridge/api/http_server.hpp"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <poll.h>
 
-#include <array>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http.hpp>
-#include <list>
-#include <optional>
+#include <boost/asio/ip/address.hpp>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
+#include <vector>
 
-#include "bridge/api/problem.hpp"
+#include "bridge/api/http_connection.hpp"
+#include "bridge/api/http_server_state.hpp"
+#include "bridge/api/server_certificate.hpp"
 
 namespace spoke::bridge {
 namespace {
 
 namespace net = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
 using boost::system::error_code;
 using net::ip::tcp;
 
-HttpRequest to_request(http::request<http::string_body>& message) {
-    HttpRequest request;
-    request.method = std::string_view{message.method_string()};
-    request.target = std::string_view{message.target()};
-    for (auto const& field : message) {
-        request.headers.emplace_back(std::string_view{field.name_string()},
-                                     std::string_view{field.value()});
+std::string text_of(tcp::endpoint const& endpoint) {
+    auto address = endpoint.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+        address = net::ip::make_address_v4(net::ip::v4_mapped, address.to_v6());
     }
-    request.body = std::move(message.body());
-    return request;
+    auto form = address.is_v6() ? "[{}]:{}" : "{}:{}";
+    return fmt::format(fmt::runtime(form), address.to_string(), endpoint.port());
 }
 
-/// What to tell a peer whose bytes are no request; nullopt if there is nobody to tell.
-std::optional<Problem> problem_of(error_code error, HttpServer::Options const& options) {
-    if (error == http::error::body_limit) {
-        return Problem{ProblemKind::too_large,
-                       fmt::format("at most {} bytes", options.body_bytes_max)};
-    }
-    if (error == http::error::header_limit || error == http::error::buffer_overflow) {
-        return Problem{ProblemKind::header_too_large,
-                       fmt::format("at most {} bytes", options.header_bytes_max)};
-    }
-    if (error == http::error::end_of_stream || error == http::error::partial_message) {
-        return std::nullopt;
-    }
-    if (error.category() == make_error_code(http::error::bad_method).category()) {
-        return Problem{ProblemKind::invalid, "the request is not HTTP: " + error.message()};
-    }
-    return std::nullopt;
+std::string host_of(std::string const& address) {
+    return address.substr(0, address.rfind(':'));
 }
 
 }  // namespace
 
-struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
-    class Connection;
+HttpServerState::HttpServerState(net::io_context& io, HttpServer::Options o, HttpServer::Handler h,
+                                 std::function<std::uint64_t()> r)
+    : context(io),
+      acceptor(io),
+      retry(io),
+      gone_timer(io),
+      options(std::move(o)),
+      cors(options.cors_origins),
+      handler(std::move(h)),
+      random(std::move(r)) {}
 
-    Impl(net::io_context& io, Options o, Handler h, std::function<std::uint64_t()> r)
-        : context(io),
-          acceptor(io),
-          retry(io),
-          options(std::move(o)),
-          handler(std::move(h)),
-          random(std::move(r)) {}
-
-    void accept();
-    void on_accept(error_code error, tcp::socket socket);
-    void on_connection_gone();
-
-    net::io_context& context;
-    tcp::acceptor acceptor;
-    net::steady_timer retry;
-    Options options;
-    Handler handler;
-    std::function<std::uint64_t()> random;
-    std::function<void()> stopped{};
-    std::list<Connection*> connections{};  // each takes itself out when it ends
-    bool accepting = false;
-    bool stopping = false;
-};
-
-/// One connection: reads a request, hands it on, writes the response, and again.
-/// Owned  by the operation that is under way, or by the response that is awaited.
-class HttpServer::Impl::Connection : public std::enable_shared_from_this<Connection> {
-public:
-    Connection(std::shared_ptr<Impl> server, tcp::socket socket)
-        : server_(std::move(server)), stream_(std::move(socket)) {
-        place_ = server_->connections.insert(server_->connections.end(), this);
+void HttpServerState::open() {
+    auto address = fmt::format("{}:{}", options.host, options.port);
+    error_code error;
+    tcp::resolver resolver{context};
+    auto found =
+        resolver.resolve(options.host, std::to_string(options.port), tcp::resolver::passive, error);
+    if (error || found.empty()) {
+        throw std::runtime_error("cannot listen on " + address + ": " + error.message());
     }
-    Connection(Connection const&) = delete;
-    Connection& operator=(Connection const&) = delete;
-    ~Connection() {
-        server_->connections.erase(place_);
-        server_->on_connection_gone();
+    auto endpoint = found.begin()->endpoint();
+    if (options.loopback_only && !endpoint.address().is_loopback()) {
+        throw std::runtime_error(fmt::format(
+            "will not listen on {} without keys: everybody there could command every device; give "
+            "auth.secret_file, auth.jwks_file or auth.keys_file, or listen on 127.0.0.1",
+            address));
     }
-
-    void read(std::chrono::milliseconds patience) {
-        state_ = State::idle;
-        parser_.emplace();
-        parser_->header_limit(static_cast<std::uint32_t>(server_->options.header_bytes_max));
-        parser_->body_limit(server_->options.body_bytes_max);
-        stream_.expires_after(patience);
-        http::async_read_header(
-            stream_, buffer_, *parser_,
-            [self = shared_from_this()](error_code error, std::size_t) { self->on_header(error); });
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
+    if (error) {
+        throw std::system_error(error.value(), std::generic_category(),
+                                "cannot listen on " + address);
     }
+    accept();
+}
 
-    /// The server stops: what is idle ends here, the rest after its response.
-    void stop() {
-        keep_alive_ = false;
-        if (state_ == State::idle) close();
+bool HttpServerState::has_room() const {
+    return connections.size() < options.connections_max || !idle.empty();
+}
+
+void HttpServerState::accept() {
+    if (accepting || stopping || !has_room()) return;
+    if (waiting) {
+        auto socket = std::move(*waiting);
+        waiting.reset();
+        admit(std::move(socket));
     }
-
-private:
-    enum class State { idle, reading, handling, writing, closing };
-
-    void on_header(error_code error) {
-        if (error) return fail(error);
-        state_ = State::reading;
-        stream_.expires_after(server_->options.request_timeout);
-        if (beast::iequals(parser_->get()[http::field::expect], "100-continue")) {
-            static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
-            net::async_write(stream_, net::buffer(kContinue),
-                             [self = shared_from_this()](error_code e, std::size_t) {
-                                 if (!e) self->read_body();
-                             });
-            return;
-        }
-        read_body();
-    }
-
-    void read_body() {
-        http::async_read(
-            stream_, buffer_, *parser_,
-            [self = shared_from_this()](error_code error, std::size_t) { self->on_body(error); });
-    }
-
-    void on_body(error_code error) {
-        if (error) return fail(error);
-        state_ = State::handling;
-        stream_.expires_never();
-        auto& message = parser_->get();
-        version_ = message.version();
-        keep_alive_ = message.keep_alive() && !server_->stopping;
-        is_head_ = message.method() == http::verb::head;
-        if (version_ >= 11 && message.find(http::field::host) == message.end()) {
-            keep_alive_ = false;
-            return respond(
-                to_response(Problem{ProblemKind::invalid, "the request has no Host header"}));
-        }
-        auto request = to_request(message);
-        parser_.reset();  // a request that waits keeps no body
-        server_->handler(request, [self = shared_from_this()](HttpResponse response) {
-            self->respond(std::move(response));
-        });
-    }
-
-    void fail(error_code error) {
-        // After a time-out there is nobody to tell: the stream has closed the socket.
-        auto problem = problem_of(error, server_->options);
-        if (!problem) return close();
-        keep_alive_ = false;
-        respond(to_response(*problem));
-    }
-
-    void respond(HttpResponse response) {
-        if (state_ == State::writing || state_ == State::closing) return;
-        state_ = State::writing;
-        response_ = {};
-        response_.version(version_);
-        response_.result(response.status);
-        auto request_id = fmt::format("r_{:016x}", server_->random());
-        response_.set("Request-Id", request_id);
-        for (auto const& [name, value] : response.headers) response_.insert(name, value);
-        response_.keep_alive(keep_alive_ && !server_->stopping);
-        auto has_body = response.status != 204 && response.status != 304;
-        if (has_body) {
-            response_.set(http::field::content_type, response.content_type);
-            response_.content_length(response.body.size());
-        }
-        if (has_body && !is_head_) response_.body() = std::move(response.body);
-        stream_.expires_after(server_->options.write_timeout);
-        http::async_write(stream_, response_,
-                          [self = shared_from_this()](error_code error, std::size_t) {
-                              self->on_written(error);
-                          });
-    }
-
-    void on_written(error_code error) {
-        if (error || server_->stopping) return close();
-        if (response_.keep_alive()) return read(server_->options.idle_timeout);
-        state_ = State::closing;
-        error_code ignored;
-        stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
-        stream_.expires_after(std::chrono::seconds{2});
-        drain();
-    }
-
-    /// Reads away what the peer still sends: closing at once would reset the connection and could
-    /// take the response from it.
-    void drain() {
-        stream_.async_read_some(net::buffer(drained_),
-                                [self = shared_from_this()](error_code error, std::size_t size) {
-                                    self->drained_bytes_ += size;
-                                    constexpr std::size_t kDrainMax = 1 << 20;
-                                    if (error || self->drained_bytes_ > kDrainMax) {
-                                        return self->close();
-                                    }
-                                    self->drain();
-                                });
-    }
-
-    void close() {
-        state_ = State::closing;
-        error_code ignored;
-        stream_.socket().close(ignored);
-    }
-
-    std::shared_ptr<Impl> server_;
-    std::list<Connection*>::iterator place_{};
-    beast::tcp_stream stream_;
-    beast::flat_buffer buffer_;
-    std::optional<http::request_parser<http::string_body>> parser_{};
-    http::response<http::string_body> response_{};
-    std::array<char, 512> drained_{};
-    std::size_t drained_bytes_ = 0;
-    unsigned version_ = 11;
-    bool keep_alive_ = false;
-    bool is_head_ = false;
-    State state_ = State::idle;
-};
-
-void HttpServer::Impl::accept() {
-    if (accepting || stopping || connections.size() >= options.connections_max) return;
+    if (accepting || !has_room()) return;
     accepting = true;
     acceptor.async_accept(context,
                           [self = shared_from_this()](error_code error, tcp::socket socket) {
@@ -246,7 +94,7 @@ void HttpServer::Impl::accept() {
                           });
 }
 
-void HttpServer::Impl::on_accept(error_code error, tcp::socket socket) {
+void HttpServerState::on_accept(error_code error, tcp::socket socket) {
     if (stopping) return;
     if (error) {
         // Out of descriptors, as a rule: the ones in use will come back.
@@ -256,67 +104,139 @@ void HttpServer::Impl::on_accept(error_code error, tcp::socket socket) {
         });
         return;
     }
-    error_code ignored;
-    socket.set_option(tcp::no_delay{true}, ignored);
-    auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket));
-    connection->read(options.request_timeout);
+    if (has_room()) {
+        admit(std::move(socket));
+    } else {
+        waiting = std::move(socket);
+    }
     accept();
 }
 
-void HttpServer::Impl::on_connection_gone() {
+void HttpServerState::admit(tcp::socket socket) {
+    error_code error;
+    socket.set_option(tcp::no_delay{true}, error);
+    auto endpoint = socket.remote_endpoint(error);
+    if (error) return;
+    if (connections.size() >= options.connections_max) idle.front()->drop();
+    auto address = text_of(endpoint);
+    auto is_too_many = ++by_address[host_of(address)] > options.connections_per_address_max;
+    (is_too_many ? turn_away : serve)(shared_from_this(), std::move(socket), std::move(address));
+}
+
+void HttpServerState::on_connection_gone(std::string const& address) {
+    auto found = by_address.find(host_of(address));
+    if (found != by_address.end() && --found->second == 0) by_address.erase(found);
     if (!stopping) return accept();
-    if (connections.empty() && stopped) std::exchange(stopped, {})();
+    if (!connections.empty()) return;
+    gone_timer.cancel();
+    if (stopped) std::exchange(stopped, {})();
+}
+
+void HttpServerState::enter_idle(HttpPeer* peer, PeerPlace& place) {
+    place.at_ = idle.insert(idle.end(), peer);
+    place.taken_ = true;
+    accept();
+}
+
+void HttpServerState::leave_idle(PeerPlace& place) {
+    if (std::exchange(place.taken_, false)) idle.erase(place.at_);
+}
+
+void HttpServerState::enter_transfer(HttpPeer* peer, std::size_t bytes, PeerPlace& place) {
+    place.at_ = transfers.insert(transfers.end(), peer);
+    place.taken_ = true;
+    place.bytes_ = bytes;
+    transfer_bytes += bytes;
+    while (transfer_bytes > options.transfer_bytes_max) transfers.front()->drop();
+}
+
+void HttpServerState::leave_transfer(PeerPlace& place) {
+    if (!std::exchange(place.taken_, false)) return;
+    transfer_bytes -= place.bytes_;
+    transfers.erase(place.at_);
+}
+
+void HttpServerState::watch_held() {
+    if (std::exchange(watching, true)) return;
+    gone_timer.expires_after(options.gone_check);
+    gone_timer.async_wait([self = shared_from_this()](error_code error) {
+        self->watching = false;
+        if (!error) self->look_at_held();
+    });
+}
+
+/// No read is pending while a request is held, so that nothing else tells that a peer has gone.
+void HttpServerState::look_at_held() {
+    std::vector<HttpPeer*> peers;
+    std::vector<pollfd> descriptors;
+    for (auto* peer : connections) {
+        if (!peer->is_held()) continue;
+        peers.push_back(peer);
+        descriptors.push_back({peer->descriptor(), POLLRDHUP, 0});
+    }
+    if (peers.empty()) return;
+    if (::poll(descriptors.data(), descriptors.size(), 0) > 0) {
+        for (std::size_t i = 0; i < peers.size(); ++i) {
+            if (descriptors[i].revents != 0) peers[i]->on_gone();
+        }
+    }
+    watch_held();
+}
+
+std::string const& HttpServerState::date() {
+    auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+    if (date_.empty() || now != date_at_) {
+        date_at_ = now;
+        date_ = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT",
+                            fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+    }
+    return date_;
 }
 
 HttpServer::HttpServer(net::io_context& context, Options options, Handler handler,
                        std::function<std::uint64_t()> random)
-    : impl_(std::make_shared<Impl>(context, std::move(options), std::move(handler),
-                                   std::move(random))) {}
+    : state_(std::make_shared<HttpServerState>(context, std::move(options), std::move(handler),
+                                               std::move(random))) {}
 
 HttpServer::~HttpServer() {
     stop();
 }
 
 void HttpServer::listen() {
-    auto const& host = impl_->options.host;
-    auto address = fmt::format("{}:{}", host, impl_->options.port);
-    auto fail = [&](error_code error) {
-        throw std::system_error(error.value(), std::generic_category(),
-                                "cannot listen on " + address);
-    };
-    error_code error;
-    tcp::resolver resolver{impl_->context};
-    auto found =
-        resolver.resolve(host, std::to_string(impl_->options.port), tcp::resolver::passive, error);
-    if (error || found.empty()) {
-        throw std::runtime_error("cannot listen on " + address + ": " + error.message());
-    }
-    auto endpoint = found.begin()->endpoint();
-    auto& acceptor = impl_->acceptor;
-    acceptor.open(endpoint.protocol(), error);
-    if (!error) acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
-    if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
-    if (error) fail(error);
-    impl_->accept();
+    reload_certificate();
+    state_->open();
+}
+
+void HttpServer::reload_certificate() {
+    auto const& options = state_->options;
+    if (options.certificate.empty()) return;
+    state_->tls = load_certificate(options.certificate, options.private_key);
 }
 
 std::uint16_t HttpServer::port() const {
-    return impl_->acceptor.local_endpoint().port();
+    return state_->acceptor.local_endpoint().port();
 }
 
 void HttpServer::stop(std::function<void()> stopped) {
-    impl_->stopping = true;
-    impl_->stopped = std::move(stopped);
+    state_->stopping = true;
+    state_->stopped = std::move(stopped);
     error_code ignored;
-    impl_->acceptor.close(ignored);
-    impl_->retry.cancel();
-    for (auto* connection : impl_->connections) connection->stop();
-    if (impl_->connections.empty()) impl_->on_connection_gone();
+    state_->acceptor.close(ignored);
+    state_->waiting.reset();
+    state_->retry.cancel();
+    auto peers = state_->connections;  // each may take itself out
+    for (auto* peer : peers) peer->stop();
+    if (!state_->connections.empty()) return;
+    state_->gone_timer.cancel();
+    if (state_->stopped) std::exchange(state_->stopped, {})();
 }
 
 std::size_t HttpServer::connections() const noexcept {
-    return impl_->connections.size();
+    return state_->connections.size();
+}
+
+std::uint64_t HttpServer::dropped() const noexcept {
+    return state_->dropped;
 }
 
 }  // namespace spoke::bridge

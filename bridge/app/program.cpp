@@ -21,6 +21,7 @@
 #include "bridge/api/http_server.hpp"
 #include "bridge/app/make_store.hpp"
 #include "bridge/app/mqtt_uplink.hpp"
+#include "bridge/app/security.hpp"
 #include "bridge/service/service.hpp"
 
 namespace spoke::bridge {
@@ -72,16 +73,24 @@ Service::Settings service_settings(Config const& config) {
     return settings;
 }
 
-HttpServer::Options server_options(HttpConfig const& config) {
+HttpServer::Options server_options(HttpConfig const& config, bool loopback_only) {
     HttpServer::Options options;
     options.host = config.address;
     options.port = config.port;
+    options.loopback_only = loopback_only;
+    options.certificate = config.certificate;
+    options.private_key = config.private_key;
     options.header_bytes_max = config.header_bytes_max;
     options.body_bytes_max = config.body_bytes_max;
+    options.transfer_bytes_max = config.transfer_bytes_max;
     options.connections_max = config.connections_max;
-    options.request_timeout = config.request_timeout;
+    options.connections_per_address_max = config.connections_per_address_max;
+    options.header_timeout = config.header_timeout;
+    options.body_timeout = config.body_timeout;
     options.idle_timeout = config.idle_timeout;
     options.write_timeout = config.write_timeout;
+    options.gzip_bytes_min = config.gzip_bytes_min;
+    options.cors_origins = config.cors_origins;
     return options;
 }
 
@@ -93,15 +102,17 @@ public:
           uplink_(context_, config.broker, random()),
           timer_(context_),
           service_(service_settings(config), world()),
-          access_({}, {}),
-          api_(service_, access_, {}),
+          auth_(config.auth),
+          access_(token_rules(config.auth), load_keys(config.auth)),
+          api_(service_, access_, api_settings(config.rate)),
           server_(
-              context_, server_options(config.http),
+              context_, server_options(config.http, access_.is_open()),
               [this](HttpRequest const& request, Respond respond) {
                   handle(request, std::move(respond));
               },
               [this] { return random(); }),
           signals_(context_, SIGINT, SIGTERM),
+          hangups_(context_, SIGHUP),
           stop_timer_(context_) {}
 
     void run(Loaded const& loaded) {
@@ -109,12 +120,19 @@ public:
         if (loaded.file.empty()) {
             spdlog::info("no configuration file: every option has its default or that of a flag");
         }
-        spdlog::info("HTTP without keys: whoever reaches the port may command every device");
+        if (access_.is_open()) {
+            spdlog::warn(
+                "no key in [auth]: whoever reaches the port may command every device, so it is "
+                "loopback only");
+        }
         auto const& host = loaded.config.http.address;
         auto is_ipv6 = host.find(':') != std::string::npos;
-        spdlog::info("listening on {}:{}", is_ipv6 ? "[" + host + "]" : host, server_.port());
+        auto scheme = loaded.config.http.certificate.empty() ? "" : " with TLS";
+        spdlog::info("listening on {}:{}{}", is_ipv6 ? "[" + host + "]" : host, server_.port(),
+                     scheme);
         service_.restore();
         await_signal();
+        await_hangup();
         uplink_.start(service_);
         context_.run();
     }
@@ -162,6 +180,29 @@ private:
         });
     }
 
+    void await_hangup() {
+        hangups_.async_wait([this](error_code error, int) {
+            if (error) return;
+            reload();
+            await_hangup();
+        });
+    }
+
+    /// Keys and certificate as their files are now; what cannot be read changes nothing.
+    void reload() {
+        try {
+            access_.replace(load_keys(auth_));
+            spdlog::info("the keys were read again");
+        } catch (std::exception const& error) {
+            spdlog::error("the keys stay as they were: {}", error.what());
+        }
+        try {
+            server_.reload_certificate();
+        } catch (std::exception const& error) {
+            spdlog::error("the certificate stays as it was: {}", error.what());
+        }
+    }
+
     /// No new request; what waits for a command is answered with its record as it is; the broker is
     /// told; then the loop has nothing left to do.
     void stop() {
@@ -170,6 +211,7 @@ private:
         stop_timer_.async_wait([this](error_code error) {
             if (!error) context_.stop();
         });
+        hangups_.cancel();
         service_.drain();
         uplink_.stop([this] { part_stopped(); });
         server_.stop([this] { part_stopped(); });
@@ -188,10 +230,12 @@ private:
     MqttUplink uplink_;
     net::steady_timer timer_;
     Service service_;
+    AuthConfig auth_;
     Access access_;
     Api api_;
     HttpServer server_;
     net::signal_set signals_;
+    net::signal_set hangups_;
     net::steady_timer stop_timer_;
     bool stopping_ = false;
     int stopped_parts_ = 0;

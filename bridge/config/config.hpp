@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace spoke::bridge {
 
@@ -13,10 +14,34 @@ struct HttpConfig {
     std::uint16_t port = 8080;
     std::uint32_t header_bytes_max = 8 * 1024;
     std::uint32_t body_bytes_max = 256 * 1024;
+    std::uint64_t transfer_bytes_max = std::uint64_t{256} << 20;
     std::uint32_t connections_max = 10'000;
-    std::chrono::milliseconds request_timeout{10'000};
+    std::uint32_t connections_per_address_max = 5'000;
+    std::chrono::milliseconds header_timeout{10'000};
+    std::chrono::milliseconds body_timeout{20'000};
     std::chrono::milliseconds idle_timeout{60'000};
     std::chrono::milliseconds write_timeout{10'000};
+    std::uint32_t gzip_bytes_min = 1024;
+    std::vector<std::string> cors_origins{};
+    std::string certificate{};  // empty: no TLS
+    std::string private_key{};
+};
+
+struct AuthConfig {
+    std::string secret_file{};
+    std::string jwks_file{};
+    std::string keys_file{};
+    std::string audience{};
+    std::string issuer{};
+    std::chrono::seconds leeway{30};
+};
+
+struct RateConfig {
+    std::uint32_t per_second = 1'000;  // 0: no limit
+    std::uint32_t burst = 2'000;
+    std::uint32_t anonymous_per_second = 10;
+    std::uint32_t anonymous_burst = 50;
+    std::uint32_t buckets_max = 100'000;
 };
 
 struct BrokerConfig {
@@ -69,6 +94,8 @@ struct LogConfig {
 /// Everything that can be configured, with its defaults. app hands each part its own struct.
 struct Config {
     HttpConfig http{};
+    AuthConfig auth{};
+    RateConfig rate{};
     BrokerConfig broker{};
     CommandsConfig commands{};
     StoreConfig store{};

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <string_view>
+
 #include "bridge/config/config.hpp"
 
 namespace spoke::bridge {
@@ -14,25 +17,87 @@ constexpr std::uint32_t kKiB = 1U << 10;
 constexpr std::uint32_t kMiB = 1U << 20;
 constexpr std::uint32_t kCountMax = 1'000'000'000;
 
+/// An origin as browsers send it: scheme://host, perhaps with a port.
+bool is_origin(std::string_view text) {
+    auto at = text.find("://");
+    if (at == std::string_view::npos || at == 0) return false;
+    auto is_scheme = [](char c) { return c >= 'a' && c <= 'z'; };
+    auto is_host = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+               c == ':' || c == '[' || c == ']';
+    };
+    auto host = text.substr(at + 3);
+    return std::ranges::all_of(text.substr(0, at), is_scheme) && !host.empty() &&
+           std::ranges::all_of(host, is_host);
+}
+
 void http_options(OptionTable& table, HttpConfig& c) {
     table.section("http", "The side of the applications.")
         .text("address", c.address,
-              "Address to listen on. The API has no keys yet: whoever reaches it may command.")
+              "Address to listen on. Without a key in [auth] nothing but loopback will do.")
         .number("port", c.port, {0, 65535}, "TCP port",
                 "Port to listen on. 0 takes any free one; the log says which.")
+        .text("certificate", c.certificate,
+              "PEM file with the certificate and its chain; empty: no TLS. Read again on SIGHUP.")
+        .text("private_key", c.private_key, "PEM file with its key.")
         .bytes("header_bytes_max", c.header_bytes_max, {kKiB, kMiB},
                "Longest request line and header together; above it 431.")
         .bytes("body_bytes_max", c.body_bytes_max, {kKiB, 64 * kMiB},
                "Longest body of a request; above it 413, before it is read.")
+        .bytes("transfer_bytes_max", c.transfer_bytes_max, {kMiB, std::uint64_t{1} << 40},
+               "Bodies on their way, in both directions and of all connections. Beyond it the "
+               "slowest are dropped.")
         .number("connections_max", c.connections_max, {1, kCountMax}, "connections",
-                "Open connections, those with a request that waits included. Above it new ones "
-                "wait in the kernel's backlog.")
-        .duration("request_timeout", c.request_timeout, {100ms, 10min},
-                  "A request that has not arrived in full by then is dropped with its connection.")
+                "Open connections, those with a request that waits included. Above it the one that "
+                "was idle the longest is closed for a new one; if none is idle, new ones wait in "
+                "the kernel's backlog.")
+        .number("connections_per_address_max", c.connections_per_address_max, {1, kCountMax},
+                "connections", "Open connections of one address; above it 503.")
+        .duration("header_timeout", c.header_timeout, {100ms, 10min},
+                  "A request whose header has not arrived by then is dropped with its connection.")
+        .duration("body_timeout", c.body_timeout, {100ms, 10min},
+                  "The same for its body, from the end of the header.")
         .duration("idle_timeout", c.idle_timeout, {1s, 1h},
                   "A connection without a request for so long is closed.")
         .duration("write_timeout", c.write_timeout, {100ms, 10min},
-                  "A peer that does not take its response by then is dropped.");
+                  "A peer that does not take its response by then is dropped.")
+        .bytes("gzip_bytes_min", c.gzip_bytes_min, {0, kCountMax},
+               "Shortest body that is packed for a peer that takes gzip.")
+        .texts("cors_origins", c.cors_origins,
+               "Origins whose web pages may use the API, such as \"https://app.example\"; \"*\": "
+               "all.");
+}
+
+void auth_options(OptionTable& table, AuthConfig& c) {
+    table.section("auth", "Who may use the API. Without any file here everybody may do everything.")
+        .text("secret_file", c.secret_file,
+              "File whose first line, at least 32 bytes, is the secret of HS256 tokens. All files "
+              "here are read again on SIGHUP.")
+        .text("jwks_file", c.jwks_file,
+              "JWK Set (RFC 7517) with the keys of tokens: RSA for RS256, EC P-256 for ES256, oct "
+              "for HS256. A key is good for its algorithm alone.")
+        .text("keys_file", c.keys_file,
+              "API keys, one a line: NAME HASH END SCOPE..., as spoke-bridge key new makes them.")
+        .text("audience", c.audience, "What a token's \"aud\" must name; empty: anything.")
+        .text("issuer", c.issuer, "What a token's \"iss\" must be; empty: anything.")
+        .duration("leeway", c.leeway, {0s, 1h},
+                  "How far the clock of whoever makes the tokens may be off.");
+}
+
+void rate_options(OptionTable& table, RateConfig& c) {
+    table.section("rate", "How often a caller may ask. Nobody is limited while there are no keys.")
+        .number("per_second", c.per_second, {0, kCountMax}, "requests a second",
+                "Requests of one token subject or API key in the long run; above it 429. 0: no "
+                "limit.")
+        .number("burst", c.burst, {1, kCountMax}, "requests", "And as many at once.")
+        .number("anonymous_per_second", c.anonymous_per_second, {0, kCountMax}, "requests a second",
+                "Requests of one address without good credentials; above it 429 in place of 401. "
+                "0: no limit.")
+        .number("anonymous_burst", c.anonymous_burst, {1, kCountMax}, "requests",
+                "And as many at once.")
+        .number("buckets_max", c.buckets_max, {1, kCountMax}, "callers",
+                "Callers that are counted. One more takes the place of the one that was quiet the "
+                "longest.");
 }
 
 void broker_options(OptionTable& table, BrokerConfig& c) {
@@ -123,6 +188,8 @@ void devices_options(OptionTable& table, DevicesConfig& c) {
 OptionTable option_table(Config& config) {
     OptionTable table;
     http_options(table, config.http);
+    auth_options(table, config.auth);
+    rate_options(table, config.rate);
     broker_options(table, config.broker);
     commands_options(table, config.commands);
     store_options(table, config.store);
@@ -146,6 +213,15 @@ void check(Config const& config) {
     if (broker.reconnect_delay_min > broker.reconnect_delay_max) {
         throw options::OptionError{
             "broker.reconnect_delay_min is above broker.reconnect_delay_max"};
+    }
+    auto const& http = config.http;
+    if (http.certificate.empty() != http.private_key.empty()) {
+        throw options::OptionError{"http.certificate and http.private_key go together"};
+    }
+    for (auto const& origin : http.cors_origins) {
+        if (origin == "*" || is_origin(origin)) continue;
+        throw options::OptionError{fmt::format(
+            "http.cors_origins: {:?} is no origin such as https://app.example", origin)};
     }
     if (broker.client_id.empty()) {
         throw options::OptionError{"broker.client_id is empty: the session needs a name"};

@@ -61,6 +61,14 @@ TEST_CASE("access: with a key nobody comes in without one", "[bridge][access]") 
     CHECK(error_of(access, ops_key()) == AccessError::malformed);
 }
 
+TEST_CASE("access: a key file without a key lets nobody in", "[bridge][access]") {
+    KeyMaterial none;
+    none.is_wanted = true;
+    Access access{{}, none};
+    CHECK_FALSE(access.is_open());
+    CHECK(error_of(access, "") == AccessError::none_given);
+}
+
 TEST_CASE("access: an API key, until its end", "[bridge][access]") {
     Access access{{}, material()};
     auto who = identity_of(access, "bearer  " + ops_key() + " ");

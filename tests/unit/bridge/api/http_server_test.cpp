@@ -226,22 +226,234 @@ TEST_CASE("http server: a peer that has gone is no trouble", "[bridge][http]") {
 
 TEST_CASE("http server: no more connections than configured at a time", "[bridge][http]") {
     ServerWorld w{{.connections_max = 1}};
+    Peer first{w};
+    first.write("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n");
+    w.run_until([&] { return w.held.size() == 1; });
+    Peer second{w};  // in the kernel's backlog, for the first one is busy
+    second.write("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    w.context.poll();
+    CHECK(w.held.size() == 1);
+    CHECK(w.server.connections() == 1);
+    w.held[0]({.body = "one"});
+    w.held.clear();
+    first.until("one");
+    // Idle now, it makes room.
+    w.run_until([&] { return w.held.size() == 1; });
+    first.until_closed();
+    w.held[0]({.body = "two"});
+    second.until("two");
+    CHECK(w.server.dropped() == 1);
+}
+
+TEST_CASE("http server: one address has its share of the connections", "[bridge][http]") {
+    ServerWorld w{{.connections_per_address_max = 1}};
     w.handler = echo();
     Peer first{w};
     first.write("GET /1 HTTP/1.1\r\nHost: x\r\n\r\n");
     first.until("<GET/1>");
-    Peer second{w};  // in the kernel's backlog
-    second.write("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
-    first.write("GET /3 HTTP/1.1\r\nHost: x\r\n\r\n");
-    first.until("<GET/3>");
-    CHECK(w.requests.size() == 2);
-    CHECK(w.server.connections() == 1);
+    {
+        Peer second{w};
+        auto answer = second.until("\"sent\":false}");
+        CHECK(answer.starts_with("HTTP/1.1 503"));
+        CHECK(answer.find("/problems/too-many-connections") != std::string::npos);
+        second.socket.close();
+        w.run_until([&] { return second.closed; });
+    }
+    w.run_until([&] { return w.server.connections() == 1; });
+    first.write("GET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    first.until("<GET/2>");
     first.socket.close();
-    second.until("<GET/2>");
+    w.run_until([&] { return w.server.connections() == 0; });
+    Peer third{w};
+    third.write("GET /3 HTTP/1.1\r\nHost: x\r\n\r\n");
+    third.until("<GET/3>");
+}
+
+TEST_CASE("http server: half requests of many take nothing from others", "[bridge][http]") {
+    ServerWorld w{{.transfer_bytes_max = 1'000'000}};
+    w.handler = echo();
+    std::vector<std::unique_ptr<Peer>> halves;
+    for (int i = 0; i < 100; ++i) {
+        halves.push_back(std::make_unique<Peer>(w));
+        halves.back()->write("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nhalf");
+    }
+    // Ten of them fit; the slowest are dropped for those that come later.
+    w.run_until([&] { return w.server.dropped() == 90; });
+    Peer other{w};
+    std::string body(100'000, 'x');
+    other.write("POST /good HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    net::async_write(other.socket, net::buffer(body), [](error_code, std::size_t) {});
+    other.until("xxx>");
+    CHECK(w.server.dropped() == 92);  // one for its body, one for the response
+    CHECK(w.requests.size() == 1);
+}
+
+TEST_CASE("http server: slow readers are dropped before they fill the memory", "[bridge][http]") {
+    ServerWorld w{{.transfer_bytes_max = 50'000'000}};
+    w.handler = [](HttpRequest const&, Respond respond) {
+        respond({.content_type = "application/octet-stream", .body = std::string(20'000'000, 'x')});
+    };
+    std::vector<std::unique_ptr<tcp::socket>> slow;
+    for (int i = 0; i < 5; ++i) {
+        slow.push_back(std::make_unique<tcp::socket>(w.context));
+        slow.back()->connect({net::ip::make_address("127.0.0.1"), w.server.port()});
+        net::write(*slow.back(),
+                   net::buffer(std::string_view{"GET / HTTP/1.1\r\nHost: x\r\n\r\n"}));
+    }
+    w.run_until([&] { return w.server.dropped() == 3; });
+    CHECK(w.server.connections() <= 5);
+}
+
+TEST_CASE("http server: a peer that goes away while its request is held is noticed",
+          "[bridge][http]") {
+    ServerWorld w{{.gone_check = 5ms}};
+    auto gone = 0;
+    Respond respond;
+    w.handler = [&](HttpRequest const& request, Respond r) {
+        request.when_gone([&gone] { ++gone; });
+        respond = std::move(r);
+    };
+    SECTION("it closes") {
+        Peer peer{w};
+        peer.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        w.run_until([&] { return static_cast<bool>(respond); });
+        peer.socket.close();
+        w.run_until([&] { return gone == 1 && peer.closed; });
+        respond({.body = "late"});
+        respond = {};
+        w.run_until([&] { return w.server.connections() == 0; });
+    }
+    SECTION("it closes its half, and still gets an answer") {
+        Peer peer{w};
+        // Behind a second request, so that there are bytes to read.
+        peer.write("GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\n");
+        w.run_until([&] { return static_cast<bool>(respond); });
+        peer.socket.shutdown(tcp::socket::shutdown_send);
+        w.run_until([&] { return gone == 1; });
+        respond({.body = "early"});
+        peer.until("early");
+    }
+    SECTION("it stays") {
+        Peer peer{w};
+        peer.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+        w.run_until([&] { return static_cast<bool>(respond); });
+        net::steady_timer timer{w.context, 30ms};  // some looks
+        auto is_over = false;
+        timer.async_wait([&](error_code) { is_over = true; });
+        w.run_until([&] { return is_over; });
+        CHECK(gone == 0);
+        respond({.body = "answer"});
+        peer.until("answer");
+        CHECK(gone == 0);
+    }
+}
+
+TEST_CASE("http server: a held request costs little", "[bridge][http]") {
+    ServerWorld w;
+    std::vector<std::unique_ptr<tcp::socket>> peers;
+    for (std::size_t i = 0; i < 200; ++i) {
+        peers.push_back(std::make_unique<tcp::socket>(w.context));
+        peers.back()->connect({net::ip::make_address("127.0.0.1"), w.server.port()});
+        net::write(*peers.back(),
+                   net::buffer("POST /" + std::to_string(i) +
+                               " HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"));
+        w.run_until([&] { return w.held.size() == i + 1; });
+    }
+    w.held[7]({.body = "seven"});
+    std::array<char, 4096> answer{};
+    auto size = peers[7]->receive(net::buffer(answer), 0);
+    CHECK(std::string_view{answer.data(), size}.ends_with("seven"));
+}
+
+TEST_CASE("http server: ids of requests and traces are the peer's, if they are sane",
+          "[bridge][http]") {
+    ServerWorld w;
+    w.handler = echo();
+    Peer peer{w};
+    std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    peer.write("GET /1 HTTP/1.1\r\nHost: x\r\nRequest-Id: abc-1\r\ntraceparent: " + trace +
+               "\r\n\r\n");
+    auto answer = peer.until("<GET/1>");
+    CHECK(answer.find("Request-Id: abc-1\r\n") != std::string::npos);
+    CHECK(answer.find("traceparent: " + trace + "\r\n") != std::string::npos);
+    CHECK(w.requests[0].trace == trace);
+    CHECK(w.requests[0].address.starts_with("127.0.0.1:"));
+    CHECK(answer.find("Server: spoke-bridge\r\n") != std::string::npos);
+    CHECK(answer.find("Date: ") != std::string::npos);
+    CHECK(answer.find(" GMT\r\n") != std::string::npos);
+    peer.write("GET /2 HTTP/1.1\r\nHost: x\r\nRequest-Id: a b\r\ntraceparent: 00-0-0-1\r\n\r\n");
+    answer = peer.until("<GET/2>");
+    CHECK(answer.find("Request-Id: r_") != std::string::npos);
+    CHECK(w.requests[1].trace.size() == 55);
+    CHECK(answer.find("traceparent: " + w.requests[1].trace) != std::string::npos);
+}
+
+TEST_CASE("http server: gzip for who takes it", "[bridge][http]") {
+    ServerWorld w;
+    std::string body = "{\"x\":\"" + std::string(5'000, 'y') + "\"}";
+    w.handler = [&](HttpRequest const& request, Respond respond) {
+        HttpResponse response{.body = body};
+        if (request.target == "/tagged") response.headers.emplace_back("ETag", "\"1\"");
+        if (request.target == "/short") response.body = "{}";
+        respond(std::move(response));
+    };
+    Peer peer{w};
+    auto ask = [&](std::string const& target, std::string const& accepts) {
+        peer.write("HEAD " + target + " HTTP/1.1\r\nHost: x\r\nAccept-Encoding: " + accepts +
+                   "\r\n\r\n");
+        return peer.until("\r\n\r\n");
+    };
+    CHECK(ask("/", "br, gzip").find("Content-Encoding: gzip\r\n") != std::string::npos);
+    CHECK(ask("/", "*").find("Content-Encoding: gzip\r\n") != std::string::npos);
+    CHECK(ask("/", "br").find("Vary: Accept-Encoding\r\n") != std::string::npos);
+    for (auto const* refusing : {"br", "gzip;q=0", "*;q=0.0", "identity"}) {
+        auto head = ask("/", refusing);
+        CHECK(head.find("Content-Encoding") == std::string::npos);
+        CHECK(head.find("Content-Length: " + std::to_string(body.size())) != std::string::npos);
+    }
+    CHECK(ask("/short", "gzip").find("Content-Encoding") == std::string::npos);
+    CHECK(ask("/tagged", "gzip").find("Content-Encoding") == std::string::npos);
+}
+
+TEST_CASE("http server: pages of allowed origins alone may read answers", "[bridge][http]") {
+    ServerWorld w{
+        {.header_bytes_max = 1024, .body_bytes_max = 10, .cors_origins = {"https://app.example"}}};
+    w.handler = echo();
+    Peer peer{w};
+    auto ask = [&](std::string const& origin) {
+        peer.write("GET / HTTP/1.1\r\nHost: x\r\nOrigin: " + origin + "\r\n\r\n");
+        return peer.until("<GET/>");
+    };
+    auto allowed = ask("https://app.example");
+    CHECK(allowed.find("Access-Control-Allow-Origin: https://app.example\r\n") !=
+          std::string::npos);
+    CHECK(allowed.find("Vary: Origin\r\n") != std::string::npos);
+    for (auto const* other : {"https://app.example.evil", "http://app.example", "null"}) {
+        auto answer = ask(other);
+        CHECK(answer.find("Access-Control-Allow") == std::string::npos);
+        CHECK(answer.find("Vary: Origin\r\n") != std::string::npos);
+    }
+    // What the server refuses by itself too.
+    peer.write(
+        "POST / HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example\r\nContent-Length: "
+        "11\r\n\r\n");
+    auto refused = peer.until("\"sent\":false}");
+    CHECK(refused.find("HTTP/1.1 413") == 0);
+    CHECK(refused.find("Access-Control-Allow-Origin") != std::string::npos);
+}
+
+TEST_CASE("http server: only loopback, if it is told so", "[bridge][http]") {
+    net::io_context context;
+    HttpServer open{
+        context, {.host = "0.0.0.0", .port = 0, .loopback_only = true}, {}, counting_random()};
+    CHECK_THROWS_WITH(open.listen(), Catch::Contains("will not listen on 0.0.0.0:0 without keys"));
+    HttpServer local{
+        context, {.host = "127.0.0.1", .port = 0, .loopback_only = true}, {}, counting_random()};
+    CHECK_NOTHROW(local.listen());
 }
 
 TEST_CASE("http server: slow and silent peers are closed", "[bridge][http]") {
-    ServerWorld w{{.request_timeout = 20ms, .idle_timeout = 20ms}};
+    ServerWorld w{{.header_timeout = 20ms, .body_timeout = 20ms, .idle_timeout = 20ms}};
     w.handler = echo();
     Peer silent{w};
     Peer slow{w};

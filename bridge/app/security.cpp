@@ -1,0 +1,64 @@
+#include "bridge/app/security.hpp"
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <system_error>
+
+namespace spoke::bridge {
+namespace {
+
+/// What `parse` makes of the file, with the file's name in the error.
+template <class Parse>
+auto parsed(std::string const& path, Parse parse) {
+    auto text = read_small_file(path);
+    try {
+        return parse(text);
+    } catch (std::invalid_argument const& error) {
+        throw std::runtime_error(path + ": " + error.what());
+    }
+}
+
+}  // namespace
+
+std::string read_small_file(std::string const& path) {
+    constexpr std::size_t kSizeMax = 16 << 20;
+    std::ifstream file{path, std::ios::binary};
+    if (!file) throw std::runtime_error(path + ": " + std::generic_category().message(errno));
+    std::string text(kSizeMax + 1, '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
+    if (file.bad()) throw std::runtime_error(path + ": cannot be read");
+    text.resize(static_cast<std::size_t>(file.gcount()));
+    if (text.size() > kSizeMax) throw std::runtime_error(path + ": has more than 16 MiB");
+    return text;
+}
+
+KeyMaterial load_keys(AuthConfig const& config) {
+    KeyMaterial out;
+    if (!config.jwks_file.empty()) {
+        out.token_keys = parsed(config.jwks_file, parse_key_set);
+        out.is_wanted = true;
+    }
+    if (!config.secret_file.empty()) {
+        out.token_keys.push_back(parsed(config.secret_file, parse_secret));
+        out.is_wanted = true;
+    }
+    if (!config.keys_file.empty()) {
+        out.api_keys = parsed(config.keys_file, parse_api_keys);
+        out.is_wanted = true;
+    }
+    return out;
+}
+
+TokenRules token_rules(AuthConfig const& config) {
+    return {config.audience, config.issuer, config.leeway};
+}
+
+Api::Settings api_settings(RateConfig const& config) {
+    return {{config.per_second, config.burst},
+            {config.anonymous_per_second, config.anonymous_burst},
+            config.buckets_max};
+}
+
+}  // namespace spoke::bridge
