@@ -57,13 +57,13 @@ Problem for_each_part(std::string_view text, std::function<Problem(std::string_v
 }
 
 /// "5%" or "0.2%" as a share.
-std::optional<double> parse_percent(std::string_view text) {
+std::optional<double> parse_percent(std::string_view text, double percent_max = 100) {
     if (!text.ends_with('%')) return std::nullopt;
     text.remove_suffix(1);
     double percent = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), percent);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    if (!(percent >= 0 && percent <= 100)) return std::nullopt;
+    if (!(percent >= 0 && percent <= percent_max)) return std::nullopt;
     return percent / 100;
 }
 
@@ -97,9 +97,13 @@ Problem read_fault(std::string_view item, FaultPlan& plan) {
     if (equals == std::string_view::npos) return fmt::format("how much? write {}=5%", name);
     auto value = item.substr(equals + 1);
     auto at = value.find('@');
-    auto share = parse_percent(value.substr(0, at));
-    if (!share)
-        return fmt::format("{}: {:?} is no percentage of 0% to 100%", name, value.substr(0, at));
+    // A bike can be struck more than once a minute.
+    auto percent_max = row->base == FaultBase::bikes_per_minute ? 6000.0 : 100.0;
+    auto share = parse_percent(value.substr(0, at), percent_max);
+    if (!share) {
+        return fmt::format("{}: {:?} is no percentage of 0% to {}%", name, value.substr(0, at),
+                           percent_max);
+    }
     FaultPlan::Setting setting{*share, {}};
     if (at != std::string_view::npos) {
         if (auto problem = parse_window(value.substr(at + 1), *row, setting.window)) return problem;

@@ -62,6 +62,8 @@ TEST_CASE("Faults: what makes no sense is told", "[sim][faults]") {
     CHECK(problem_of("crash") == "how much? write crash=5%");
     CHECK(problem_of("crash=5") == "crash: \"5\" is no percentage of 0% to 100%");
     CHECK(problem_of("crash=101%") == "crash: \"101%\" is no percentage of 0% to 100%");
+    CHECK(problem_of("stall=6000%").empty());
+    CHECK(problem_of("stall=6001%") == "stall: \"6001%\" is no percentage of 0% to 6000%");
     CHECK(problem_of("crash=-1%") == "crash: \"-1%\" is no percentage of 0% to 100%");
     CHECK(problem_of("crash=5%@soon") == "crash: \"soon\" is no time; write 60s, or 60s-120s");
     CHECK(problem_of("crash=5%@9s-8s") == "crash: \"9s-8s\" is no time; write 60s, or 60s-120s");
