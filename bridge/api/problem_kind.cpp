@@ -40,7 +40,7 @@ constexpr std::array kTypes{
                 "Check the id. A device appears as soon as it connects and publishes d/{id}/up or "
                 "d/{id}/state; PUT /v1/devices/{id} makes a record before that."},
     ProblemType{ProblemKind::no_such_command, "no-such-command", 404, "There is no such command",
-                "It never was, or it was settled too long ago to be kept (commands.keep).",
+                "It never was, or it was settled too long ago to be kept (store.keep).",
                 "Check the id; it is the one in the answer to the POST."},
     ProblemType{ProblemKind::method, "method", 405, "This path does not take this method",
                 "The path is right, the method is not. The header Allow lists those there are.",
@@ -115,7 +115,7 @@ constexpr std::array kTypes{
                 "The bridge keeps as many records as it may, or its store takes none now. An order "
                 "without a record is not sent.",
                 "Try again after Retry-After. If it stays, look at the disk and the options "
-                "commands.commands_max and commands.keep."},
+                "commands.open_max, store.bytes_max and store.keep."},
     ProblemType{ProblemKind::not_ready, "not-ready", 503, "The bridge cannot take orders",
                 "/readyz says so when the broker or the store cannot be used, or the bridge is "
                 "stopping.",
