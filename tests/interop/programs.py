@@ -270,7 +270,8 @@ class Reply:
         self.status = int(status.split()[1])
         self.headers = {name.lower(): value.strip()
                         for name, _, value in (line.partition(":") for line in lines)}
-        self.body = json.loads(rest) if "json" in self.headers.get("content-type", "") else rest
+        content_type = self.headers.get("content-type", "").partition(";")[0]
+        self.body = json.loads(rest) if content_type.endswith(("/json", "+json")) else rest
 
 
 class Bikes(Program):
