@@ -192,6 +192,21 @@ void ShardCore::pass_on(Session& session, std::string_view why) {
     }
 }
 
+/// The same for a message that was on its way from another shard when the session ended.
+void ShardCore::pass_on(Publication& publication, Grant const& grant, SessionNumber session) {
+    bool is_shared = grant.share != ShareId{} && grant.qos != mqtt::Qos::at_most_once;
+    auto member = is_shared ? index_.choose(grant.share) : std::nullopt;
+    bool is_given = member && route_to(publication, *member).rejected == 0;
+    if (!is_given) {
+        if (is_shared) counters_.dropped.session_ended.add();
+        return drop_for_nobody(publication, grant, session);
+    }
+    if (publication.wants_receipt) {
+        tell(std::nullopt, *publication.share(), grant.qos, {.why = why::kMoved});
+    }
+    if (grant.as.is_stored()) store_.remove_delivery(session, grant.as, Removal::moved);
+}
+
 void ShardCore::publish_will(Session& session) {
     auto will = std::move(session.will);
     session.will_at = kNever;

@@ -123,7 +123,7 @@ void ShardCore::on_batch(ShardBatch& batch) {
             Session* session = sessions_.find({receiver.slot, receiver.generation, shard_});
             Grant grant{receiver.qos, receiver.retain, receiver.share, receiver.as};
             if (session == nullptr) {
-                drop_for_nobody(publication, grant, receiver.session_number);
+                pass_on(publication, grant, receiver.session_number);
             } else if (receiver.is_rejected) {
                 drop(*session, publication, grant.qos, {}, {.why = why::kQueueFull});
             } else {

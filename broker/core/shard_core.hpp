@@ -294,6 +294,7 @@ private:
     void take_back(Link& link, Session& session);
     void end_session(Session& session, std::string_view why);
     void pass_on(Session& session, std::string_view why);
+    void pass_on(Publication& publication, Grant const& grant, SessionNumber session);
     void publish_will(Session& session);
     void schedule(Session& session);
     void on_link_timer(Link& link);

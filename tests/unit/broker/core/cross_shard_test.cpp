@@ -68,6 +68,38 @@ TEST_CASE("shards: a reference to a session that ended finds no other one") {
     s.link(next).gets_nothing();
 }
 
+TEST_CASE("shards: what is on its way to a member of a share group that ends goes to another",
+          "[v5.0][MQTT-4.8.2-4][gotcha-54]") {
+    auto qos = GENERATE(qos1, qos2);
+    auto expiry = GENERATE(0U, 100U);
+    Script s{{.shards = 2}};
+    auto ends = s.id_on_shard(1, "ends");
+    auto stays = s.id_on_shard(0, "stays");
+    auto pub = s.id_on_shard(0, "pub");
+    auto member = [&](std::string const& id) -> ScriptLink& {
+        auto& client = s.link(id).sends(connect(Version::v5).expiry(expiry)).gets(connack());
+        return client.sends(subscribe(1, "$share/g/t", qos2)).gets(suback(1));
+    };
+    member(ends);
+    s.link(pub).sends(connect(Version::v5)).gets(connack());
+    s.hold_batches();
+    s.link(pub).sends(publish("t", "x", qos, 1));
+    if (qos == qos1) s.link(pub).gets(puback(1, ReasonCode::success));
+    if (qos == qos2) s.link(pub).gets(pubrec(1));
+    SECTION("there is one") {
+        member(stays);
+        s.link(ends).sends(disconnect(ReasonCode::normal_disconnection, 0)).closes();
+        s.pass_batches();
+        CHECK(payloads(answer_all(s.link(stays))) == std::vector<std::string>{"x"});
+    }
+    SECTION("there is none") {
+        s.link(ends).sends(disconnect(ReasonCode::normal_disconnection, 0)).closes();
+        s.pass_batches();
+        CHECK(s.dropped(1).session_ended.read() == 1);
+    }
+    CHECK(s.store().message_count() == 0);
+}
+
 TEST_CASE("shards: one message for many receivers of another shard crosses once") {
     auto version = GENERATE(values(kBoth));
     Script s{{.shards = 2}};
