@@ -30,7 +30,7 @@ void ShardCore::close_link(Link& link, ReasonCode reason, std::string_view why, 
     log_end(link, fmt::format("{} ({})", name_of(reason), why));
     if (was_connected) {
         // The will goes out as part of this, before anything the same client id does next.
-        bool has_connack = !std::exchange(link.awaits_disk, false);
+        bool has_connack = !link.awaits_disk;
         bool is_taken_over = reason == ReasonCode::session_taken_over;
         detach(link, will, is_taken_over ? why::kTakenOver : why::kSessionEnded);
         if (link.is_v5() && has_connack) {  // 3.1.1 has no DISCONNECT from the server; before
@@ -90,6 +90,9 @@ void ShardCore::detach(Link& link, Will will, std::string_view why) {
     session.link = nullptr;
     session.inbound_qos2.end_connection();
     drop_deferred(link);
+    // Its client was never told of it, and whoever connects next must not be told that it is there:
+    // a crash could take it.
+    if (std::exchange(link.awaits_disk, false)) session.expiry_interval = 0;
     if (will == Will::discard) session.will.reset();
     take_back(link, session);
     if (!session.is_kept()) return end_session(session, why);  // [MQTT-3.1.2-23]

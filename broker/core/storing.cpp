@@ -185,7 +185,6 @@ void ShardCore::on_store_bad() {
             close_link(*link, store_refusal().reason, store_refusal().text);
             continue;
         }
-        link->session->expiry_interval = 0;  // it never began
         mqtt::Version version = link->version;
         log_end(*link, store_refusal().text);
         detach(*link, Will::discard);

@@ -254,7 +254,8 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
 bool ShardCore::goes_on(Session const& session, Link const& link,
                         mqtt::Connect const& connect) const noexcept {
     if (connect.clean_start || session.has_expired(now_.wall)) return false;
-    if (session.is_connected() && !session.is_kept()) return false;  // ends with its connection
+    // One that ends with its connection, as does one whose CONNACK waits for the disk.
+    if (session.is_connected() && (!session.is_kept() || session.link->awaits_disk)) return false;
     // A session belongs to its part of the topic tree: under another mount point it begins anew.
     return session.settings->mount_point == link.settings->mount_point;
 }

@@ -15,7 +15,9 @@ void ShardCore::handle_unsubscribe(Link& link, mqtt::Unsubscribe const& packet) 
         }
     }
     mqtt::UnsubAck unsuback{.id = packet.id};
-    StoreTicket ticket = kNothingToWaitFor;
+    // Of a subscription that is not there the end may be on its way to the disk, since the last
+    // connection.
+    StoreTicket ticket = stores(session) ? store_.last_ticket() : kNothingToWaitFor;
     for (auto const& wanted : packet.filters) {
         std::string filter = mounted_filter(*session.settings, wanted);
         auto reason = mqtt::ReasonCode::no_subscription_existed;

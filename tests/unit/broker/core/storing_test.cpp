@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/support/payloads.hpp"
 #include "tests/support/script.hpp"
@@ -86,11 +87,45 @@ TEST_CASE("storing: who is taken over before CONNACK hears nothing of it",
     Script s;
     s.store().hold();
     s.link("first").sends(connect(version).id("a").resume()).gets_nothing();
-    s.link("second").sends(connect(version).id("a").resume());
+    s.link("second").sends(connect(version).id("a").resume()).gets_nothing();
     s.link("first").closes();
-    s.link("second").gets(connack().session_present());
     s.becomes_durable();
-    s.link("second").gets_nothing();
+    s.link("second").gets(connack()).gets_nothing();
+}
+
+TEST_CASE("storing: nobody is told of a session that a crash could still take",
+          "[v5.0][MQTT-3.2.2-3]") {
+    auto version = GENERATE(values(kBoth));
+    Script s;
+    s.store().hold();
+    s.link("a").sends(connect(version).resume()).gets_nothing().drops();
+    s.link("a").sends(connect(version).resume()).gets_nothing();
+    s.becomes_durable();
+    s.link("a").gets(connack()).drops();
+    s.link("a").sends(connect(version).resume()).gets(connack().session_present());
+}
+
+TEST_CASE("storing: while the store is out of order no session begins by a takeover", "[v5.0]") {
+    auto version = GENERATE(values(kBoth));
+    Script s;
+    s.store().hold();
+    s.link("first").sends(connect(version).id("a").resume()).gets_nothing();
+    s.store().set_health(StoreHealth::failed);
+    s.link("second").sends(connect(version).id("a").resume());
+    s.link("second").gets(connack(ReasonCode::server_unavailable)).closes();
+}
+
+TEST_CASE("storing: UNSUBACK on the next connection waits for UNSUBSCRIBE of the last one") {
+    auto version = GENERATE(values(kBoth));
+    Away s{version};
+    s.sub_returns();
+    s.store().hold();
+    s.sub().sends(unsubscribe(2, {"t"})).gets_nothing().drops();
+    s.sub_returns().sends(unsubscribe(3, {"t"})).gets_nothing();
+    s.becomes_durable();
+    std::vector<ReasonCode> reasons;
+    if (version == Version::v5) reasons = {ReasonCode::no_subscription_existed};
+    s.sub().gets(unsuback(3, reasons));
 }
 
 TEST_CASE("storing: who is told that no session is there does not find it after a crash",
