@@ -76,8 +76,11 @@ public:
     /// Links that may be read again: the loop handles what came behind their CONNECT, and takes the
     /// list over.
     [[nodiscard]] std::vector<Link*>& readable_again() noexcept { return readable_again_; }
-    /// Whether a slice of work is waiting, so that the loop must not sleep.
-    [[nodiscard]] bool has_work() const noexcept { return !replaying_.empty(); }
+    /// Whether there is something to do at once, so that the loop must not sleep.
+    [[nodiscard]] bool has_work() const noexcept {
+        // submit() may have made durable what an answer of this very turn waits for.
+        return !replaying_.empty() || (is_durable_ && store_.durable() > durable_);
+    }
     [[nodiscard]] std::chrono::milliseconds until_next_timer() const noexcept {
         return wheel_.until_next(now_.steady);
     }

@@ -492,3 +492,15 @@ TEST_CASE("restart: a session that was resumed for its connection alone ends wit
     CHECK(s->index().subscription_count() == 0);
     CHECK(s.store().session_count() == 0);
 }
+
+TEST_CASE("restart: the loop does not rest while the store has made something durable") {
+    Mortal s;
+    s.store().hold();
+    s.link("a").sends(connect(Version::v5).resume()).gets_nothing();
+    CHECK_FALSE(s->core().has_work());
+    s.store().release();
+    CHECK(s->core().has_work());
+    s->jump(0ms);
+    s.link("a").gets(connack());
+    CHECK_FALSE(s->core().has_work());
+}
