@@ -358,7 +358,12 @@ void ShardCore::replay_batch(Session& session) {
         count_max = std::min<std::size_t>(count_max, session.link->receive_maximum - sent);
     }
     slice_.clear();
-    retained_.match(replay.filter, now_.wall, count_max, replay.cursor, slice_);
+    expired_.clear();
+    retained_.match(replay.filter, now_.wall, count_max, replay.cursor, slice_, &expired_);
+    for (MessagePtr const& message : expired_) {
+        if (is_durable_) store_.put_retained(message->topic());
+    }
+    expired_.clear();
     bool is_last = replay.cursor.empty();
     for (MessagePtr& message : slice_) {
         Qos qos = std::min(message->qos(), replay.qos);

@@ -349,14 +349,15 @@ private:
 };
 
 void RetainedMessages::match(std::string_view filter, WallTime now, std::size_t count_max,
-                             std::string& cursor, std::vector<MessagePtr>& out) {
+                             std::string& cursor, std::vector<MessagePtr>& out,
+                             std::vector<MessagePtr>* expired) {
     MQ_ASSERT(count_max > 0);
     // As many as led to where the last slice ended, too: so a topic of many levels is walked in
     // time linear to its depth, however many slices that takes.
     auto const visits_max =
         1024 + 16 * count_max + static_cast<std::size_t>(std::ranges::count(cursor, '/'));
     auto const end = out.size() + count_max;
-    std::vector<MessagePtr> expired;
+    std::vector<MessagePtr> over;
 
     // The cursor is the path with a '/' in front, because a path may be the one empty level.
     Scan scan{*this, filter};
@@ -369,7 +370,7 @@ void RetainedMessages::match(std::string_view filter, WallTime now, std::size_t 
     do {
         if (auto* message = scan.take_found()) {
             MessagePtr::retain(message);
-            auto& to = message->has_expired(now) ? expired : out;
+            auto& to = message->has_expired(now) ? over : out;
             to.push_back(MessagePtr::adopt(message));
         }
         if (out.size() == end || scan.visited() >= visits_max) {
@@ -377,7 +378,10 @@ void RetainedMessages::match(std::string_view filter, WallTime now, std::size_t 
             break;
         }
     } while (scan.advance());
-    for (auto const& message : expired) remove(message->topic(), message.get());
+    for (auto& message : over) {
+        bool is_removed = remove(message->topic(), message.get());
+        if (is_removed && expired) expired->push_back(std::move(message));
+    }
 }
 
 }  // namespace spoke::broker

@@ -38,14 +38,14 @@ public:
     Stored set(MessagePtr message);
 
     /// Appends the retained messages that match `filter` (valid, without $share) and have not
-    /// expired. Those found expired are removed. Appends at most `count_max` of them, at least 1;
-    /// goes on behind `cursor` and leaves in it where to go on, empty when done, so that a wildcard
-    /// over a million topics is read in slices. A slice also ends, perhaps with nothing found, when
-    /// it has passed many more topics than it may append. Topics may come and go between slices:
-    /// one that is there all the time is found exactly once. Thread  any reader between two of its
-    /// quiescent states.
+    /// expired. Those found expired are removed, and appended to `expired`, if that is given.
+    /// Appends at most `count_max` to `out`, at least 1; goes on behind `cursor` and leaves in it
+    /// where to go on, empty when done, so that a wildcard over a million topics is read in slices.
+    /// A slice also ends, perhaps with nothing found, when it has passed many more topics than it
+    /// may append. Topics may come and go between slices: one that is there all the time is found
+    /// exactly once. Thread  any reader between two of its quiescent states.
     void match(std::string_view filter, WallTime now, std::size_t count_max, std::string& cursor,
-               std::vector<MessagePtr>& out);
+               std::vector<MessagePtr>& out, std::vector<MessagePtr>* expired = nullptr);
 
     /// The message of one topic, unless it has expired. Any reader's thread.
     [[nodiscard]] MessagePtr find(std::string_view topic, WallTime now) const;

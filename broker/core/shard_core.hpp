@@ -506,6 +506,7 @@ private:
     std::vector<mqtt::PacketId> expired_ids_;
     std::vector<MessagePtr> news_now_;
     std::vector<MessagePtr> slice_;
+    std::vector<MessagePtr> expired_;
     std::vector<Target> targets_;
     std::vector<StoredDelivery> stored_;
     std::vector<StoredAs> wanted_;

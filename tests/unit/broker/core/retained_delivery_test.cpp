@@ -249,3 +249,16 @@ TEST_CASE("retained: a full store refuses new topics, counts and logs it, and de
     s.a().gets(publish("2", "new"));
     s.a().sends(subscribe(2, "2")).gets(suback(2)).gets(publish("2", "new").retain());
 }
+
+TEST_CASE("retained: one that is found expired goes from the store too", "[v5.0][gotcha-40]") {
+    Script s;
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    s.link("pub").sends(publish("a/1", "x").retain().expiry(5)).sends(publish("a/2", "x").retain());
+    s.pass(6s);
+    auto calls = s.store().calls().size();
+    s.link("sub").sends(connect(Version::v5)).gets(connack());
+    s.link("sub").sends(subscribe(1, "a/+")).gets(suback(1)).gets(publish("a/2", "x").retain());
+    s.link("sub").sends(subscribe(2, "a/+")).gets(suback(2)).gets(publish("a/2", "x").retain());
+    CHECK(std::vector(s.store().calls().begin() + static_cast<std::ptrdiff_t>(calls),
+                      s.store().calls().end()) == std::vector<std::string>{"put_retained a/1"});
+}
