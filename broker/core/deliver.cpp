@@ -241,13 +241,13 @@ void ShardCore::pump(Session& session) {
 void ShardCore::pump_again(Session& session, Outbound& again) {
     if (again.delivery.is_lost) {
         counters_.dropped.damaged.add();
-        give_up(session, again.id, {});
+        end_again(session, again, {});
     } else if (again.unwritten && again.delivery.message->has_expired(now_.wall)) {
         counters_.dropped.expired.add();
         give_up(session, again.id, expired(again));
     } else if (again.doubtful && again.delivery.message->has_expired(now_.wall)) {
         counters_.dropped.expired.add();
-        release_unsent(session, again.id);
+        release_unsent(session, again.id, {.why = why::kExpired, .was_sent = true});
     } else if (again.unwritten && !may_have(session, again.delivery.message->topic())) {
         give_up(session, again.id,
                 {.why = why::kNotAuthorized, .was_sent = again.may_be_written()});
@@ -256,13 +256,18 @@ void ShardCore::pump_again(Session& session, Outbound& again) {
     }
 }
 
+void ShardCore::end_again(Session& session, Outbound const& again, Fate const& fate) {
+    // A client that holds its id would take the next message of that id for a repetition.
+    bool may_be_held = again.delivery.qos == Qos::exactly_once && !again.unwritten;
+    may_be_held ? release_unsent(session, again.id, fate) : give_up(session, again.id, fate);
+}
+
 /// PUBREL ends it either way: a client that has it takes it as it should, one that has not knows no
 /// such id.
-void ShardCore::release_unsent(Session& session, mqtt::PacketId id) {
+void ShardCore::release_unsent(Session& session, mqtt::PacketId id, Fate const& fate) {
     Delivery& delivery = session.window.find(id)->delivery;
-    if (std::exchange(delivery.wants_receipt, false)) {
-        tell(session, *delivery.message, delivery.qos, {.why = why::kExpired, .was_sent = true});
-    }
+    bool is_told = std::exchange(delivery.wants_receipt, false) && delivery.message;
+    if (is_told) tell(session, *delivery.message, delivery.qos, fate);
     (void)session.window.on_pubrec(id, false);
     send_ack(*session.link, mqtt::PacketType::pubrel, id, mqtt::ReasonCode::success,
              store_progress(session, *session.window.find(id)));
@@ -304,8 +309,8 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
     if (writer_.write_publish(link, publication, shape, outbound.delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {
         counters_.dropped.packet_too_large.add();
-        return give_up(session, outbound.id,
-                       {.why = why::kTooLarge, .was_sent = outbound.may_be_written()});
+        return end_again(session, outbound,
+                         {.why = why::kTooLarge, .was_sent = outbound.may_be_written()});
     }
     counters_.deliveries.add();
     bool may_expire = (outbound.unwritten || outbound.doubtful) && publication.deadline != kNever;

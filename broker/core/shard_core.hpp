@@ -452,8 +452,10 @@ private:
     void pump(Session& session);
     void pump_again(Session& session, Outbound& again);
     void pump_queued(Session& session);
+    /// Ends a delivery that cannot be sent again.
+    void end_again(Session& session, Outbound const& again, Fate const& fate);
     /// Ends a delivery that must not be written any more, and of which the client may know.
-    void release_unsent(Session& session, mqtt::PacketId id);
+    void release_unsent(Session& session, mqtt::PacketId id, Fate const& fate);
     void start_replay(Session& session, RetainedReplay replay);
     /// One slice of retained messages for a new subscription; false when all are sent or must wait.
     bool replay_slice(Session& session);

@@ -275,6 +275,11 @@ void ReferenceStore::crash() {
     outside_ = {};
 }
 
+void ReferenceStore::lose_messages() {
+    std::lock_guard lock{mutex_};
+    data_->messages.clear();
+}
+
 void ReferenceStore::set_health(StoreHealth health) {
     health_ = health;
     std::set<std::uint8_t> all;

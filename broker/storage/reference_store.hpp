@@ -45,6 +45,8 @@ public:
     void release_some(std::size_t count);
     /// As if the process had been killed: what is not durable is lost. load() and start() follow.
     void crash();
+    /// It has lost the messages of all deliveries.
+    void lose_messages();
     void set_health(StoreHealth health);
     [[nodiscard]] std::size_t delivery_count() const;
     /// Of deliveries; a shared one counts once.

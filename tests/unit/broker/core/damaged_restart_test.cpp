@@ -65,3 +65,42 @@ TEST_CASE("damaged store: two deliveries that were sent with one number both com
     for (std::uint16_t i = 1; i <= 3; ++i) s.link("sub").sends(puback(i));
     CHECK(store.delivery_count() == 0);
 }
+
+TEST_CASE("QoS 2: what cannot be sent again is released, so that its id is free for both sides",
+          "[v5.0][MQTT-4.3.3-8]") {
+    Script s;
+    s.link("sub").sends(connect(Version::v5).resume()).gets(connack());
+    s.link("sub").sends(subscribe(1, "t", qos2)).gets(suback(1));
+    s.link("pub").sends(connect(Version::v5)).gets(connack());
+    s.link("pub").sends(publish("t", std::string(100, 'x'), qos2, 1)).gets(pubrec(1));
+    s.link("sub").takes<mqtt::Publish>();
+    s.link("sub").drops();
+    s.link("sub").sends(connect(Version::v5).resume().maximum_packet_size(50));
+    s.link("sub").gets(connack().session_present()).gets(pubrel(1)).sends(pubcomp(1));
+    CHECK(s.dropped().packet_too_large.read() == 1);
+    CHECK(s.store().message_count() == 0);
+}
+
+TEST_CASE("damaged store: a QoS 2 delivery whose message is lost is released") {
+    auto version = GENERATE(Version::v3_1_1, Version::v5);
+    auto qos = GENERATE(qos1, qos2);
+    broker::ReferenceStore store;
+    ScriptOptions options;
+    options.store = &store;
+    {
+        Script s{options};
+        s.link("sub").sends(connect(version).resume()).gets(connack());
+        s.link("sub").sends(subscribe(1, "t", qos2)).gets(suback(1));
+        s.link("pub").sends(connect(version)).gets(connack());
+        s.link("pub").sends(publish("t", "x", qos, 1));
+        s.link("sub").gets(publish("t", "x", qos, 1));
+    }
+    store.crash();
+    store.lose_messages();
+    Script s{options};
+    s.link("sub").sends(connect(version).resume()).gets(connack().session_present());
+    if (qos == qos2) s.link("sub").gets(pubrel(1)).sends(pubcomp(1));
+    s.link("sub").gets_nothing();
+    CHECK(s.dropped().damaged.read() == 1);
+    CHECK(store.delivery_count() == 0);
+}
