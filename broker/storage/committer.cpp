@@ -41,10 +41,10 @@ Committer::~Committer() {
     stop();
 }
 
-void Committer::start(Store::Outside outside, std::uint64_t session_mark) {
+void Committer::start(Store::Outside outside, StoreMeta const& meta) {
     outside_ = std::move(outside);
     builder_.set_find_retained(outside_.find_retained);
-    session_mark_ = session_mark;
+    meta_ = meta;
     parts_.database.set_on_damage([this] {
         { std::lock_guard lock{mutex_}; }
         news_.notify_one();
@@ -184,9 +184,9 @@ void Committer::build() {
     }
     builder_.finish();
     auto next_session = parts_.numbers.next_session.load();
-    if (next_session + kSessionStep / 2 > session_mark_) {
-        session_mark_ = next_session + kSessionStep;
-        builder_.put_meta(MetaField::session_mark, session_mark_);
+    if (next_session + kSessionStep / 2 > meta_.session_mark) {
+        meta_.session_mark = next_session + kSessionStep;
+        builder_.put_meta(MetaField::session_mark, meta_.session_mark);
     }
 }
 
@@ -236,6 +236,7 @@ bool Committer::recover(rocksdb::Status status, bool sync) {
                  fmt::format("store: cannot write to {}: {}; nothing is acknowledged until that "
                              "works again",
                              settings.directory, status.ToString()));
+    put_all_meta();
     auto is_last_try = false;
     while (!is_last_try) {
         set_disk_health(health_after(status));
@@ -254,6 +255,14 @@ bool Committer::recover(rocksdb::Status status, bool sync) {
                  fmt::format("store: stopped, and what was not acknowledged is not written: {}",
                              status.ToString()));
     return false;
+}
+
+/// A database that was made anew may have lost them and made up others, and what is in memory goes
+/// by those that were read at the start.
+void Committer::put_all_meta() {
+    builder_.put_meta(MetaField::hash_seed, meta_.hash_seed);
+    builder_.put_meta(MetaField::session_mark, meta_.session_mark);
+    builder_.put_meta(MetaField::starts, meta_.starts);
 }
 
 bool Committer::pause() {

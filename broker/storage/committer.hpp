@@ -36,6 +36,13 @@ struct StoreStatistics {
     std::uint64_t read_errors = 0;  // of the disk, each tried again
 };
 
+/// What the meta records say, beside the version of the format.
+struct StoreMeta {
+    std::uint64_t hash_seed = 0;
+    std::uint64_t session_mark = 0;
+    std::uint64_t starts = 0;
+};
+
 /// Writes what shards submit: takes all there is, makes one batch of it, writes and syncs it,
 /// tells the shards how far they are, and begins anew. Changes that nobody waits for are written
 /// with the next that somebody does, or after a while, and are not synced for their own sake.
@@ -59,8 +66,8 @@ public:
     Committer(Committer const&) = delete;
     Committer& operator=(Committer const&) = delete;
 
-    /// `session_mark`: as it is stored.
-    void start(Store::Outside outside, std::uint64_t session_mark);
+    /// `meta`: as it is stored.
+    void start(Store::Outside outside, StoreMeta const& meta);
     /// Writes all there is, if that is possible, and ends the thread.
     void stop();
 
@@ -92,6 +99,7 @@ private:
     void sync_if_due();
 
     [[nodiscard]] bool recover(rocksdb::Status status, bool sync);
+    void put_all_meta();
     [[nodiscard]] bool repair();
     [[nodiscard]] bool pause();
     void set_disk_health(StoreHealth health);
@@ -111,7 +119,7 @@ private:
     std::deque<std::unique_ptr<ChangeBatch>> queue_{};
     Batches in_write_{};
     bool is_ending_ = false;  // nothing more comes
-    std::uint64_t session_mark_ = 0;
+    StoreMeta meta_{};
     StoreHealth disk_health_ = StoreHealth::good;
     bool is_over_limit_ = false;
     bool is_unsynced_ = false;   // with SyncMode::interval

@@ -25,9 +25,9 @@ RocksDbStore::RocksDbStore(StoreSettings settings)
         shards_[shard] = std::make_unique<RocksDbShard>(
             RocksDbShard::Parts{committer_, reader_, numbers_}, static_cast<std::uint8_t>(shard));
     }
-    hash_seed_ = read_meta(MetaField::hash_seed);
-    session_mark_ = read_meta(MetaField::session_mark);
-    numbers_.next_session = session_mark_;
+    meta_.hash_seed = read_meta(MetaField::hash_seed);
+    meta_.session_mark = read_meta(MetaField::session_mark);
+    numbers_.next_session = meta_.session_mark;
     count_start();
 }
 
@@ -60,7 +60,7 @@ void RocksDbStore::load(StoreVisitor& visitor, WallTime now) {
 
 void RocksDbStore::start(Outside outside) {
     reader_.start(outside.wake);
-    committer_.start(std::move(outside), session_mark_);
+    committer_.start(std::move(outside), meta_);
 }
 
 void RocksDbStore::stop() {
@@ -91,15 +91,15 @@ std::uint64_t RocksDbStore::read_meta(MetaField field) {
 }
 
 void RocksDbStore::count_start() {
-    auto starts = read_meta(MetaField::starts) + 1;
+    meta_.starts = read_meta(MetaField::starts) + 1;
     auto key = meta_key(MetaField::starts);
     std::string value;
-    encode_meta(key, starts, value);
+    encode_meta(key, meta_.starts, value);
     rocksdb::WriteBatch batch;
     auto status = batch.Put(key, value);
     if (status.ok()) status = database_.write(batch, true);
     if (!status.ok()) fail(status.ToString());
-    numbers_.last_delivery = starts << kNumberBits;
+    numbers_.last_delivery = meta_.starts << kNumberBits;
 }
 
 void RocksDbStore::fail(std::string const& what) const {

@@ -27,7 +27,7 @@ public:
     [[nodiscard]] ShardStore& of_shard(std::uint8_t shard) override;
     /// Throws StoreError if the disk cannot be read.
     void load(StoreVisitor& visitor, WallTime now) override;
-    [[nodiscard]] std::uint64_t hash_seed() const noexcept override { return hash_seed_; }
+    [[nodiscard]] std::uint64_t hash_seed() const noexcept override { return meta_.hash_seed; }
     void start(Outside outside) override;
     void stop() override;
 
@@ -53,8 +53,7 @@ private:
     Committer committer_;
     Reader reader_;
     LoadReport load_report_{};
-    std::uint64_t hash_seed_ = 0;
-    std::uint64_t session_mark_ = 0;
+    StoreMeta meta_{};
 };
 
 }  // namespace spoke::broker

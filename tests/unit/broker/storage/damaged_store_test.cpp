@@ -56,6 +56,7 @@ public:
     ~RunningStore() { store_.stop(); }
 
     [[nodiscard]] ShardStore& shard() { return store_.of_shard(0); }
+    [[nodiscard]] std::uint64_t hash_seed() const { return store_.hash_seed(); }
 
     void commit() {
         shard().submit();
@@ -214,6 +215,25 @@ TEST_CASE("Damaged store: what a compaction meets does not keep it from writing"
     REQUIRE(running.has_logged("made anew with"));
     auto const payloads = running.read(running.found.deliveries);
     CHECK(std::count(payloads.begin(), payloads.end(), "-") == 1);
+}
+
+TEST_CASE("Damaged store: a meta record that is damaged while it runs is written again",
+          "[recovery]") {
+    TempFolder folder;
+    auto const directory = folder / "store";
+    make_store(directory);
+    std::uint64_t seed = 0;
+    {
+        RunningStore running{directory};
+        seed = running.hash_seed();
+        std::string value;
+        encode_meta(meta_key(MetaField::hash_seed), seed, value);
+        damage(directory, value);
+        damage(directory, payload_of(3, 20));
+        static_cast<void>(running.read(running.found.deliveries));
+        REQUIRE(running.has_logged("made anew with"));
+    }
+    CHECK(RunningStore{directory}.hash_seed() == seed);
 }
 
 TEST_CASE("Damaged store: of two sessions of one client the later one counts", "[recovery]") {
