@@ -65,10 +65,11 @@ Status scan_wal(rocksdb::Env& env, std::string const& path, Succession& successi
     });
 }
 
-Status contents_without_damage(rocksdb::Env& env, std::string const& path, std::string& contents) {
-    Succession succession;
-    return scan_wal(env, path, succession, [&](WalPiece const& wal) {
-        if (wal.piece.kind == LogPiece::Kind::record)
+/// Of one log of the database: what may come in it depends on those before it.
+Status contents_without_damage(rocksdb::Env& env, std::string const& database,
+                               std::string const& path, std::string& contents) {
+    return scan_wals(env, database, [&](WalPiece const& wal) {
+        if (wal.path == path && wal.piece.kind == LogPiece::Kind::record)
             append_log_record(contents, wal.piece.payload);
     });
 }
@@ -112,7 +113,7 @@ Status repair_wals(rocksdb::Env& env, std::string const& database, Quarantine& q
     for (auto path = damage.files.begin(); status.ok() && path != damage.files.end(); ++path) {
         quarantine.keep_copy(*path, "damaged in the middle");
         std::string contents;
-        status = contents_without_damage(env, *path, contents);
+        status = contents_without_damage(env, database, *path, contents);
         if (status.ok()) status = write_file(env, *path, contents);
     }
     quarantine.count(damage.pieces);

@@ -5,12 +5,15 @@
 #include <rocksdb/env.h>
 
 #include <catch2/catch.hpp>
+#include <filesystem>
+#include <initializer_list>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "broker/storage/crc32c.hpp"
 #include "broker/storage/little_endian.hpp"
+#include "broker/storage/quarantine.hpp"
 #include "broker/storage/store_directory.hpp"
 #include "broker/storage/wal_repair.hpp"
 #include "tests/support/seed.hpp"
@@ -215,6 +218,35 @@ TEST_CASE("Log: a record with a sequence number that cannot follow is not found 
             }
         }).ok());
     CHECK(records > 80);
+}
+
+TEST_CASE("Log: what a client made up does not come in when a damaged log is written anew",
+          "[log_scan]") {
+    auto batch = [](std::uint64_t sequence, std::string_view more) {
+        std::string bytes;
+        append_little_endian(bytes, sequence);
+        append_little_endian(bytes, std::uint32_t{1});
+        return bytes.append(more);
+    };
+    auto log = [](std::initializer_list<std::string> records) {
+        std::string bytes;
+        for (auto const& record : records) append_log_record(bytes, record);
+        return bytes;
+    };
+    // The first record of the second log holds what looks like one, and its header is damaged.
+    auto second = log({batch(11, log({batch(1, "forged")})), batch(12, "last")});
+    second[4] ^= 64;
+    TempFolder folder;
+    std::filesystem::create_directory(folder / "db");
+    folder.write("db/000005.log", log({batch(10, "first")}));
+    folder.write("db/000007.log", second);
+    auto& env = *rocksdb::Env::Default();
+    StoreLines lines;
+    Quarantine quarantine{env, folder / "store", lines.log()};
+    WalDamage damage;
+    REQUIRE(repair_wals(env, folder / "db", quarantine, damage).ok());
+    CHECK(damage.pieces == 1);
+    CHECK(folder.read("db/000007.log") == log({batch(12, "last")}));
 }
 
 }  // namespace
