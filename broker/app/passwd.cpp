@@ -4,7 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <cstdio>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "broker/app/password_prompt.hpp"
+#include "broker/app/run_command.hpp"
 #include "broker/auth/file_update.hpp"
 #include "broker/auth/password_file.hpp"
 #include "broker/auth/random_bytes.hpp"
@@ -186,18 +186,10 @@ int passwd(int argc, char const* const* argv) {
     CLI::App app{"Adds a user to files of the broker, changes a password, deletes a user.", kName};
     Wish wish;
     describe(app, wish);
-    try {
-        app.parse(argc, argv);
+    return run_command(app, argc, argv, [&] {
         fulfil(wish);
         return 0;
-    } catch (CLI::Success const& asked) {
-        return app.exit(asked);
-    } catch (CLI::ParseError const& error) {
-        fmt::print(stderr, "{}: {}; see {} --help\n", kName, error.what(), kName);
-    } catch (std::exception const& error) {
-        fmt::print(stderr, "{}: {}\n", kName, error.what());
-    }
-    return 1;
+    });
 }
 
 }  // namespace spoke::broker

@@ -5,10 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <string_view>
 
+#include "broker/app/run_command.hpp"
 #include "broker/app/store_dump.hpp"
 #include "broker/storage/records.hpp"
 #include "broker/storage/store_census.hpp"
@@ -138,17 +138,7 @@ int store_command(int argc, char const* const* argv) {
     CLI::App app{"Shows what is in the store of a broker that does not run.", kName};
     Commands commands;
     describe_commands(app, commands);
-    try {
-        app.parse(argc, argv);
-        return run(commands);
-    } catch (CLI::Success const& asked) {
-        return app.exit(asked);
-    } catch (CLI::ParseError const& error) {
-        fmt::print(stderr, "{}: {}; see {} --help\n", kName, error.what(), kName);
-    } catch (std::exception const& error) {
-        fmt::print(stderr, "{}: {}\n", kName, error.what());
-    }
-    return 1;
+    return run_command(app, argc, argv, [&] { return run(commands); });
 }
 
 }  // namespace spoke::broker
