@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <memory>
+#include <random>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,11 @@ namespace spoke::test {
 }
 [[nodiscard]] inline bool is_wal(std::string_view name) {
     return name.ends_with(".log");
+}
+
+/// One bit of that byte, whichever.
+inline void flip_bit(std::string& bytes, std::size_t at, std::mt19937_64& random) {
+    bytes[at] = static_cast<char>(bytes[at] ^ 1 << random() % 8);
 }
 
 /// A store with known records, and what became of it. While it lives, stores do not sync.
@@ -47,6 +53,17 @@ public:
             if (!name.ends_with("LOG") && !name.ends_with("LOCK")) names.push_back(name);
         }
         return names;
+    }
+    /// So many times for each file, which time it is: the store as it was made, to be damaged
+    /// there.
+    template <class Visit>
+    void for_each_file(int times, Visit const& visit) const {
+        for (auto const& name : files()) {
+            for (int time = 0; time < times; ++time) {
+                restore();
+                visit(name, file(name), time);
+            }
+        }
     }
     [[nodiscard]] std::string file(std::string_view name) const {
         return folder_.read(fmt::format("kept/store/{}", name));

@@ -36,30 +36,26 @@ TEST_CASE("Recovery: a bit flips in any file, and all but what it was in is serv
     INFO("SPOKE_SEED=" << seed);
     std::mt19937_64 random{seed};
     DamagedStore store;
-    for (auto const& name : store.files()) {
-        for (int time = 0; time < 6; ++time) {
-            store.restore();
-            auto bytes = store.file(name);
-            auto const at = random() % bytes.size();
-            bytes[at] = static_cast<char>(bytes[at] ^ 1 << random() % 8);
-            store.put(name, bytes);
-            INFO(name << ", bit in byte " << at << " of " << bytes.size());
-            auto const found = store.open();
-            INFO(found.warnings);
-            if (is_table(name)) {
-                CHECK(found.lost <= kRestartInterval);
-            } else if (is_wal(name)) {
-                CHECK(found.lost <= kKnownBatch);
-            } else {
-                CHECK(found.lost == 0);
-            }
-            auto const is_torn_end = is_wal(name) && bytes.size() - at < 2'000;
-            if (found.lost > 0 && !is_torn_end) {
-                CHECK(found.quarantined > 0);
-                CHECK_THAT(found.warnings, Contains("quarantine"));
-            }
+    store.for_each_file(6, [&](std::string const& name, std::string bytes, int) {
+        auto const at = random() % bytes.size();
+        flip_bit(bytes, at, random);
+        store.put(name, bytes);
+        INFO(name << ", bit in byte " << at << " of " << bytes.size());
+        auto const found = store.open();
+        INFO(found.warnings);
+        if (is_table(name)) {
+            CHECK(found.lost <= kRestartInterval);
+        } else if (is_wal(name)) {
+            CHECK(found.lost <= kKnownBatch);
+        } else {
+            CHECK(found.lost == 0);
         }
-    }
+        auto const is_torn_end = is_wal(name) && bytes.size() - at < 2'000;
+        if (found.lost > 0 && !is_torn_end) {
+            CHECK(found.quarantined > 0);
+            CHECK_THAT(found.warnings, Contains("quarantine"));
+        }
+    });
 }
 
 TEST_CASE("Recovery: a bit flips in any byte of what says how files belong together",
@@ -79,7 +75,7 @@ TEST_CASE("Recovery: a bit flips in any byte of what says how files belong toget
         for (auto at = begin; at < bytes.size(); at += is_long ? 1000 : 5) {
             store.restore();
             auto damaged = bytes;
-            damaged[at] = static_cast<char>(damaged[at] ^ 1 << random() % 8);
+            flip_bit(damaged, at, random);
             store.put(name, damaged);
             INFO(name << ", byte " << at << " of " << bytes.size());
             auto const found = store.open();
@@ -95,26 +91,22 @@ TEST_CASE("Recovery: a page of any file is gone, and all but what was in it is s
     INFO("SPOKE_SEED=" << seed);
     std::mt19937_64 random{seed};
     DamagedStore store;
-    for (auto const& name : store.files()) {
-        for (int time = 0; time < 4; ++time) {
-            store.restore();
-            auto bytes = store.file(name);
-            auto const begin = random() % bytes.size() / kPage * kPage;
-            auto const end = std::min(begin + kPage, bytes.size());
-            auto const is_random = time % 2 == 0;
-            for (auto at = begin; at < end; ++at)
-                bytes[at] = is_random ? static_cast<char>(random()) : '\0';
-            store.put(name, bytes);
-            INFO(name << ", bytes " << begin << " to " << end << " of " << bytes.size());
-            auto const found = store.open();
-            INFO(found.warnings);
-            // The smallest records take some 30 bytes of it.
-            if (is_table(name) || is_wal(name))
-                CHECK(found.lost <= kPage / 30 + 2 * kRestartInterval);
-            else
-                CHECK(found.lost == 0);
-        }
-    }
+    store.for_each_file(4, [&](std::string const& name, std::string bytes, int time) {
+        auto const begin = random() % bytes.size() / kPage * kPage;
+        auto const end = std::min(begin + kPage, bytes.size());
+        auto const is_random = time % 2 == 0;
+        for (auto at = begin; at < end; ++at)
+            bytes[at] = is_random ? static_cast<char>(random()) : '\0';
+        store.put(name, bytes);
+        INFO(name << ", bytes " << begin << " to " << end << " of " << bytes.size());
+        auto const found = store.open();
+        INFO(found.warnings);
+        // The smallest records take some 30 bytes of it.
+        if (is_table(name) || is_wal(name))
+            CHECK(found.lost <= kPage / 30 + 2 * kRestartInterval);
+        else
+            CHECK(found.lost == 0);
+    });
 }
 
 TEST_CASE("Recovery: any file ends too soon, and all that was before it is served", "[recovery]") {
@@ -122,25 +114,21 @@ TEST_CASE("Recovery: any file ends too soon, and all that was before it is serve
     INFO("SPOKE_SEED=" << seed);
     std::mt19937_64 random{seed};
     DamagedStore store;
-    for (auto const& name : store.files()) {
-        for (int time = 0; time < 4; ++time) {
-            store.restore();
-            auto const bytes = store.file(name);
-            auto const size = time == 0 ? 0 : random() % bytes.size();
-            store.put(name, bytes.substr(0, size));
-            INFO(name << ", cut to " << size << " of " << bytes.size());
-            auto const found = store.open();
-            INFO(found.warnings);
-            auto const in_file = records_in_file(store, name);
-            CHECK(found.lost <= in_file);
-            if (is_wal(name)) {
-                // Records are of even size there.
-                CHECK(found.lost <= in_file * (bytes.size() - size) / bytes.size() + 60);
-            } else if (!is_table(name)) {
-                CHECK(found.lost == 0);
-            }
+    store.for_each_file(4, [&](std::string const& name, std::string const& bytes, int time) {
+        auto const size = time == 0 ? 0 : random() % bytes.size();
+        store.put(name, bytes.substr(0, size));
+        INFO(name << ", cut to " << size << " of " << bytes.size());
+        auto const found = store.open();
+        INFO(found.warnings);
+        auto const in_file = records_in_file(store, name);
+        CHECK(found.lost <= in_file);
+        if (is_wal(name)) {
+            // Records are of even size there.
+            CHECK(found.lost <= in_file * (bytes.size() - size) / bytes.size() + 60);
+        } else if (!is_table(name)) {
+            CHECK(found.lost == 0);
         }
-    }
+    });
 }
 
 TEST_CASE("Recovery: any file is missing, and what is in the others is served", "[recovery]") {

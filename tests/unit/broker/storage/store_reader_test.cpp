@@ -79,30 +79,26 @@ TEST_CASE(
     INFO("SPOKE_SEED=" << seed);
     std::mt19937_64 random{seed};
     DamagedStore store;
-    for (auto const& name : store.files()) {
-        for (int time = 0; time < 4; ++time) {
-            store.restore();
-            auto bytes = store.file(name);
-            auto const at = random() % bytes.size();
-            INFO(name << ", time " << time << ", byte " << at << " of " << bytes.size());
-            if (time == 0) {
-                store.remove(name);
-            } else if (time == 1) {
-                store.put(name, bytes.substr(0, at));
-            } else {
-                bytes[at] = static_cast<char>(bytes[at] ^ 1 << random() % 8);
-                store.put(name, bytes);
-            }
-            Records records;
-            auto const found = look_at(store.directory(), records);
-            INFO(text_of(found));
-            auto const opened = store.open();
-            INFO(opened.warnings);
-            CHECK(opened.records == records);
-            if (!opened.warnings.empty()) CHECK_FALSE(found.problems.empty());
-            if (found.problems.empty() && !is_wal(name)) CHECK(opened.lost == 0);
+    store.for_each_file(4, [&](std::string const& name, std::string bytes, int time) {
+        auto const at = random() % bytes.size();
+        INFO(name << ", time " << time << ", byte " << at << " of " << bytes.size());
+        if (time == 0) {
+            store.remove(name);
+        } else if (time == 1) {
+            store.put(name, bytes.substr(0, at));
+        } else {
+            flip_bit(bytes, at, random);
+            store.put(name, bytes);
         }
-    }
+        Records records;
+        auto const found = look_at(store.directory(), records);
+        INFO(text_of(found));
+        auto const opened = store.open();
+        INFO(opened.warnings);
+        CHECK(opened.records == records);
+        if (!opened.warnings.empty()) CHECK_FALSE(found.problems.empty());
+        if (found.problems.empty() && !is_wal(name)) CHECK(opened.lost == 0);
+    });
 }
 
 TEST_CASE("Reading a store: records that do not belong together", "[store_reader]") {
