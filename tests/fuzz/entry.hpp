@@ -55,6 +55,32 @@ using Finding = std::optional<std::string>;
 /// same.
 [[nodiscard]] Finding check_configuration(Bytes input);
 
+// --- the broker's store ---
+
+/// The first byte says how long the key is that follows; the rest is the value, to which the right
+/// checksum is added. A record that is taken can be written again, in no more bytes, and says the
+/// same.
+[[nodiscard]] Finding check_store_record(Bytes input);
+
+/// A log of any bytes behind the first: what is found lies in it, in order.
+[[nodiscard]] Finding check_store_log(Bytes input);
+
+/// A log in which a byte is changed: the first byte of the input says how long its records are, the
+/// next three where the change is, the rest is what stands in them. Every other record is found.
+[[nodiscard]] Finding check_damaged_log(Bytes input);
+
+/// A table of any bytes: what is found lies in it.
+[[nodiscard]] Finding check_store_table(Bytes input);
+
+/// The first byte says what the rest is: a manifest, a record of one, or what names it. It is read,
+/// or damaged.
+[[nodiscard]] Finding check_store_manifest(Bytes input);
+
+/// The file that tells the format: a version that is taken is written the same.
+[[nodiscard]] Finding check_store_format_file(Bytes input);
+
+// --- the whole ---
+
 /// What two clients do to a whole core: the first byte chooses settings, then come steps of a byte
 /// that says what happens to whom and a byte that says how much of it, with bytes that are sent
 /// behind it:

@@ -159,6 +159,12 @@ constexpr Check kChecks[] = {{"topic_filter", check_topic_filter, 20'000},
                              {"acl_file", check_acl_file, 10'000},
                              {"scram_messages", check_scram_messages, 10'000},
                              {"configuration", check_configuration, 1'000},
+                             {"store_record", check_store_record, 50'000},
+                             {"store_log", check_store_log, 2'000},
+                             {"damaged_log", check_damaged_log, 1'000},
+                             {"store_table", check_store_table, 2'000},
+                             {"store_manifest", check_store_manifest, 5'000},
+                             {"store_format_file", check_store_format_file, 5'000},
                              {"stream", check_stream, 2'000}};
 
 }  // namespace

@@ -228,6 +228,7 @@ std::vector<Buffer> samples_for(std::string_view check) {
              "a = [[[[[[1]]]]]]\n", "[limits]\nx = t\nr\n", "\"a\\nb\" = 1\n"});
     }
     if (check == "stream") return streams();
+    if (auto samples = storage_samples_for(check); !samples.empty()) return samples;
     throw std::logic_error{"no samples for " + std::string{check}};
 }
 
