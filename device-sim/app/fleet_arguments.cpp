@@ -133,8 +133,8 @@ void add_fault_options(CLI::App& command, FleetArguments& arguments) {
         ->check(readable_by(parse_net, "LIST"))
         ->capture_default_str();
     command.footer(
-        "FAULTS (`city` is a mixture of them, `none` is none; behind @ the time since "
-        "the begin, from or from-to)\n" +
+        "FAULTS (`city` is a mixture of them, `none` is none; behind @ the time since the begin, "
+        "in a city since the riders began: from, or from-to)\n" +
         describe_faults() + "\nNETWORKS\n" + describe_nets());
 }
 

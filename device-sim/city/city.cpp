@@ -151,6 +151,7 @@ City::Impl::Impl(asio::io_context& context, CityOptions options, Say say)
       lag_timer_(context),
       restart_timers_{asio::steady_timer{context}, asio::steady_timer{context}} {
     options_.fleet.seed = options_.seed;
+    options_.fleet.faults_wait = true;
     options_.fleet.witness = [this](std::string_view bike, LockFact const& fact, Now now) {
         judge_.on_fact(bike, fact, now.wall);
     };
@@ -337,6 +338,7 @@ void City::Impl::begin_running() {
     enter(Phase::running);
     say(fmt::format("{} bikes are online, {} riders begin", fleet_->counts().online,
                     riders_.size()));
+    fleet_->begin_faults();
     riders_out_ = riders_.size();
     for (auto const& rider : riders_) rider->start();
 }

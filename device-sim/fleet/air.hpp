@@ -14,9 +14,11 @@ namespace spoke::sim {
 /// What lies between a lock and its link where the network is not perfect: what is on its way, and
 /// what befalls it. Only bikes which need it have one.
 struct Air {
-    Air(BikeFaults f, SteadyTime begin) : faults(std::move(f)), began(begin) {}
+    explicit Air(BikeFaults f) : faults(std::move(f)) {}
 
+    /// Since faults began; before that no window holds.
     [[nodiscard]] Elapsed elapsed(SteadyTime now) const {
+        if (began == SteadyTime::max()) return Elapsed{-1};
         return std::chrono::duration_cast<Elapsed>(now - began);
     }
     [[nodiscard]] bool is_held(SteadyTime now) const noexcept { return now < held_until; }
@@ -26,6 +28,7 @@ struct Air {
         auto next = SteadyTime::max();
         if (auto due = queue.next()) next = std::max(*due, held_until);
         if (is_holding) next = std::min(next, held_until);
+        if (began == SteadyTime::max()) return next;
         if (auto blow = faults.next()) next = std::min(next, began + *blow);
         return next;
     }
@@ -37,7 +40,7 @@ struct Air {
     }
 
     BikeFaults faults;
-    SteadyTime began;
+    SteadyTime began = SteadyTime::max();  // not yet
     PendingQueue queue{};
     SteadyTime held_until{};  // a stall: nothing passes before
     bool is_holding = false;

@@ -67,11 +67,6 @@ Bike::Bike(FleetCommons& commons, BikeRole role)
 
 void Bike::start() {
     link_.start();
-    if (air_) arm();
-    if (air_ && air_->twin) {
-        commons_.fault_counts.add(Fault::twin);
-        air_->twin->start();
-    }
 }
 
 void Bike::stop() {

@@ -56,6 +56,9 @@ public:
     /// Whether it stopped, or never started.
     [[nodiscard]] bool is_stopped() const noexcept;
 
+    /// From now on faults befall it.
+    void begin_faults();
+
     /// From now on nothing befalls it any more.
     void calm();
 
@@ -96,6 +99,7 @@ private:
     void strike(Blow const& blow, Now now);
     void deliver(Pending item, Now now);
     void deliver_order(Pending item, Now now);
+    void acknowledge(Pending const& order, OrderLot const& lot, Now now);
     void count(OrderLot const& lot);
 
     void send(Channel channel, std::string_view payload, std::string_view trace);

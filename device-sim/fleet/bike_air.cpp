@@ -125,16 +125,23 @@ void Bike::deliver_order(Pending item, Now now) {
     if (item.is_repetition) return lock_.on_order(as_bytes(item.payload), item.trace, now, *this);
     auto lot = air_->faults.draw_order(air_->elapsed(now.steady));
     count(lot);
-    lock_.meets({lot.crash, lot.jam, lot.slow_motor});
-    lock_.on_order(as_bytes(item.payload), item.trace, now, *this);
-    lock_.meets({});
     if (lot.again_after) {
         auto again = item;
         again.is_repetition = true;
         again.due = now.steady + *lot.again_after;
         air_->queue.push(std::move(again));
     }
-    item.payload.clear();
+    // Before the lock sees the order: the PUBACK is the modem's, and the answer comes behind it.
+    acknowledge(item, lot, now);
+    lock_.meets({lot.crash, lot.jam, lot.slow_motor});
+    lock_.on_order(as_bytes(item.payload), item.trace, now, *this);
+    lock_.meets({});
+}
+
+void Bike::acknowledge(Pending const& order, OrderLot const& lot, Now now) {
+    Pending item;
+    item.token = order.token;
+    item.connection = order.connection;
     if (lot.cut_after) {
         item.kind = Pending::Kind::cut;
         item.due = now.steady + *lot.cut_after;
@@ -154,6 +161,15 @@ void Bike::count(OrderLot const& lot) {
     if (lot.again_after) counts.add(Fault::duplicate);
     if (lot.cut_after) counts.add(Fault::puback_lost);
     if (lot.puback_after) counts.add(Fault::puback_late);
+}
+
+void Bike::begin_faults() {
+    if (!air_) return;
+    air_->began = read_clocks().steady;
+    arm();
+    if (!air_->twin) return;
+    commons_.fault_counts.add(Fault::twin);
+    air_->twin->start();
 }
 
 void Bike::calm() {

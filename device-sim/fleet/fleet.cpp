@@ -150,7 +150,7 @@ void Fleet::Impl::give_faults(BikeRole& role, std::uint64_t seed) {
         twin->reconnect.delay_max = 2 * kTwinDelay;
         role.twin_link = std::move(twin);
     }
-    role.air = std::make_unique<Air>(std::move(faults), read_clocks().steady);
+    role.air = std::make_unique<Air>(std::move(faults));
 }
 
 void Fleet::Impl::wait_for_storm() {
@@ -244,6 +244,11 @@ void Fleet::start() {
     if (impl_->bikes.empty()) return;
     impl_->bikes[impl_->started++]->start();
     impl_->on_ramp_tick();
+    if (!impl_->options.faults_wait) begin_faults();
+}
+
+void Fleet::begin_faults() {
+    for (auto const& bike : impl_->bikes) bike->begin_faults();
     impl_->wait_for_storm();
 }
 

@@ -35,6 +35,10 @@ public:
     /// disconnected without. Then calls `done`, once. To be called once.
     void stop(std::function<void()> done);
 
+    /// Faults begin; windows of time count from here. start() does this unless the options say to
+    /// wait.
+    void begin_faults();
+
     /// Faults end: what stalls goes on, no further one strikes. Messages still take their time.
     void calm();
 

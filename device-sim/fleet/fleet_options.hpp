@@ -30,6 +30,7 @@ struct FleetOptions {
     LockModel model{};
     FaultPlan faults{};
     NetPlan net{};
+    bool faults_wait = false;  // for Fleet::begin_faults()
 
     /// What truly happens to a lock, at once; may be empty. Must not call the fleet.
     std::function<void(std::string_view bike, LockFact const& fact, Now now)> witness{};

@@ -28,7 +28,7 @@ class City:
         self.summary = os.path.join(folder, "summary.json")
         self.junit = os.path.join(folder, "junit.xml")
         command = [binary("spoke-sim"), "city", "--port", "0", "--http-port", "0", "--logs", folder,
-                   "--summary", self.summary, "--junit", self.junit, "--json",
+                   "--summary", self.summary, "--junit", self.junit,
                    "--start-broker", f"{binary('spoke-broker')} -c {folder}/broker.toml -p {{mqtt}}",
                    "--start-bridge", f"{binary('spoke-bridge')} -c {folder}/bridge.toml -p {{http}} "
                                      "--broker 127.0.0.1:{mqtt}",
@@ -45,7 +45,7 @@ class City:
                 summary = json.load(file)
             cases = xml.etree.ElementTree.parse(self.junit).getroot().findall("testcase")
             self.failed = [case.get("name") for case in cases if case.find("failure") is not None]
-            return self.process.returncode, summary, output
+            return self.process.returncode, summary, output[-6000:]
         finally:
             self.close()
 
