@@ -14,13 +14,13 @@
 #include <csignal>
 #include <cstdlib>
 #include <memory>
-#include <random>
 #include <utility>
 
 #include "bridge/api/api.hpp"
 #include "bridge/api/http_server.hpp"
 #include "bridge/app/make_store.hpp"
 #include "bridge/app/mqtt_uplink.hpp"
+#include "bridge/app/random_words.hpp"
 #include "bridge/app/security.hpp"
 #include "bridge/service/service.hpp"
 
@@ -148,9 +148,7 @@ private:
                 [](std::string const& line) { spdlog::warn(line); }};
     }
 
-    std::uint64_t random() {
-        return std::uint64_t{random_device_()} << 32 | std::uint64_t{random_device_()};
-    }
+    std::uint64_t random() { return random_words_(); }
 
     void wake_at(SteadyTime when) {
         timer_.expires_at(when);
@@ -225,7 +223,7 @@ private:
     }
 
     net::io_context context_{1};
-    std::random_device random_device_{};
+    RandomWords random_words_{};
     std::unique_ptr<Store> store_;
     MqttUplink uplink_;
     net::steady_timer timer_;
