@@ -10,12 +10,26 @@
 namespace spoke::bridge {
 namespace {
 
-void append_metric(std::string& out, std::string_view type, std::string_view name,
-                   std::string_view help, std::uint64_t value) {
-    fmt::format_to(std::back_inserter(out),
-                   "# HELP spoke_bridge_{1} {2}\n# TYPE spoke_bridge_{1} {0}\nspoke_bridge_{1} "
-                   "{3}\n",
-                   type, name, help, value);
+/// One value; the header of its metric stands before the first one of a name.
+struct Sample {
+    std::string_view type;
+    std::string name;
+    std::string_view help;
+    std::uint64_t value = 0;
+    std::string labels{};  // with their braces
+};
+
+void append(std::string& out, Sample const& sample) {
+    auto to = std::back_inserter(out);
+    auto type = fmt::format("# TYPE spoke_bridge_{} {}\n", sample.name, sample.type);
+    if (out.find(type) == std::string::npos) {
+        fmt::format_to(to, "# HELP spoke_bridge_{} {}\n{}", sample.name, sample.help, type);
+    }
+    fmt::format_to(to, "spoke_bridge_{}{} {}\n", sample.name, sample.labels, sample.value);
+}
+
+std::string label(std::string_view name, std::string_view value) {
+    return fmt::format("{{{}=\"{}\"}}", name, value);
 }
 
 void append_presence(std::string& out, Service const& service) {
@@ -25,10 +39,19 @@ void append_presence(std::string& out, Service const& service) {
         ++counts[static_cast<std::size_t>(service.devices().presence(device, now))];
         return true;
     });
-    out += "# HELP spoke_bridge_devices Devices by presence.\n# TYPE spoke_bridge_devices gauge\n";
     for (std::size_t i = 0; i < counts.size(); ++i) {
-        fmt::format_to(std::back_inserter(out), "spoke_bridge_devices{{presence=\"{}\"}} {}\n",
-                       name_of(static_cast<Presence>(i)), counts[i]);
+        append(out, {"gauge", "devices", "Devices by presence.", counts.at(i),
+                     label("presence", name_of(static_cast<Presence>(i)))});
+    }
+}
+
+void append_open(std::string& out, Service const& service) {
+    auto counts = service.open_by_state();
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        auto state = static_cast<CommandState>(i);
+        if (is_settled(state)) continue;
+        append(out, {"gauge", "commands_open", "Orders that have not ended.", counts.at(i),
+                     label("state", name_of(state))});
     }
 }
 
@@ -40,16 +63,22 @@ void Api::show_metrics(Call call) {
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     auto& out = response.body;
     metrics_.append_to(out);
-    append_metric(out, "gauge", "requests_held", "Requests that wait for a command.",
-                  service_.held());
-    append_metric(out, "gauge", "broker_connected", "1 while the broker can take orders.",
-                  service_.broker_is_ready() ? 1 : 0);
-    append_metric(out, "gauge", "store_writable", "1 while the store takes records.",
-                  service_.store_takes_writes() ? 1 : 0);
+    append(out,
+           {"gauge", "requests_held", "HTTP requests that wait for a command.", service_.held()});
+    append(out, {"gauge", "requests_open", "Requests to foreign devices that wait for an answer.",
+                 service_.open_requests()});
+    append(out, {"gauge", "broker_connected", "1 while the broker can take orders.",
+                 service_.broker_is_ready() ? 1U : 0U});
+    append(out, {"gauge", "broker_receipts", "1 while the broker gives delivery receipts.",
+                 service_.broker_gives_receipts() ? 1U : 0U});
+    append(out, {"gauge", "store_writable", "1 while the store takes records.",
+                 service_.store_takes_writes() ? 1U : 0U});
     append_presence(out, service_);
+    append_open(out, service_);
     for (auto const& counter : service_.counters()) {
-        append_metric(out, "counter", std::string{counter.name} + "_total", counter.help,
-                      counter.value);
+        append(out,
+               {"counter", std::string{counter.name} + "_total", counter.help, counter.value,
+                counter.reason.empty() ? std::string{} : label(counter.label, counter.reason)});
     }
     call.respond(std::move(response));
 }

@@ -28,7 +28,9 @@ json::array timeline_of(Command const& command) {
 json::object spent_of(Command const& command) {
     json::object out;
     auto sent = command.reached(CommandState::sent);
+    // A device that says it has begun has the order, whenever its PUBACK comes.
     auto delivered = command.reached(CommandState::delivered);
+    if (!delivered) delivered = command.reached(CommandState::running);
     if (sent) out["queue"] = sent->count();
     if (sent && delivered) out["down"] = (*delivered - *sent).count();
     if (command.took) out["device"] = command.took->count();

@@ -31,6 +31,8 @@ enum class CommandState : std::uint8_t {
     abandoned,
 };
 
+inline constexpr std::size_t kCommandStates = 12;
+
 [[nodiscard]] std::string_view name_of(CommandState state) noexcept;
 
 [[nodiscard]] constexpr bool is_settled(CommandState state) noexcept {

@@ -192,6 +192,16 @@ public:
     [[nodiscard]] bool is_handed_over(CommandId const& id) const;
 
     [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
+
+    /// Open commands by state. Cost  O(size()).
+    [[nodiscard]] std::array<std::size_t, kCommandStates> count_states() const {
+        std::array<std::size_t, kCommandStates> out{};
+        for (auto const& [id, entry] : entries_) {
+            ++out.at(static_cast<std::size_t>(entry.command.state));
+        }
+        return out;
+    }
+
     [[nodiscard]] bool broker_is_ready() const noexcept { return broker_ready_; }
     [[nodiscard]] Counters const& counters() const noexcept { return counters_; }
 

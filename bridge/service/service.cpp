@@ -466,6 +466,12 @@ std::vector<Counter> Service::counters() const {
         out.push_back(
             {"commands_refused", "Orders refused.", commands.refusals.at(i), name_of(refusal)});
     }
+    for (std::size_t i = 0; i < kCommandStates; ++i) {
+        auto state = static_cast<CommandState>(i);
+        if (!is_settled(state)) continue;
+        out.push_back(
+            {"commands_settled", "Orders that ended.", settled_.at(i), name_of(state), "state"});
+    }
     return out;
 }
 
@@ -502,6 +508,7 @@ void Service::on_handover(CommandId const& id, std::uint32_t copy,
 void Service::changed(Command const& command) {
     world_.debug(fmt::format("command {} {} {}: {}", command.id.text(), command.request.device,
                              command.request.verb, name_of(command.state)));
+    if (is_settled(command.state)) ++settled_.at(static_cast<std::size_t>(command.state));
     if (!waits_.has(command.id)) return;
     news_.push_back({command.id});
     if (is_settled(command.state)) news_.back().settled = std::make_unique<Command>(command);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -57,6 +58,7 @@ struct Counter {
     std::string_view help;
     std::uint64_t value = 0;
     std::string_view reason{};  // a label, where one name has several numbers
+    std::string_view label = "reason";
 };
 
 /// Everything the bridge knows and does between its two sides: messages of devices come in on one,
@@ -174,6 +176,9 @@ public:
 
     /// Commands that are not settled; requests to foreign devices.
     [[nodiscard]] std::size_t open_commands() const noexcept { return tracker_.size(); }
+    [[nodiscard]] std::array<std::size_t, kCommandStates> open_by_state() const {
+        return tracker_.count_states();
+    }
     [[nodiscard]] std::size_t open_requests() const noexcept { return requests_.size(); }
 
 private:
@@ -221,6 +226,7 @@ private:
     std::optional<SteadyTime> wake_;
     std::string broker_problem_ = "not connected yet";
     BrokerSkills broker_skills_;
+    std::array<std::uint64_t, kCommandStates> settled_{};  // orders that ended, by state
     bool draining_ = false;
     bool finishing_ = false;
     std::uint64_t malformed_ = 0;
