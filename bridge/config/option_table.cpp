@@ -149,8 +149,8 @@ void store_options(OptionTable& table, StoreConfig& c) {
               "path begins in the working directory. Empty: everything is in memory and ends with "
               "the process.")
         .duration("keep", c.keep, {1s, 30 * 24h},
-                  "How long a settled record is kept, and its Idempotency-Key with it. In memory "
-                  "the oldest go earlier when there are 100 000.")
+                  "How long a settled record is kept, and its Idempotency-Key with it. A store in "
+                  "memory keeps the last 100 000 instead.")
         .duration("audit_keep", c.audit_keep, {1h, 100 * 365 * 24h, "never", 0s},
                   "How long a line of the audit trail is kept, at least; never: none is removed.")
         .bytes("bytes_max", c.bytes_max, {kMiB, kPiB},

@@ -111,13 +111,22 @@ template <class Read>
 auto SqliteStore::read(Read const& read) const -> decltype(read(std::declval<SqliteReader&>())) {
     std::lock_guard lock{reader_mutex_};
     try {
-        if (!reader_) reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+        if (!reader_) throw std::runtime_error{"it could not be opened"};
         return read(*reader_);
     } catch (std::exception const& error) {
-        if (!reads_fail_.exchange(true)) {
-            world_.warn(fmt::format("store {}: cannot be read: {}", settings_.path, error.what()));
-        }
+        note_reads(error.what());
         return {};
+    }
+}
+
+/// `problem`: empty if it can be read.
+void SqliteStore::note_reads(std::string const& problem) const {
+    auto is_bad = !problem.empty();
+    if (reads_fail_.exchange(is_bad) == is_bad) return;
+    if (is_bad) {
+        world_.warn(fmt::format("store {}: cannot be read: {}", settings_.path, problem));
+    } else {
+        world_.info(fmt::format("store {}: can be read again", settings_.path));
     }
 }
 
@@ -202,6 +211,7 @@ void SqliteStore::written(Writes writes) {
     end_failing();
     watch_size();
     writer_.keep_log_short();
+    watch_log();
     if (!writer_.is_usable()) begin_failing({});
 }
 
@@ -226,20 +236,25 @@ void SqliteStore::recover() {
     commit(std::move(writes));
 }
 
-/// Closes both connections, so that SQLite has to find out what is on the disk.
+/// Closes both connections, so that SQLite has to find out what is on the disk. Reads go on, if
+/// they can, although it cannot be written.
 bool SqliteStore::reopen() {
     std::lock_guard lock{reader_mutex_};
     reader_.reset();
     writer_.close();
+    auto is_open = true;
     try {
         writer_.open();
-        reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
-        reads_fail_ = false;
-        return true;
     } catch (std::exception const&) {
-        writer_.close();
-        return false;
+        is_open = false;
     }
+    try {
+        reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+        note_reads({});
+    } catch (std::exception const& error) {
+        note_reads(error.what());
+    }
+    return is_open;
 }
 
 void SqliteStore::begin_failing(Writes writes) {
@@ -278,11 +293,18 @@ void SqliteStore::read_again() {
     try {
         reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
         static_cast<void>(reader_->find(CommandId{}));
-        reads_fail_ = false;
-        world_.info(fmt::format("store {}: can be read again", settings_.path));
+        note_reads({});
     } catch (std::exception const&) {
         reader_.reset();
     }
+}
+
+void SqliteStore::watch_log() {
+    auto is_held = writer_.is_log_held();
+    if (std::exchange(is_log_held_, is_held) == is_held || !is_held) return;
+    world_.warn(fmt::format(
+        "store {}: another program reads from it and does not come to an end; {}-wal grows meanwhile",
+        settings_.path, settings_.path));
 }
 
 void SqliteStore::clean() {

@@ -88,6 +88,8 @@ private:
     template <class Read>
     auto read(Read const& read) const -> decltype(read(std::declval<SqliteReader&>()));
 
+    void note_reads(std::string const& problem) const;
+
     // The writer's thread.
     void run();
     void commit(Writes writes);
@@ -97,6 +99,7 @@ private:
     void begin_failing(Writes writes);
     void end_failing();
     void watch_size();
+    void watch_log();
     void read_again();
     void clean();
     [[nodiscard]] bool may_trust_clock();
@@ -114,6 +117,7 @@ private:
     std::atomic<std::uint64_t> commits_{0};
     Writes doubtful_;  // their commit failed, and may have worked
     bool is_in_doubt_ = false;
+    bool is_log_held_ = false;
     SteadyTime clean_at_{};
     std::optional<Now> clock_seen_;
     SteadyTime clock_trusted_from_{};

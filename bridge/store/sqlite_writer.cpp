@@ -13,14 +13,20 @@
 namespace spoke::bridge {
 namespace {
 
-SqliteConnection connect(std::string const& path, std::string const& vfs) {
-    SqliteConnection connection{path, SqliteAccess::read_write, vfs};
+SqliteConnection connect(SqliteWriter::Settings const& settings, bool after_io_error) {
+    auto const& path = settings.path;
+    SqliteConnection connection{path, SqliteAccess::read_write, settings.vfs};
     migrate(connection, path);
     connection.execute("PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY");
-    if (!connection.checkpoint(true)) {
+    if (connection.checkpoint(true)) return connection;
+    if (after_io_error) {
         throw std::runtime_error{
             fmt::format("{} is being read by another program, which has to end first", path)};
     }
+    // A commit syncs the whole log, and so what a process that was killed has left in it.
+    connection.execute(
+        "BEGIN IMMEDIATE; INSERT INTO marks VALUES ('start', 1) "
+        "ON CONFLICT (name) DO UPDATE SET value = value + 1; COMMIT");
     return connection;
 }
 
@@ -37,8 +43,8 @@ std::int64_t comparable(std::uint64_t n) {
 
 }  // namespace
 
-SqliteWriter::Open::Open(Settings const& settings)
-    : connection(connect(settings.path, settings.vfs)),
+SqliteWriter::Open::Open(Settings const& settings, bool after_io_error)
+    : connection(connect(settings, after_io_error)),
       begin(connection.prepare("BEGIN IMMEDIATE")),
       commit(connection.prepare("COMMIT")),
       rollback(connection.prepare("ROLLBACK")),
@@ -67,7 +73,7 @@ SqliteWriter::Open::Open(Settings const& settings)
 void SqliteWriter::open() {
     open_.reset();
     try {
-        open_ = std::make_unique<Open>(settings_);
+        open_ = std::make_unique<Open>(settings_, is_broken_);
         load_state();
         is_broken_ = false;
         log_pages_due_ = settings_.log_pages_max;
@@ -203,6 +209,11 @@ void SqliteWriter::keep_log_short() {
     SPOKE_FAULT_POINT("store-checkpointed");
     // Where a reader holds it or the disk is full, the log is left to grow a little first.
     log_pages_due_ = is_short ? settings_.log_pages_max : pages + settings_.log_pages_max / 4;
+}
+
+bool SqliteWriter::is_log_held() const noexcept {
+    constexpr int kFar = 16;
+    return open_ != nullptr && open_->connection.log_pages() / kFar > settings_.log_pages_max;
 }
 
 std::uint64_t SqliteWriter::bytes() {

@@ -34,7 +34,8 @@ public:
     explicit SqliteWriter(Settings settings) : settings_(std::move(settings)) {}
 
     /// Makes or migrates the file if need be, and makes what the log of an earlier process holds
-    /// durable.
+    /// durable. After an I/O error only what was copied into the file and synced is believed, for
+    /// which no other program may be reading.
     /// Errors  std::runtime_error; it is closed then.
     void open();
     void close() noexcept { open_.reset(); }
@@ -57,6 +58,8 @@ public:
 
     /// Copies the log into the file if it is long.
     void keep_log_short();
+    /// It is far longer than it should be: another program does not end its transaction.
+    [[nodiscard]] bool is_log_held() const noexcept;
 
     /// In use, of the file; as it was last known while that cannot be read.
     [[nodiscard]] std::uint64_t bytes();
@@ -72,7 +75,7 @@ private:
     };
 
     struct Open {
-        explicit Open(Settings const& settings);
+        Open(Settings const& settings, bool after_io_error);
         SqliteConnection connection;
         SqliteStatement begin;
         SqliteStatement commit;

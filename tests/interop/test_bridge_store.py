@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import tempfile
@@ -11,6 +12,8 @@ import unittest
 
 from programs import Bikes, Bridge, Broker, Reply, Subscriber, binary, publish, run
 
+STORE_SOURCES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bridge",
+                             "store")
 RECEIPTS = """
     [receipts]
     publishers = ["client:spoke-bridge"]
@@ -156,8 +159,7 @@ class Killed(unittest.TestCase):
         file.close()
 
     def points(self):
-        folder = os.path.join(os.path.dirname(__file__), "..", "..", "bridge", "store")
-        found = subprocess.run(["grep", "-rhoE", r'SPOKE_FAULT_POINT\("[^"]+', folder,
+        found = subprocess.run(["grep", "-rhoE", r'SPOKE_FAULT_POINT\("[^"]+', STORE_SOURCES,
                                 "--include=*.cpp"], capture_output=True, text=True, check=True).stdout
         names = {line.split('"')[1] for line in found.splitlines()}
         # The others are passed seldom or at the start; the unit tests of the store kill there.
@@ -251,6 +253,7 @@ class Audit(unittest.TestCase):
         few = self.audit("show", "--store", store, "--what", "command.succeeded", "--limit", "2")
         self.assertEqual(len(few.stdout.splitlines()), 2)
 
+        self.run_the_queries_of_the_document(store)
         # By hand, as SCHEMA.md tells it.
         with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as file:
             chain = bytes(32)
@@ -265,6 +268,15 @@ class Audit(unittest.TestCase):
         self.assertEqual(bridge.stop(), 0)
         self.assertEqual(self.audit("verify", "--store", store, "--head", head).returncode, 0)
         self.spoil(store, head)
+
+    def run_the_queries_of_the_document(self, store):
+        with open(os.path.join(STORE_SOURCES, "SCHEMA.md"), encoding="utf-8") as file:
+            queries = re.findall(r'^\$db "([^"]+)"', file.read(), re.MULTILINE)
+        self.assertGreaterEqual(len(queries), 6)
+        file = sqlite3.connect(f"file:{store}?mode=ro", uri=True)
+        for query in queries:
+            file.execute(query).fetchall()
+        file.close()
 
     def spoil(self, store, head):
         with sqlite3.connect(store) as file:

@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "bridge/store/audit_file.hpp"
@@ -184,6 +186,32 @@ TEST_CASE("SQLite store: the log is copied into the file before it grows long", 
     }
     constexpr std::uintmax_t kFrame = 4'096 + 24;
     CHECK(std::filesystem::file_size(form.settings.path + "-wal") < 100 * kFrame);
+}
+
+TEST_CASE("SQLite store: a reader that does not end keeps the log, not the bridge",
+          "[bridge][store]") {
+    SqliteStore::Settings settings;
+    settings.log_pages_max = 20;
+    SqliteForm form{settings};
+    auto command = command_of("b1");
+    form.store().put(command, {AuditEntry{}}, Need::now_or_never, form.done());
+    form.await_all();
+    SqliteConnection reader{form.settings.path, SqliteAccess::read_only};
+    reader.execute("BEGIN");
+    CHECK(reader.number("SELECT count(*) FROM commands") == 1);
+    for (auto i = 0; i < 200; ++i) {
+        ++command.version;
+        form.store().put(command, {AuditEntry{}}, Need::certain, form.done());
+        form.await_all();
+    }
+    CHECK(form.log.count("another program reads from it") == 1);
+    form.reopen();
+    CHECK(form.store().find(command.id) == command);
+    form.store().put(command, {AuditEntry{}}, Need::certain, form.done());
+    form.await_all();
+    CHECK(form.outcomes.back().second);
+    reader.execute("COMMIT");
+    CHECK(reader.number("SELECT count(*) FROM audit") == 202);
 }
 
 TEST_CASE("SQLite store: a file with wrong bytes in it is told from a sound one, or read",
