@@ -152,6 +152,7 @@ void Model::close(LinkId link, ReasonCode reason) {
 /// The connection is gone; a will that is still there takes its course.
 void Model::detach(LinkId link) {
     std::string client = connections_.at(link).client;
+    bool has_begun = !awaits_connack(link);
     auto places = room(sessions_.at(client));
     for (auto& each : sessions_.at(client).waiting) {
         if (takes_room(each) && places > 0) {
@@ -165,6 +166,7 @@ void Model::detach(LinkId link) {
     }
     Session& session = sessions_.at(client);
     session.link.reset();
+    if (!has_begun) session.expiry = 0;  // nobody was told of it
     if (session.expiry == 0) return end_session(client);
     if (session.expiry != mqtt::kSessionNeverExpires) {
         session.expires_at = after(now_, session.expiry);
