@@ -142,7 +142,8 @@ void Riders::order(Rider& rider) {
 HttpRequest Riders::request_of(Rider const& rider) const {
     // Each rider has every riders-th device, so that no two of them meet in a lane.
     auto own = std::max<std::uint64_t>(settings_.devices / settings_.riders, 1);
-    auto device = (rider.number + rider.orders % own * settings_.riders) % settings_.devices;
+    auto device = settings_.first +
+                  (rider.number + rider.orders % own * settings_.riders) % settings_.devices;
     HttpRequest request;
     request.method = "POST";
     request.target = fmt::format("/v1/devices/{}{}/commands", settings_.device_prefix, device);

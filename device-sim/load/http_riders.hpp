@@ -16,6 +16,7 @@ struct RiderSettings {
     std::string address = "127.0.0.1";
     std::uint16_t port = 8080;
     std::string device_prefix;  // device ids are this and a number from 0
+    std::uint32_t first = 0;    // the first number that gets orders
     std::uint32_t devices = 1000;
     std::uint32_t riders = 1;
     std::string verb = "unlock";

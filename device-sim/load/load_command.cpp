@@ -283,6 +283,8 @@ void add_riders(CLI::App& load, std::function<int()>& chosen) {
                      "Device ids are this and a number from 0; those of `load devices --run-id X` "
                      "begin with load-X-d-")
         ->required();
+    mode->add_option("--first", settings->first, "The first number that gets orders")
+        ->capture_default_str();
     mode->add_option("--devices", settings->devices, "How many there are")
         ->check(positive)
         ->capture_default_str();

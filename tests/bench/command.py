@@ -226,7 +226,7 @@ def memory(bench):
     for _ in range(bench.options.runs):
         with City(bench, 1, known) as city:
             after_devices = store.status_bytes(city.bridge.pid, "VmRSS")
-            arguments = ("--devices", known, "--do", "locate", "--ttl-ms", 3_600_000,
+            arguments = ("--first", 1, "--devices", known, "--do", "locate", "--ttl-ms", 3_600_000,
                          "--if-offline-wait")
             city.ride(*arguments, "--riders", 50, "--wait", 0, "-n", opened)
             after_open = store.status_bytes(city.bridge.pid, "VmRSS")
