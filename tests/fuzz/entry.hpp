@@ -81,6 +81,20 @@ using Finding = std::optional<std::string>;
 
 // --- the whole ---
 
+// --- bridge ---
+
+/// Of a request: an error is a problem; what is taken says the same when it is written again.
+[[nodiscard]] Finding check_request_target(Bytes input);
+[[nodiscard]] Finding check_command_body(Bytes input);
+[[nodiscard]] Finding check_device_body(Bytes input);
+
+/// A token is taken only if the key has signed it and its time has not passed.
+[[nodiscard]] Finding check_token(Bytes input);
+
+/// Files of keys: an error has a reason of one line.
+[[nodiscard]] Finding check_key_set(Bytes input);
+[[nodiscard]] Finding check_api_keys(Bytes input);
+
 /// What two clients do to a whole core: the first byte chooses settings, then come steps of a byte
 /// that says what happens to whom and a byte that says how much of it, with bytes that are sent
 /// behind it:

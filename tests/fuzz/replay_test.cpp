@@ -165,6 +165,12 @@ constexpr Check kChecks[] = {{"topic_filter", check_topic_filter, 20'000},
                              {"store_table", check_store_table, 2'000},
                              {"store_manifest", check_store_manifest, 5'000},
                              {"store_format_file", check_store_format_file, 5'000},
+                             {"request_target", check_request_target, 20'000},
+                             {"command_body", check_command_body, 20'000},
+                             {"device_body", check_device_body, 20'000},
+                             {"token", check_token, 20'000},
+                             {"key_set", check_key_set, 2'000},
+                             {"api_keys", check_api_keys, 10'000},
                              {"stream", check_stream, 2'000}};
 
 }  // namespace

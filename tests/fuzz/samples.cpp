@@ -6,6 +6,7 @@
 
 #include "protocol/codec/encode.hpp"
 #include "protocol/packet/packet.hpp"
+#include "tests/fuzz/samples_bridge.hpp"
 #include "tests/support/packet_table.hpp"
 
 namespace spoke::fuzz {
@@ -228,6 +229,7 @@ std::vector<Buffer> samples_for(std::string_view check) {
              "a = [[[[[[1]]]]]]\n", "[limits]\nx = t\nr\n", "\"a\\nb\" = 1\n"});
     }
     if (check == "stream") return streams();
+    if (auto samples = bridge_samples_for(check); !samples.empty()) return samples;
     if (auto samples = storage_samples_for(check); !samples.empty()) return samples;
     throw std::logic_error{"no samples for " + std::string{check}};
 }
