@@ -1,12 +1,16 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace spoke::broker {
 
 /// Lets the process open as many files as the system allows it: one per connection is needed.
 void raise_open_files_limit();
+
+/// As the system has it; "local" if it has none.
+[[nodiscard]] std::string host_name();
 
 /// SIGHUP for a program that is to read its files again; SIGINT and SIGTERM for one that is asked
 /// to stop once, and ended if asked twice.

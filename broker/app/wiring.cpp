@@ -15,6 +15,7 @@
 #include "broker/cluster/single_node_bus.hpp"
 #include "broker/config/listener_options.hpp"
 #include "broker/config/load.hpp"
+#include "broker/core/client_event.hpp"
 #include "broker/net/log_line.hpp"
 #include "broker/net/server.hpp"
 
@@ -226,7 +227,12 @@ CoreSettings core_settings(Config const& config) {
     settings.subscriptions_per_session_max = limits.subscriptions_per_session_max;
     settings.sessions_max = limits.sessions_max;
     settings.memory_watermark_bytes = limits.memory_watermark_bytes;
+    settings.command_topics = {config.command_topics.filters,
+                               config.command_topics.drop_expired_in_flight};
     settings.receipts = receipt_settings(config.receipts);
+    auto const& node = config.events.node;
+    settings.client_events = {config.events.clients,
+                              as_topic_level(node.empty() ? host_name() : node)};
     return settings;
 }
 

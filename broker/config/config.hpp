@@ -194,9 +194,21 @@ struct PersistenceConfig {
     std::uint32_t queue_window = 128;
 };
 
+/// Topics of what is to be carried out now or not at all.
+struct CommandTopicsConfig {
+    std::vector<std::string> filters{"d/+/cmd", "g/+/cmd"};
+    bool drop_expired_in_flight = false;
+};
+
 /// What publishers are told of their messages.
 struct ReceiptsConfig {
     std::vector<std::string> publishers;  // "client:ID" or "user:NAME"
+};
+
+/// What is told of clients below $SYS.
+struct EventsConfig {
+    bool clients = true;
+    std::string node;  // empty: the host name
 };
 
 struct LogConfig {
@@ -211,7 +223,9 @@ struct Config {
     AuthConfig auth;
     LimitsConfig limits;
     MqttConfig mqtt;
+    CommandTopicsConfig command_topics;
     ReceiptsConfig receipts;
+    EventsConfig events;
     PersistenceConfig persistence;
     PerformanceConfig performance;
     LogConfig log;

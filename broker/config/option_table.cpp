@@ -6,6 +6,7 @@
 #include "broker/config/config.hpp"
 #include "broker/config/listener_options.hpp"
 #include "broker/config/tls_options.hpp"
+#include "protocol/topic/topic.hpp"
 
 namespace spoke::broker {
 namespace {
@@ -232,6 +233,20 @@ void mqtt_options(OptionTable& table, MqttConfig& c) {
     offer_options(table, c);
 }
 
+void command_topic_options(OptionTable& table, CommandTopicsConfig& c) {
+    table
+        .section("command_topics",
+                 "Topics of commands, which are to be carried out now or not at all.")
+        .texts("filters", c.filters,
+               "Their filters, as clients see topics. A message with RETAIN is refused there: it "
+               "would be carried out anew whenever a device comes back. MQTT 5 publishers are told "
+               "0x87, a CONNECT with such a will too; what 3.1.1 publishers send is delivered and "
+               "not retained. What is retained there from before goes when the broker starts.")
+        .flag("drop_expired_in_flight", c.drop_expired_in_flight,
+              "Is a command that was sent, not acknowledged, and has expired since, dropped when "
+              "the session is resumed. MQTT says that it must be sent again [MQTT-4.4.0-1].");
+}
+
 void receipt_options(OptionTable& table, ReceiptsConfig& c) {
     table
         .section("receipts",
@@ -242,6 +257,18 @@ void receipt_options(OptionTable& table, ReceiptsConfig& c) {
                "Who may ask: \"client:ID\", a client identifier, or \"user:NAME\". A name is worth "
                "as much as the listener's authentication makes it. CONNACK tells them so with the "
                "user property spoke-receipts.");
+}
+
+void event_options(OptionTable& table, EventsConfig& c) {
+    table
+        .section("events",
+                 "What the broker tells of itself below $SYS/brokers/NODE, as JSON, QoS 0, not "
+                 "retained.")
+        .flag("clients", c.clients,
+              "Are connections told: when one begins on .../clients/CLIENT/connected, when it ends "
+              "on .../disconnected. In CLIENT the characters /+#% and control characters are "
+              "written as %2F. Costs nothing while nobody is subscribed to them.")
+        .text("node", c.node, "The broker's name in these topics. Empty: that of the host.");
 }
 
 void performance_options(OptionTable& table, PerformanceConfig& c) {
@@ -303,6 +330,14 @@ void check(ListenerConfig const& listener, LimitsConfig const& limits) {
             "mount_point must be at most 1024 bytes of a topic name, without + and #"};
 }
 
+void check(CommandTopicsConfig const& topics) {
+    for (auto const& filter : topics.filters) {
+        if (!mqtt::is_valid_topic_filter(filter) || mqtt::is_shared(filter))
+            throw options::OptionError{"command_topics.filters: \"" + filter +
+                                       "\" is no topic filter"};
+    }
+}
+
 void check(ReceiptsConfig const& receipts) {
     for (auto const& publisher : receipts.publishers) {
         auto colon = publisher.find(':');
@@ -342,7 +377,9 @@ OptionTable option_table(Config& config) {
     session_limits(table, config.limits);
     process_limits(table, config.limits);
     mqtt_options(table, config.mqtt);
+    command_topic_options(table, config.command_topics);
     receipt_options(table, config.receipts);
+    event_options(table, config.events);
     persistence_options(table, config.persistence);
     performance_options(table, config.performance);
     log_options(table, config.log);
@@ -358,6 +395,7 @@ void check(Config const& config) {
         check_tls(listener);
     }
     check_addresses(config.listeners);
+    check(config.command_topics);
     check(config.receipts);
 }
 

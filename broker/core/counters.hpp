@@ -53,7 +53,9 @@ struct Counters {
     Counter takeovers;
     Counter wills_published;
     Counter retained_refused;  // not kept, the retained store being full
+    Counter retains_refused;   // the flag, on command topics; wills too
     Counter store_refused;     // packets refused, the store taking no changes
+    Counter client_events;     // told to somebody
     Counter receipts;          // steps that a publisher was told, whether or not it listened
     DropCounters dropped;
 };

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "broker/core/shard_core.hpp"
+#include "broker/core/topic_space.hpp"
 #include "protocol/base/escaped.hpp"
 
 namespace spoke::broker {
@@ -248,6 +249,9 @@ void ShardCore::pump_again(Session& session, Outbound& again) {
     } else if (again.doubtful && again.delivery.message->has_expired(now_.wall)) {
         counters_.dropped.expired.add();
         release_unsent(session, again.id, {.why = why::kExpired, .was_sent = true});
+    } else if (!again.unwritten && is_over_in_flight(session, *again.delivery.message)) {
+        counters_.dropped.expired.add();
+        end_again(session, again, {.why = why::kExpired, .was_sent = true});
     } else if (again.unwritten && !may_have(session, again.delivery.message->topic())) {
         give_up(session, again.id,
                 {.why = why::kNotAuthorized, .was_sent = again.may_be_written()});
@@ -260,6 +264,14 @@ void ShardCore::end_again(Session& session, Outbound const& again, Fate const& f
     // A client that holds its id would take the next message of that id for a repetition.
     bool may_be_held = again.delivery.qos == Qos::exactly_once && !again.unwritten;
     may_be_held ? release_unsent(session, again.id, fate) : give_up(session, again.id, fate);
+}
+
+/// Whether what was sent and not acknowledged is not to be sent again, as configured.
+bool ShardCore::is_over_in_flight(Session const& session, Message const& message) const {
+    if (!settings_.command_topics.drop_expired_in_flight) return false;
+    if (!message.has_expired(now_.wall)) return false;
+    auto seen_topic = message.topic().substr(session.settings->mount_point.size());
+    return is_command(settings_.command_topics, seen_topic);
 }
 
 /// PUBREL ends it either way: a client that has it takes it as it should, one that has not knows no

@@ -49,7 +49,9 @@ public:
     std::uint16_t mount_size = 0;            // of their mount point, which its client never sees
     Session* session = nullptr;  // while connected; the session outlives its part of this
     TimerNode timer{TimerKind::link, this};
-    SteadyTime last_packet{};  // when the last complete packet came [MQTT-3.1.2-22]
+    SteadyTime last_packet{};     // when the last complete packet came [MQTT-3.1.2-22]
+    std::int64_t connection = 0;  // its number: rises from connection to connection of a client
+    std::int64_t connected_at_us = 0;                                       // since 1970
     std::uint32_t maximum_packet_size = mqtt::kVariableByteIntegerMax + 5;  // the client's
     std::uint32_t last_answers_waiting = 0;  // PUBACK, PUBCOMP, PUBREC >= 0x80: for the store
     std::uint32_t waiting = 0;               // packets of all kinds that wait for the store
@@ -61,6 +63,7 @@ public:
     bool paused = false;  // not read, as the broker holds too much unsent: its keep alive rests
     bool awaits_verdict = false;    // not read, until it is known who the client is
     bool awaits_disk = false;       // not read, until its new session is durable and CONNACK left
+    bool retain_logged = false;     // that it published with RETAIN to a command topic
     bool denial_logged = false;     // that it published where it may not
     bool may_ask_receipts = false;  // its publishes may ask what becomes of them
     bool linger_over = false;       // closing: the peer had its time to read the last packet

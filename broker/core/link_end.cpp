@@ -5,6 +5,7 @@
 
 #include "broker/core/send.hpp"
 #include "broker/core/shard_core.hpp"
+#include "broker/core/topic_space.hpp"
 #include "protocol/base/escaped.hpp"
 
 namespace spoke::broker {
@@ -32,7 +33,8 @@ void ShardCore::close_link(Link& link, ReasonCode reason, std::string_view why, 
         // The will goes out as part of this, before anything the same client id does next.
         bool has_connack = !link.awaits_disk;
         bool is_taken_over = reason == ReasonCode::session_taken_over;
-        detach(link, will, is_taken_over ? why::kTakenOver : why::kSessionEnded);
+        LinkEnd end{.by = LinkEnd::By::broker, .reason = reason, .detail = why};
+        detach(link, will, end, is_taken_over ? why::kTakenOver : why::kSessionEnded);
         if (link.is_v5() && has_connack) {  // 3.1.1 has no DISCONNECT from the server; before
                                             // CONNACK there is none either
             mqtt::Disconnect disconnect;
@@ -53,7 +55,7 @@ void ShardCore::linger(Link& link, std::chrono::milliseconds time) {
 void ShardCore::on_stream_failed(Link& link, std::string_view why) {
     if (link.state == LinkState::connected) {
         log_end(link, why);
-        detach(link, Will::publish);
+        detach(link, Will::publish, {.detail = why});
     }
     link.state = LinkState::closing;
     link.timer.cancel();
@@ -64,7 +66,7 @@ void ShardCore::on_stream_failed(Link& link, std::string_view why) {
 void ShardCore::on_closed(Link& link) {
     if (link.state == LinkState::connected) {
         log_end(link, "connection lost");
-        detach(link, Will::publish);
+        detach(link, Will::publish, {});
     }
     link.state = LinkState::closing;
     forget(link);
@@ -82,7 +84,8 @@ void ShardCore::log_end(Link const& link, std::string_view how) {
     }
 }
 
-void ShardCore::detach(Link& link, Will will, std::string_view why) {
+void ShardCore::detach(Link& link, Will will, LinkEnd const& end, std::string_view why) {
+    tell_disconnected(link, end);
     Session& session = *link.session;
     counters_.connections.subtract();
     link.session = nullptr;
@@ -227,7 +230,9 @@ void ShardCore::publish_will(Session& session) {
     packet.topic = std::move(will->topic);
     packet.payload = std::move(will->payload);
     packet.qos = will->qos;
-    packet.retain = will->retain;
+    auto seen_topic = std::string_view{packet.topic}.substr(session.settings->mount_point.size());
+    packet.retain = will->retain && !is_command(settings_.command_topics, seen_topic);
+    if (packet.retain != will->retain) counters_.retains_refused.add();
     packet.properties = std::move(will->properties);
     // Its expiry begins now, not at CONNECT.
     Deadline deadline = kNever;

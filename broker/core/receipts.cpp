@@ -33,8 +33,7 @@ bool ShardCore::publish_news() {
 void ShardCore::tell(std::optional<std::string_view> client_id, Message const& message,
                      mqtt::Qos qos, Fate const& fate) {
     counters_.receipts.add();
-    auto at = std::chrono::microseconds{now_.wall.time_since_epoch()} + below_ms_;
-    news_.push_back(make_receipt({message, client_id, qos, fate, at.count()}));
+    news_.push_back(make_receipt({message, client_id, qos, fate, now_us()}));
 }
 
 void ShardCore::tell(Session const& session, Message const& message, mqtt::Qos qos,

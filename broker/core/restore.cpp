@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "broker/core/topic_space.hpp"
 #include "protocol/base/assert.hpp"
 
 namespace spoke::broker {
@@ -71,8 +72,23 @@ void Restore::restore_sent() {
     sent_.clear();
 }
 
+/// Behind the mount point of some listener, or of a session whose listener is gone.
+bool Restore::is_command_somewhere(std::string_view topic) const {
+    auto const& settings = cores_.front()->settings().command_topics;
+    auto is_command_of = [&](LinkSettings const& listener) {
+        auto const& mount = listener.mount_point;
+        return topic.starts_with(mount) && is_command(settings, topic.substr(mount.size()));
+    };
+    return std::ranges::any_of(listeners_, [&](auto const* one) { return is_command_of(*one); }) ||
+           std::ranges::any_of(made_, is_command_of);
+}
+
 void Restore::on_retained(MessagePtr message) {
     restore_sent();
+    if (is_command_somewhere(message->topic())) {
+        ++commands_dropped_;
+        return cores_.front()->drop_retained(message->topic());
+    }
     retained_.set(std::move(message));
 }
 

@@ -30,6 +30,8 @@ public:
 
     /// Behind the last visit.
     void finish();
+    /// Retained messages on command topics that were not brought back.
+    [[nodiscard]] std::size_t commands_dropped() const noexcept { return commands_dropped_; }
 
     void on_session(StoredSession session) override;
     void on_subscription(SessionNumber session, std::string_view filter,
@@ -49,6 +51,7 @@ private:
     };
     [[nodiscard]] LinkSettings const& settings_of(StoredSession const& session);
     [[nodiscard]] Place const& place_of(SessionNumber session);
+    [[nodiscard]] bool is_command_somewhere(std::string_view topic) const;
     /// Those in `sent_`, of one session, in the order in which they were sent.
     void restore_sent();
 
@@ -58,6 +61,7 @@ private:
     std::deque<LinkSettings>& made_;  // for sessions whose listener is gone
     std::unordered_map<SessionNumber, Place> places_;
     std::vector<Sent> sent_;
+    std::size_t commands_dropped_ = 0;
 };
 
 }  // namespace spoke::broker

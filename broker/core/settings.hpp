@@ -63,6 +63,21 @@ struct ReceiptSettings {
     std::vector<std::string> users{};
 };
 
+/// Topics of messages that are to be carried out now or not at all.
+struct CommandTopicSettings {
+    std::vector<std::string>
+        filters{};  // as the clients of a listener see topics; RETAIN is refused
+    /// What was sent and not acknowledged is not sent again once it has expired. Against
+    /// [MQTT-4.4.0-1].
+    bool drop_expired_in_flight = false;
+};
+
+/// What is told of clients that come and go, on `$SYS/brokers/NODE/clients/CLIENT/WHAT`.
+struct ClientEventSettings {
+    bool enabled = true;
+    std::string node = "local";  // one level of a topic
+};
+
 /// What the core is told at start beside the settings of each listener.
 struct CoreSettings {
     // One session
@@ -74,7 +89,9 @@ struct CoreSettings {
     std::uint32_t queue_window = 128;  // messages of its queue in memory, if there is a store
     std::uint32_t subscriptions_per_session_max = 100'000;  // above: SUBACK 0x97
 
+    CommandTopicSettings command_topics{};
     ReceiptSettings receipts{};
+    ClientEventSettings client_events{};
 
     // The process
     std::uint32_t sessions_max = 1'000'000;  // above: CONNECT refused, 0x97

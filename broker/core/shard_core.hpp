@@ -13,6 +13,7 @@
 
 #include "broker/core/arena.hpp"
 #include "broker/core/authentication.hpp"
+#include "broker/core/client_event.hpp"
 #include "broker/core/counters.hpp"
 #include "broker/core/kept_sessions.hpp"
 #include "broker/core/link.hpp"
@@ -79,7 +80,8 @@ public:
     /// Whether there is something to do at once, so that the loop must not sleep.
     [[nodiscard]] bool has_work() const noexcept {
         // submit() may have made durable what an answer of this very turn waits for.
-        return !replaying_.empty() || (is_durable_ && store_.durable() > durable_);
+        return !replaying_.empty() || !news_.empty() ||
+               (is_durable_ && store_.durable() > durable_);
     }
     [[nodiscard]] std::chrono::milliseconds until_next_timer() const noexcept {
         return wheel_.until_next(now_.steady);
@@ -152,6 +154,9 @@ public:
                              StoredProgress const& progress);
     /// All of the session is there: its will and its expiry run from here on.
     void finish_restore(Session& session);
+    /// A retained message that is stored and not there any more.
+    void drop_retained(std::string_view topic) { (void)store_.put_retained(topic); }
+    [[nodiscard]] CoreSettings const& settings() const noexcept { return settings_; }
 
     /// Closes every link, MQTT 5 clients being told 0x8B.
     void shut_down();
@@ -239,6 +244,8 @@ private:
     [[nodiscard]] bool take_request(Link& link, mqtt::PublishView const& view,
                                     ReceiptRequest& request);
     void note_denied(Link& link, std::string_view topic);
+    /// RETAIN on a command topic; false if the publish is refused for it, else the flag is cleared.
+    [[nodiscard]] bool take_retain(Link& link, mqtt::PublishView& view, std::string_view topic);
     void forget_inbound(Session& session, mqtt::PublishView const& view, StoreTicket& ticket);
     void refuse_publish(Link& link, mqtt::PublishView const& view);
     void reject_publish(Link& link, mqtt::PublishView const& view, StoreTicket ticket);
@@ -292,8 +299,9 @@ private:
     void close_link(Link& link, mqtt::ReasonCode reason, std::string_view why,
                     Will will = Will::publish);
     void log_end(Link const& link, std::string_view how);
-    /// `why`: of the deliveries to a session that ends with the link.
-    void detach(Link& link, Will will, std::string_view why = why::kSessionEnded);
+    /// `end`: what is told of it; `why`: of the deliveries to a session that ends with the link.
+    void detach(Link& link, Will will, LinkEnd const& end,
+                std::string_view why = why::kSessionEnded);
     void take_back(Link& link, Session& session);
     void end_session(Session& session, std::string_view why);
     void pass_on(Session& session, std::string_view why);
@@ -350,6 +358,13 @@ private:
     void on_loaded(LoadedMessage& loaded);
     void on_loaded(Session& session, LoadedMessage& loaded);
     void pass_on_later(Session const& session, Delivery const& delivery, Fate const& end);
+
+    // client_events.cpp
+    [[nodiscard]] std::int64_t now_us() const noexcept;
+    void number(Link& link) noexcept;
+    [[nodiscard]] bool has_listener(std::string_view client_id, std::string_view what);
+    void tell_connected(Link const& link, CheckedConnect const& connect, bool session_present);
+    void tell_disconnected(Link const& link, LinkEnd const& end);
 
     // receipts.cpp: what publishers who asked are told of their messages
     struct ToldLater {  // until its message is read
@@ -451,6 +466,7 @@ private:
     /// Sends again what must be, then what is queued, as far as window and socket allow.
     void pump(Session& session);
     void pump_again(Session& session, Outbound& again);
+    [[nodiscard]] bool is_over_in_flight(Session const& session, Message const& message) const;
     void pump_queued(Session& session);
     /// Ends a delivery that cannot be sent again.
     void end_again(Session& session, Outbound const& again, Fate const& fate);
@@ -487,6 +503,7 @@ private:
     std::deque<DeferredAck> deferred_;                      // in the order of their tickets
     std::unordered_map<AuthTicket, Link*> authenticating_;  // those which wait for a verdict
     std::uint64_t last_auth_ticket_ = 0;
+    std::int64_t last_connection_ = 0;
     StoreTicket durable_{};
     StoreHealth health_ = StoreHealth::good;              // as on_store_news() knew it last
     std::deque<Held> held_;                               // in the order of their tickets
@@ -516,6 +533,8 @@ private:
     std::vector<Link*> shutting_down_;
     std::string mounted_;
     std::string receipt_topic_;
+    std::string event_topic_;
+    Matches listeners_;
     Buffer packet_;
 };
 

@@ -187,7 +187,10 @@ void ShardCore::on_store_bad() {
         }
         mqtt::Version version = link->version;
         log_end(*link, store_refusal().text);
-        detach(*link, Will::discard);
+        detach(*link, Will::discard,
+               {.by = LinkEnd::By::broker,
+                .reason = ReasonCode::server_unavailable,
+                .detail = store_refusal().text});
         refuse(*link, version, {ReasonCode::server_unavailable, store_refusal().text});
     }
 }

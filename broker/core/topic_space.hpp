@@ -21,6 +21,15 @@ inline constexpr std::size_t kTopicSizeMax = 65'535;
     return topic.starts_with("$SYS") && (topic.size() == 4 || topic[4] == '/');
 }
 
+/// `topic`: as the clients of its listener see it.
+[[nodiscard]] inline bool is_command(CommandTopicSettings const& settings,
+                                     std::string_view topic) noexcept {
+    for (std::string const& filter : settings.filters) {
+        if (mqtt::matches(filter, topic)) return true;
+    }
+    return false;
+}
+
 /// The filter in the whole tree: "f" as "MOUNT" + "f", "$share/g/f" as "$share/g/" + "MOUNT" + "f".
 /// `filter`: valid.
 [[nodiscard]] inline std::string mounted_filter(LinkSettings const& settings,

@@ -68,6 +68,10 @@ public:
         Restore restore{std::move(cores), retained, std::move(settings), settings_of_gone};
         store.load(restore, read_clocks().wall);
         restore.finish();
+        if (restore.commands_dropped() > 0) {
+            spdlog::warn("{} retained messages on command topics, kept from before, are removed",
+                         restore.commands_dropped());
+        }
     }
     [[nodiscard]] MessagePtr find_retained(std::string_view topic) {
         std::size_t reader = net.shards;

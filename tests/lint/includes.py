@@ -21,7 +21,7 @@ MAY_USE = {
     "broker/cluster": CORE,
     "broker/auth": CORE,
     "broker/metrics": CORE,
-    "broker/config": ["protocol/base", "protocol/options"],
+    "broker/config": ["protocol/base", "protocol/options", "protocol/topic"],
     "broker/app": CLIENT + ["broker"],
     "bridge": CLIENT + ["bridge"],
     "device-sim": CLIENT + ["device-sim"],

@@ -290,7 +290,9 @@ void Script::settle() {
             auto durable = store_of(loop->index).durable();
             busy = std::exchange(loop->durable, durable) != durable || busy;
         }
-        for (auto const& loop : loops_) busy = busy || !loop->core.touched().empty();
+        for (auto const& loop : loops_) {
+            busy = busy || loop->core.has_work() || !loop->core.touched().empty();
+        }
         busy = std::exchange(store_woke_, false) || busy || store_.has_answers();
     }
     // Whatever still pointed into what was read would be found by AddressSanitizer from here on.

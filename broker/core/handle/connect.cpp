@@ -147,6 +147,12 @@ std::optional<ShardCore::Refusal> ShardCore::judge_connect(LinkSettings const& s
         if (is_reserved(settings, connect.will->topic)) {
             return Refusal{ReasonCode::not_authorized, "will topic that is the broker's own"};
         }
+        // A 3.1.1 client would not know why it is refused: its will is published without RETAIN.
+        if (v5 && connect.will->retain &&
+            is_command(settings_.command_topics, connect.will->topic)) {
+            counters_.retains_refused.add();
+            return Refusal{ReasonCode::not_authorized, "no RETAIN on a command topic"};
+        }
         if (settings.mount_point.size() + connect.will->topic.size() > kTopicSizeMax) {
             return Refusal{ReasonCode::topic_name_invalid, "will topic too long to be mounted"};
         }
@@ -290,6 +296,8 @@ void ShardCore::accept(Link& link, Session& session, CheckedConnect const& conne
 
     StoreTicket ticket = attach(link, session, connect);
     log_connected(link, connect, connack.session_present);
+    number(link);
+    tell_connected(link, connect, connack.session_present);
     if (connack.session_present) ticket = kNothingToWaitFor;  // it is there already
     ticket = std::max(ticket, gone);
     link.awaits_disk = ticket > durable_;

@@ -21,7 +21,9 @@ void ShardCore::handle_disconnect(Link& link, mqtt::Disconnect const& packet) {
         session.will.reset();  // [MQTT-3.14.4-3]
     }
     log_end(link, normal ? "disconnected" : name_of(packet.reason));
-    detach(link, normal ? Will::discard : Will::publish);
+    LinkEnd end{.by = LinkEnd::By::client, .reason = packet.reason};
+    if (packet.reason_string) end.detail = *packet.reason_string;
+    detach(link, normal ? Will::discard : Will::publish, end);
     link.state = LinkState::closing;
     touch(link);
 }

@@ -44,7 +44,7 @@ MessagePtr make_with_request(mqtt::PublishView const& view, std::string_view top
 void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     auto decoded = mqtt::decode_publish(frame, link.version, mqtt::Sender::client);
     if (!decoded) return on_bad_bytes(link, decoded.error());
-    mqtt::PublishView const& view = decoded.value();
+    mqtt::PublishView& view = decoded.value();
     counters_.publishes_received.add();
     auto topic = resolve_alias(link, view);
     if (!topic || !is_offered(link, view)) return;
@@ -61,8 +61,9 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
         if (stores(session)) ticket = store_.last_ticket();
         return acknowledge(link, view, ReasonCode::success, ticket);
     }
-    topic = permit(link, view, *topic);
-    if (!topic) return;
+    auto seen_topic = *topic;
+    topic = permit(link, view, seen_topic);
+    if (!topic || (view.retain && !take_retain(link, view, seen_topic))) return;
     ReceiptRequest request;
     if (link.may_ask_receipts && !take_request(link, view, request)) return;
     bool needs_store = view.retain || (view.qos == Qos::exactly_once && stores(session));
@@ -94,6 +95,27 @@ void ShardCore::handle_publish(Link& link, std::span<std::byte> frame) {
     acknowledge(link, view,
                 routed.receivers == 0 ? ReasonCode::no_matching_subscribers : ReasonCode::success,
                 ticket);
+}
+
+/// A command that is kept would be carried out whenever its device comes back. Who can be told is
+/// refused; what a 3.1.1 client sends is delivered to who is there, and not kept.
+bool ShardCore::take_retain(Link& link, mqtt::PublishView& view, std::string_view topic) {
+    if (!is_command(settings_.command_topics, topic)) return true;
+    counters_.retains_refused.add();
+    if (!std::exchange(link.retain_logged, true) && port_.logs(LogLevel::warning)) {
+        port_.log(
+            LogLevel::warning,
+            fmt::format("{} '{}' publishes to the command topic '{}' with RETAIN, which is "
+                        "refused; further ones are not logged",
+                        port_.peer_of(link), escaped(link.session->client_id()), escaped(topic)));
+    }
+    if (link.is_v5()) {
+        acknowledge(link, view, ReasonCode::not_authorized, kNothingToWaitFor,
+                    "no RETAIN on a command topic");
+        return false;
+    }
+    view.retain = false;
+    return true;
 }
 
 /// Whether the client may have what it asks for with the property, if that is there; if not, the

@@ -294,3 +294,30 @@ TEST_CASE("wiring: a file that cannot be used stops the start with its name", "[
     CHECK_THROWS_WITH(security.put_into(settings, config.listeners[0]),
                       Catch::Contains("/nowhere/users"));
 }
+
+TEST_CASE("wiring: receipts, command topics and events get what is configured", "[config]") {
+    auto core = core_settings(config_of(R"(
+        [receipts]
+        publishers = ["user:zoe", "client:b", "user:ann:x", "client:a"]
+        [events]
+        node = "n/1"
+    )"));
+    CHECK(core.receipts.clients == std::vector<std::string>{"a", "b"});
+    CHECK(core.receipts.users == std::vector<std::string>{"ann:x", "zoe"});
+    CHECK(core.command_topics.filters == std::vector<std::string>{"d/+/cmd", "g/+/cmd"});
+    CHECK_FALSE(core.command_topics.drop_expired_in_flight);
+    CHECK(core.client_events.enabled);
+    CHECK(core.client_events.node == "n%2F1");
+    core = core_settings(config_of(R"(
+        [command_topics]
+        filters = ["x/#"]
+        drop_expired_in_flight = true
+        [events]
+        clients = false
+    )"));
+    CHECK(core.receipts.clients.empty());
+    CHECK(core.command_topics.filters == std::vector<std::string>{"x/#"});
+    CHECK(core.command_topics.drop_expired_in_flight);
+    CHECK_FALSE(core.client_events.enabled);
+    CHECK_FALSE(core.client_events.node.empty());  // the host's
+}

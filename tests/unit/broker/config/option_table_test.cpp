@@ -1,5 +1,7 @@
 #include "broker/config/option_table.hpp"
 
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "broker/config/config.hpp"
@@ -115,6 +117,31 @@ TEST_CASE("broker config: options of a listener that do not go together are refu
     option_table(config).load_text("[[listener]]\n" + options, "broker.toml");
     CHECK_THROWS_WITH(check(config), Catch::Contains(complaint) && Catch::Contains("listener") &&
                                          !Catch::Contains("\n"));
+}
+
+TEST_CASE("broker config: who may ask for receipts, and where commands go", "[config]") {
+    using Catch::Contains;
+    auto problem = [](std::string const& options) -> std::string {
+        Config config;
+        option_table(config).load_text(options, "broker.toml");
+        try {
+            check(config);
+            return "";
+        } catch (OptionError const& error) {
+            return error.what();
+        }
+    };
+    CHECK(problem("[receipts]\npublishers = [\"client:b\", \"user:a:b\"]") == "");
+    for (auto const* bad : {"b", "client:", ":b", "clients:b", "user", ""}) {
+        CHECK_THAT(problem(fmt::format("[receipts]\npublishers = [\"{}\"]", bad)),
+                   Contains(fmt::format("\"{}\" is neither \"client:ID\" nor", bad)));
+    }
+    CHECK(problem("[command_topics]\nfilters = []\ndrop_expired_in_flight = true") == "");
+    CHECK(problem("[command_topics]\nfilters = [\"#\", \"a/+\"]") == "");
+    for (auto const* bad : {"", "a#", "#/a", "$share/g/a"}) {
+        CHECK_THAT(problem(fmt::format("[command_topics]\nfilters = [\"{}\"]", bad)),
+                   Contains(fmt::format("\"{}\" is no topic filter", bad)));
+    }
 }
 
 TEST_CASE("broker config: a mode is octal digits", "[config]") {

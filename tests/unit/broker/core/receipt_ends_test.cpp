@@ -106,7 +106,7 @@ TEST_CASE("receipts: a session that ends with its connection ends its deliveries
     ReceiptBench s;
     auto& b = s.subscriber("b", connect(version));
     s.publishes("sent", qos);
-    auto id = b.takes<mqtt::Publish>().id.value;
+    (void)b.takes<mqtt::Publish>();
     b.socket_takes(0);
     s.publishes("waits", qos);
     CHECK(s.steps() == Steps{"sent b"});
@@ -120,11 +120,10 @@ TEST_CASE("receipts: a session that ends with its connection ends its deliveries
         CHECK(s.steps() ==
               Steps{"dropped b taken_over sent=true", "dropped b taken_over sent=false"});
         // What was told to be dropped is not written any more, whatever else is.
-        b.socket_takes_all();
-        if (version == Version::v5) b.gets(disconnect(ReasonCode::session_taken_over));
+        if (version == Version::v5)
+            b.socket_takes_all().gets(disconnect(ReasonCode::session_taken_over));
         b.closes();
     }
-    (void)id;
 }
 
 TEST_CASE("receipts: a stored session that ends, by its client's wish or in time") {
@@ -320,6 +319,7 @@ TEST_CASE("receipts: after a restart what may have been sent is not told to have
     auto& b = s.subscriber("b", connect(version).resume());
     s.publishes(asking("1", qos, 20));
     (void)b.takes<mqtt::Publish>();
+    CHECK(s.steps() == Steps{"sent b"});
     s.restarts(30s);
     s->pass(1s);
     s.link("b").sends(connect(version).resume()).gets(connack().session_present());
@@ -335,6 +335,7 @@ TEST_CASE("receipts: a QoS 2 message that is released over a restart is told whe
     s.publishes(asking("1", qos2, 20));
     auto id = b.takes<mqtt::Publish>().id.value;
     b.sends(pubrec(id)).gets(pubrel(id));
+    CHECK(s.steps() == Steps{"sent b"});
     s.restarts();
     auto& again = s.link("b");
     again.sends(connect(version).resume()).gets(connack().session_present()).gets(pubrel(id));
