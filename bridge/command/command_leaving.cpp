@@ -62,6 +62,7 @@ void CommandTracker::advance(Entry& entry, Now const& now, TrackerPort& out) {
     if (is_prepared(entry)) return send(entry, now, out);
     if (entry.leave_asked && !entry.leave_stored) return;  // on_saved goes on
     prepare(entry);
+    ++entry.leaves;
     save(entry, SavePurpose::leave, out);
 }
 

@@ -52,9 +52,15 @@ CommandTracker::CommandTracker(Limits limits, DeviceRegistry& devices,
                                std::function<std::uint64_t()> random)
     : limits_(limits), devices_(devices), random_(std::move(random)) {}
 
+/// In the order of their acceptance, which the ids of one millisecond do not tell.
+void CommandTracker::restore(std::vector<Command> commands, Now const& now, TrackerPort& out) {
+    std::ranges::sort(commands, {}, &Command::n);
+    for (auto& command : commands) restore_one(std::move(command), now, out);
+}
+
 /// The steady clock of the process before this one is gone; what is left of the order's time is
 /// known by the wall clock alone.
-void CommandTracker::restore(Command command, Now const& now, TrackerPort& out) {
+void CommandTracker::restore_one(Command command, Now const& now, TrackerPort& out) {
     constexpr std::uint32_t kUnseenVersions = 16;  // may have been shown and not been stored
     auto deadline = now.steady + (command.deadline - now.wall);
     auto accepted = now.steady - std::max(now.wall - command.accepted_at, milliseconds{0});
@@ -155,10 +161,10 @@ void CommandTracker::on_saved(CommandId const& id, SavePurpose purpose, bool sto
             out.changed(entry->command);
             return advance(*entry, now, out);
         case SavePurpose::leave:
-            entry->leave_asked = stored;
-            entry->leave_stored = stored;
-            if (stored) advance(*entry, now, out);
-            return;
+            // The last one asked for counts: an earlier one may have been taken back since.
+            if (--entry->leaves > 0 || !entry->leave_asked) return;
+            entry->leave_stored = true;
+            return advance(*entry, now, out);
         case SavePurpose::settle:
             // What the store could not keep is not told: it might be another story after a restart.
             if (!stored || !entry->ending) return;

@@ -143,9 +143,9 @@ public:
         bool replayed = false;  // joined a command that was there before
     };
 
-    /// Takes over an open command of the process before this one, oldest first, before anything
-    /// else. What may have left is `unknown` from now on, unless it may be sent again.
-    void restore(Command command, Now const& now, TrackerPort& out);
+    /// Takes over the open commands of the process before this one, before anything else. What may
+    /// have left is `unknown` from now on, unless it may be sent again.
+    void restore(std::vector<Command> commands, Now const& now, TrackerPort& out);
 
     /// Takes an order, or joins the one it repeats.
     /// Out     the command; a new one is not visible before TrackerPort::changed (or `discarded`).
@@ -218,6 +218,7 @@ private:
         std::uint64_t open_copies = 0;  // one bit for each copy that is not known to be nowhere
         std::uint32_t copies = 0;       // handed over in all
         std::uint32_t first_copy = 1;   // number of the copy which the lowest bit stands for
+        std::uint32_t leaves = 0;       // saves of that kind which the store has not answered
         std::int64_t sent_us = 0;       // the broker's clock when it was written to the device
         bool arrived : 1 = false;       // a copy was written to the device, or may have been
         bool acknowledged : 1 = false;  // the broker has the last copy
@@ -243,6 +244,7 @@ private:
         bool ends = false;  // where no copy is left it is not tried again
     };
 
+    void restore_one(Command command, Now const& now, TrackerPort& out);
     Entry* find_entry(CommandId const& id);
     std::variant<Accepted, Refusal> refuse(Refusal refusal);
     [[nodiscard]] std::optional<Refusal> check(CommandRequest const& request, Now const& now,

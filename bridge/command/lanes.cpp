@@ -5,29 +5,31 @@
 namespace spoke::bridge {
 namespace {
 
-template <class Map>
-auto& find_or_add(Map& map, std::string_view key) {
-    auto found = map.find(key);
-    return found != map.end() ? found->second : map[std::string{key}];
+std::string key_of(std::string_view device, std::string_view lane) {
+    // Neither holds U+0000: the request parser refuses it.
+    std::string out;
+    out.reserve(device.size() + 1 + lane.size());
+    out += device;
+    out += '\0';
+    out += lane;
+    return out;
 }
 
 }  // namespace
 
 void Lanes::push(std::string_view device, std::string_view lane, CommandId const& id) {
-    find_or_add(find_or_add(devices_, device), lane).push_back(id);
+    lanes_[key_of(device, lane)].push_back(id);
 }
 
 bool Lanes::remove(std::string_view device, std::string_view lane, CommandId const& id) {
-    auto lanes = devices_.find(device);
-    if (lanes == devices_.end()) return false;
-    auto queue = lanes->second.find(lane);
-    if (queue == lanes->second.end()) return false;
-    auto at = std::ranges::find(queue->second, id);
-    if (at == queue->second.end()) return false;
-    auto was_front = at == queue->second.begin();
-    queue->second.erase(at);
-    if (queue->second.empty()) lanes->second.erase(queue);
-    if (lanes->second.empty()) devices_.erase(lanes);
+    auto found = lanes_.find(key_of(device, lane));
+    if (found == lanes_.end()) return false;
+    auto& queue = found->second;
+    auto at = std::ranges::find(queue, id);
+    if (at == queue.end()) return false;
+    auto was_front = at == queue.begin();
+    queue.erase(at);
+    if (queue.empty()) lanes_.erase(found);
     return was_front;
 }
 
@@ -49,10 +51,8 @@ std::vector<CommandId> Lanes::all(std::string_view device, std::string_view lane
 }
 
 std::vector<CommandId> const* Lanes::find(std::string_view device, std::string_view lane) const {
-    auto lanes = devices_.find(device);
-    if (lanes == devices_.end()) return nullptr;
-    auto queue = lanes->second.find(lane);
-    return queue == lanes->second.end() ? nullptr : &queue->second;
+    auto found = lanes_.find(key_of(device, lane));
+    return found == lanes_.end() ? nullptr : &found->second;
 }
 
 }  // namespace spoke::bridge

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <unordered_map>
 #include <vector>
 
 #include "bridge/command/command_id.hpp"
@@ -30,12 +29,10 @@ public:
     [[nodiscard]] std::vector<CommandId> all(std::string_view device, std::string_view lane) const;
 
 private:
-    using ByLane = std::map<std::string, std::vector<CommandId>, std::less<>>;
-
     [[nodiscard]] std::vector<CommandId> const* find(std::string_view device,
                                                      std::string_view lane) const;
 
-    std::map<std::string, ByLane, std::less<>> devices_;  // no empty entries
+    std::unordered_map<std::string, std::vector<CommandId>> lanes_;  // no empty ones
 };
 
 }  // namespace spoke::bridge

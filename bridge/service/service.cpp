@@ -152,12 +152,12 @@ void Service::restore() {
     auto now = world_.clock();
     world_.store.visit_devices(
         [&](StoredDevice&& device) { devices_.restore(device.record, device.n, now); });
-    std::size_t count = 0;
-    world_.store.visit_open([&](Command&& command) {
-        tracker_.restore(std::move(command), now, *this);
-        ++count;
-    });
-    if (count > 0) world_.warn(fmt::format("{} commands were open when the bridge ended", count));
+    std::vector<Command> open;
+    world_.store.visit_open([&](Command&& command) { open.push_back(std::move(command)); });
+    if (!open.empty()) {
+        world_.warn(fmt::format("{} commands were open when the bridge ended", open.size()));
+    }
+    tracker_.restore(std::move(open), now, *this);
     finish();
 }
 

@@ -29,9 +29,11 @@ struct Restart {
             n = std::max(n, command.n);
         }
         for (auto const& [device, n] : numbers) w.registry.restore({device}, n, w.clock.now);
+        std::vector<Command> open;
         for (auto const& [id, command] : before.saved) {
-            if (!is_settled(command.state)) w.tracker.restore(command, w.clock.now, w);
+            if (!is_settled(command.state)) open.push_back(command);
         }
+        w.tracker.restore(std::move(open), w.clock.now, w);
         w.store();
         w.tracker.on_timer(w.clock.now, w);
         w.store();

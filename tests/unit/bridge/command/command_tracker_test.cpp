@@ -56,7 +56,7 @@ CommandId unknown(TrackerWorld& w) {
 
 }  // namespace
 
-TEST_CASE("tracker: the record is stored before anything is sent", "[bridge][tracker]") {
+TEST_CASE("tracker: the record is stored before anything is sent", "[bridge][tracker][row-10]") {
     TrackerWorld w;
     w.birth();
     auto id = w.submit(unlock());
@@ -174,7 +174,7 @@ TEST_CASE("tracker: what is settled never changes again", "[bridge][tracker]") {
     CHECK(w.sends.size() == 1);
 }
 
-TEST_CASE("tracker: never sent by its deadline is expired", "[bridge][tracker]") {
+TEST_CASE("tracker: never sent by its deadline is expired", "[bridge][tracker][row-1]") {
     TrackerWorld w;
     w.birth();
     w.will();
@@ -194,7 +194,7 @@ TEST_CASE("tracker: never sent by its deadline is expired", "[bridge][tracker]")
 }
 
 TEST_CASE("tracker: nothing leaves after its deadline, however late the timer is",
-          "[bridge][tracker]") {
+          "[bridge][tracker][row-1]") {
     TrackerWorld w;
     w.birth();
     w.will();
@@ -218,7 +218,7 @@ TEST_CASE("tracker: an end that could not be stored is not told", "[bridge][trac
     CHECK(w.changes.back() == State::queued);
 }
 
-TEST_CASE("tracker: no answer by deadline and grace is unknown", "[bridge][tracker]") {
+TEST_CASE("tracker: no answer by deadline and grace is unknown", "[bridge][tracker][row-6]") {
     auto started = GENERATE(false, true);
     TrackerWorld w;
     w.birth();
@@ -243,7 +243,7 @@ TEST_CASE("tracker: an answer within the grace is not late", "[bridge][tracker]"
     CHECK_FALSE(w.at(id).late);
 }
 
-TEST_CASE("tracker: a late answer settles what was unknown", "[bridge][tracker]") {
+TEST_CASE("tracker: a late answer settles what was unknown", "[bridge][tracker][row-6]") {
     auto [verdict, end] = GENERATE(table<Verdict, State>({{Verdict::ok, State::succeeded},
                                                           {Verdict::fail, State::failed},
                                                           {Verdict::refused, State::rejected}}));
@@ -266,7 +266,7 @@ TEST_CASE("tracker: a late answer settles what was unknown", "[bridge][tracker]"
 }
 
 TEST_CASE("tracker: a lost answer is found in the journal before it is missed",
-          "[bridge][tracker]") {
+          "[bridge][tracker][row-6]") {
     TrackerWorld w;
     w.birth();
     auto id = w.sent();
@@ -279,7 +279,7 @@ TEST_CASE("tracker: a lost answer is found in the journal before it is missed",
 }
 
 TEST_CASE("tracker: a state from after the deadline shows that nothing was done",
-          "[bridge][tracker]") {
+          "[bridge][tracker][row-6]") {
     TrackerWorld w;
     w.birth("b42", 7, 1'000);
     auto id = unknown(w);
@@ -409,7 +409,8 @@ TEST_CASE("tracker: what supersede drops does not leave meanwhile", "[bridge][tr
     CHECK(w.sends[0].id == last);
 }
 
-TEST_CASE("tracker: one order of a lane at a time, in order, numbered", "[bridge][tracker]") {
+TEST_CASE("tracker: one order of a lane at a time, in order, numbered",
+          "[bridge][tracker][row-11]") {
     TrackerWorld w;
     w.birth();
     auto first = w.sent();
@@ -434,7 +435,7 @@ TEST_CASE("tracker: one order of a lane at a time, in order, numbered", "[bridge
     CHECK(numbers == std::vector<std::uint64_t>{1, 4, 2, 3});
 }
 
-TEST_CASE("tracker: silence frees the lane", "[bridge][tracker]") {
+TEST_CASE("tracker: silence frees the lane", "[bridge][tracker][row-12]") {
     TrackerWorld w;
     w.birth();
     auto first = w.sent();
@@ -458,7 +459,7 @@ TEST_CASE("tracker: an order without a lane waits for nobody", "[bridge][tracker
 }
 
 TEST_CASE("tracker: a broker that knows no listener ends an order for now or never",
-          "[bridge][tracker]") {
+          "[bridge][tracker][row-8]") {
     TrackerWorld w;
     w.birth();
     auto id = w.sent();
@@ -539,7 +540,8 @@ TEST_CASE("tracker: an order no byte of which left goes back to waiting", "[brid
     CHECK(w.state(id) == State::expired);
 }
 
-TEST_CASE("tracker: an order that may have left is never sent again", "[bridge][tracker]") {
+TEST_CASE("tracker: an order that may have left is never sent again",
+          "[bridge][tracker][row-1][row-5]") {
     TrackerWorld w;
     w.birth();
     auto id = w.sent();
@@ -676,7 +678,8 @@ TEST_CASE("tracker: what no connection takes ends at once", "[bridge][tracker]")
     CHECK(w.state(next) == State::expired);
 }
 
-TEST_CASE("tracker: the deadline as uptime comes from live heartbeats", "[bridge][tracker]") {
+TEST_CASE("tracker: the deadline as uptime comes from live heartbeats",
+          "[bridge][tracker][row-17]") {
     TrackerWorld w;
     w.birth("b42", 7, 5'000);
     w.clock.advance(1s);
@@ -687,7 +690,7 @@ TEST_CASE("tracker: the deadline as uptime comes from live heartbeats", "[bridge
 }
 
 TEST_CASE("tracker: answers that are none of the command's are counted and dropped",
-          "[bridge][tracker]") {
+          "[bridge][tracker][row-13]") {
     TrackerWorld w;
     w.birth();
     w.birth("b43");
@@ -783,7 +786,7 @@ TEST_CASE("tracker: refusals make nothing and send nothing", "[bridge][tracker]"
 }
 
 TEST_CASE("tracker: the same key and order joins, another order does not",
-          "[bridge][tracker][idempotency]") {
+          "[bridge][tracker][idempotency][row-5][row-14]") {
     TrackerWorld w;
     w.birth();
     auto id = w.submit(unlock(), "k1");
@@ -828,7 +831,8 @@ TEST_CASE("tracker: a settled command is found again by its key, in the store",
     CHECK(w.submit(unlock(), "k1") != id);
 }
 
-TEST_CASE("tracker: a ref joins while its command is open", "[bridge][tracker][idempotency]") {
+TEST_CASE("tracker: a ref joins while its command is open",
+          "[bridge][tracker][idempotency][row-5]") {
     TrackerWorld w{{.keys_per_command_max = 2}};
     w.birth();
     auto request = unlock();
@@ -885,6 +889,64 @@ TEST_CASE("tracker: a device that is forgotten leaves its open commands to their
     w.advance(8s);
     w.store();
     CHECK(w.state(second) == State::expired);
+}
+
+TEST_CASE("tracker: answers of an old boot and of another trace are counted",
+          "[bridge][tracker][row-13]") {
+    TrackerWorld w;
+    w.birth("b42", 8);
+    auto id = w.sent();
+    Answer old;
+    old.id = id;
+    old.boot = 7;
+    old.verdict = Verdict::ok;
+    w.tracker.on_answer("b42", old, w.clock.now, w);
+    CHECK(w.tracker.counters().answers_old_boot == 1);
+    CHECK_FALSE(is_settled(w.state(id)));
+    old.boot = 8;
+    old.trace = "00-another-01";
+    w.tracker.on_answer("b42", old, w.clock.now, w);
+    w.store();
+    CHECK(w.state(id) == State::succeeded);
+    CHECK(w.tracker.counters().traces_mismatched == 1);
+}
+
+TEST_CASE("tracker: a state proves nothing of a lane which it does not tell",
+          "[bridge][tracker][row-6]") {
+    TrackerWorld w;
+    w.birth();
+    auto request = unlock();
+    request.lane = "mine";  // the device counts an unlock in its lane "lock"
+    auto id = w.sent(request);
+    w.advance(10s);
+    StateReport report;
+    report.boot = 8;
+    report.last_n = {{"info", 0}, {"mine", 0}};
+    w.report(report);
+    CHECK(w.state(id) == State::unknown);
+    report.last_n.emplace_back("lock", 0);
+    w.report(report);
+    CHECK(w.state(id) == State::failed);
+}
+
+TEST_CASE("tracker: a copy that is taken back while the next is prepared",
+          "[bridge][tracker][row-10]") {
+    TrackerWorld w;
+    w.birth();
+    auto request = unlock();
+    request.if_offline = IfOffline::wait;
+    request.deliver = Deliver::until;
+    auto id = w.sent(request);
+    w.birth("b42", 8);  // a copy for this boot is being prepared
+    w.handover(id, Handover::nobody, "no_subscriber");
+    w.birth("b42", 9);
+    w.tracker.on_saved(id, w.pending.at(0).purpose, true, w.clock.now, w);
+    w.pending.pop_front();
+    CHECK(w.sends.size() == 1);  // the store says at this moment that it has not left
+    w.store();
+    REQUIRE(w.sends.size() == 2);
+    CHECK(w.sends[1].boot == 9);
+    CHECK(w.saved[id].may_have_left);
 }
 
 }  // namespace spoke::bridge::test

@@ -164,4 +164,107 @@ TEST_CASE("registry: sequence numbers go on behind what the device reports", "[b
     CHECK(f.registry.take_n("b42") == 118);
 }
 
+TEST_CASE("presence: a will of an older connection comes after the birth of the next",
+          "[bridge][presence][row-9]") {
+    Fleet f;
+    auto event = [&](bool connected, std::uint64_t connection) {
+        f.registry.on_client_event({"b42", connected, connection, 60s});
+    };
+    f.up(true, 7);
+    event(true, 100);
+    event(true, 101);  // the device has connected anew, in the same boot
+    f.up(true, 7);
+    SECTION("its will") {
+        f.up(false, 7);
+        CHECK(f.presence() == Presence::online);
+    }
+    SECTION("its end, as the broker tells it") {
+        event(false, 100);
+        CHECK(f.presence() == Presence::online);
+    }
+    SECTION("the beginning of the present one, once more") {
+        event(false, 101);
+        event(true, 101);
+        CHECK(f.presence() == Presence::offline);
+        CHECK(f.sign());
+    }
+    CHECK(f.registry.counters().outdated == 1);
+    event(false, 102);
+    CHECK(f.presence() == Presence::offline);
+    event(true, 103);
+    CHECK(f.presence() == Presence::offline);  // it has not subscribed to its orders yet
+    CHECK(f.up(true, 7));
+    CHECK(f.presence() == Presence::online);
+}
+
+TEST_CASE("presence: a planned sleep outlives the end of its connection", "[bridge][presence]") {
+    Fleet f;
+    f.up(true, 7);
+    f.registry.on_client_event({"b42", true, 1, 60s});
+    Birth farewell;
+    farewell.boot = 7;
+    farewell.wake = WallTime{5s};
+    f.registry.on_birth("b42", farewell, {f.clock.now});
+    f.registry.on_client_event({"b42", false, 1, 0s});
+    CHECK(f.presence() == Presence::asleep);
+}
+
+TEST_CASE("presence: events of clients that are no devices are nobody's", "[bridge][presence]") {
+    Fleet f;
+    f.registry.on_client_event({"logger", true, 1, 60s});
+    CHECK(f.registry.size() == 0);
+}
+
+TEST_CASE("presence: on a new link to the broker everybody is quiet until heard of",
+          "[bridge][presence][row-8]") {
+    Fleet f;
+    f.up(true, 7);
+    f.registry.on_client_event({"b42", true, 1, 60s});
+    CHECK(f.presence() == Presence::online);
+    f.registry.on_new_link();
+    CHECK(f.presence() == Presence::quiet);
+    CHECK_FALSE(f.up(false, 7));  // what the broker told before counts no longer
+    CHECK(f.presence() == Presence::offline);
+    f.up(true, 7);
+    CHECK(f.presence() == Presence::online);
+}
+
+TEST_CASE("presence: the keep alive of a connection bounds its silence", "[bridge][presence]") {
+    Fleet f;
+    f.up(true, 7);
+    f.registry.on_client_event({"b42", true, 1, 120s});
+    f.clock.advance(180s);
+    CHECK(f.presence() == Presence::online);
+    f.clock.advance(1s);
+    CHECK(f.presence() == Presence::quiet);
+    f.clock.advance(2h);  // the broker would have told of its end
+    CHECK(f.presence() == Presence::quiet);
+}
+
+TEST_CASE("registry: a device that is forgotten keeps its numbers", "[bridge][presence][row-11]") {
+    Fleet f;
+    f.up(true, 7);
+    f.registry.take_n("b42");
+    f.registry.forget("b42");
+    CHECK(f.registry.find("b42") == nullptr);
+    auto seen = 0;
+    f.registry.visit("", [&](Device const&) { return ++seen > 0; });
+    CHECK(seen == 0);
+    f.up(true, 7);
+    CHECK(f.registry.take_n("b42") == 2);
+}
+
+TEST_CASE("registry: of the store's devices those that somebody has described are shown",
+          "[bridge][presence]") {
+    Fleet f;
+    f.registry.restore({"b42"}, 41, f.clock.now);
+    DeviceRecord record{"b43"};
+    record.version = 1;
+    f.registry.restore(record, 0, f.clock.now);
+    CHECK(f.registry.find("b42") == nullptr);
+    REQUIRE(f.registry.find("b43") != nullptr);
+    f.up(true, 1);
+    CHECK(f.registry.take_n("b42") == 42);
+}
+
 }  // namespace spoke::bridge::test

@@ -288,4 +288,123 @@ TEST_CASE("service: a request is in the trail with its outcome", "[bridge][servi
     CHECK(lines[0].entry.why == "answered");
 }
 
+TEST_CASE("service: a device's message is acknowledged when what it changes is stored",
+          "[bridge][service][row-10]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto id = accepted(w, unlock());
+    w.store_all();
+    auto acknowledged = 0;
+    auto deliver = [&](std::string_view topic, std::string const& payload) {
+        return w.service.on_message({topic, payload}, [&] { ++acknowledged; });
+    };
+    SECTION("an answer") {
+        CHECK(deliver("d/b42/ans", answer(id, R"("r":"ok")")));
+        CHECK(acknowledged == 0);
+        w.store.complete(false);  // it takes no writes; what must be written waits
+        CHECK(acknowledged == 0);
+        w.store.complete();
+        CHECK(acknowledged == 1);
+        CHECK_FALSE(deliver("d/b42/ans", answer(id, R"("r":"ok")")));
+    }
+    SECTION("a state") {
+        auto journal = R"({"boot":7,"jrn":[[")" + id.text() + R"(","ok",1]]})";
+        CHECK(deliver("d/b42/state", journal));
+        w.store_all();
+        CHECK(acknowledged == 1);
+    }
+    SECTION("nothing is stored of it") {
+        CHECK_FALSE(deliver("d/b42/evt", "x"));
+        CHECK_FALSE(deliver("d/b42/ans", "no answer"));
+        CHECK_FALSE(deliver("x", "y"));
+        w.store_all();
+        CHECK(acknowledged == 0);
+    }
+    SECTION("a store that commits at once") {
+        w.store.automatic = true;
+        CHECK_FALSE(deliver("d/b42/ans", answer(id, R"("r":"ok")")));
+        CHECK(acknowledged == 0);
+    }
+}
+
+TEST_CASE("service: receipts are asked for where the broker gives them", "[bridge][service]") {
+    ServiceWorld w;
+    auto receipts = GENERATE(false, true);
+    w.service.on_broker(true, {}, {.receipts = receipts});
+    w.message("d/b42/up", kBirth);
+    auto id = accepted(w, unlock());
+    w.store_all();
+    auto const& properties = w.uplink.published.at(0).message.properties.user_properties;
+    mqtt::UserProperty wanted{"spoke-receipt", "$r/spoke-bridge/receipts/1"};
+    CHECK(std::ranges::count(properties, wanted) == (receipts ? 1 : 0));
+    w.message("$r/spoke-bridge/receipts/1", receipt_text(id, "sent", w.clock.now.wall));
+    CHECK(w.service.find_command(id)->state == CommandState::sent);
+    for (auto const* topic : {"$r/spoke-bridge/receipts/x", "$r/spoke-bridge/receipts/"}) {
+        w.message(topic, receipt_text(id, "acked", w.clock.now.wall));
+    }
+    w.message("$r/spoke-bridge/receipts/1", "{}");
+    CHECK(w.service.find_command(id)->state == CommandState::sent);
+}
+
+TEST_CASE("service: connections as the broker tells of them", "[bridge][service][row-9]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto presence = [&] {
+        return w.service.devices().presence(*w.service.devices().find("b42"), w.clock.now.steady);
+    };
+    w.message("$SYS/brokers/n1/clients/b42/connected",
+              R"({"client":"b42","user":null,"keep_alive":60,"connection":17,"at_us":1})");
+    w.message("$SYS/brokers/n1/clients/b42/disconnected",
+              R"({"client":"b42","connection":16,"reason":"session_taken_over","at_us":1})");
+    CHECK(presence() == Presence::online);
+    w.message("$SYS/brokers/n1/clients/b42/disconnected", R"({"client":"b42","connection":17})");
+    CHECK(presence() == Presence::offline);
+    w.message("$SYS/brokers/n1/clients/b42/gone", R"({"client":"b42","connection":18})");
+    w.message("$SYS/brokers/n1/clients/b42/connected", R"({"client":"b42"})");
+    CHECK(w.service.counters().at(0).value == 2);
+}
+
+TEST_CASE("service: a broker that is full for one receiver proves nothing", "[bridge][service]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto id = accepted(w, unlock());
+    w.store_all();
+    w.uplink.published.at(0).done(
+        {mqtt::PublishStatus::refused, {}, mqtt::ReasonCode::quota_exceeded, {}});
+    w.advance(10s);
+    CHECK(w.service.find_command(id)->state == CommandState::unknown);
+}
+
+TEST_CASE("service: what an earlier process left in the store is taken over",
+          "[bridge][service][restart][row-10]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto first = accepted(w, unlock());
+    auto second = accepted(w, unlock());
+    w.store_all();
+    Service next{{},
+                 {w.store, w.uplink, [&] { return w.clock.now; },
+                  [n = std::uint64_t{1}]() mutable { return ++n; }, [](SteadyTime) {},
+                  [](std::string const&) {}, [](std::string const&) {}}};
+    next.restore();
+    w.store_all();
+    CHECK(next.find_command(first)->state == CommandState::unknown);
+    CHECK(next.find_command(second)->state == CommandState::queued);
+    CHECK(next.devices().find("b42") == nullptr);  // nobody has said anything of it yet
+    next.on_broker(true, {});
+    next.on_message({"d/b42/up", kBirth, true});
+    auto third = next.submit(unlock(), {"tester"}, {});
+    w.store_all();
+    CHECK(next.find_command(std::get<CommandTracker::Accepted>(third).id)->n == 3);
+    next.on_message({"d/b42/ans", answer(first, R"("r":"ok")")});
+    w.store_all();
+    CHECK(next.find_command(first)->state == CommandState::succeeded);
+    std::vector<std::string> told;
+    for (auto const& line : next.audit({})) {
+        if (line.entry.subject == first.text()) told.push_back(line.entry.what);
+    }
+    CHECK(told ==
+          std::vector<std::string>{"command.queued", "command.unknown", "command.succeeded"});
+}
+
 }  // namespace spoke::bridge::test
