@@ -10,12 +10,13 @@ from programs import (DEADLINE_SECONDS, Bikes, Bridge, Broker, Program, Subscrib
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WAIT = ("-H", "Prefer: wait=30")
+RECEIPTS = '[receipts]\npublishers = ["client:spoke-bridge"]\n'
 
 
 class Orders(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.broker = Broker()
+        cls.broker = Broker(more=RECEIPTS)
         cls.addClassCleanup(cls.broker.kill)
         cls.bridge = Bridge(cls.broker.port)
         cls.addClassCleanup(cls.bridge.kill)
@@ -229,7 +230,7 @@ class Processes(unittest.TestCase):
                     self.assertEqual(bridge.wait(), 0, bridge.output())
 
     def test_waiting_request_is_answered_when_the_bridge_stops(self):
-        with Broker() as broker, Bridge(broker.port) as bridge, \
+        with Broker(more=RECEIPTS) as broker, Bridge(broker.port) as bridge, \
                 Bikes(broker.port, 1, "--mute", "1.0"):
             bridge.ready()
             bridge.knows("t1")

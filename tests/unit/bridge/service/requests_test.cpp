@@ -59,7 +59,8 @@ mqtt::PublishOutcome acknowledged(mqtt::ReasonCode reason = mqtt::ReasonCode::su
 
 }  // namespace
 
-TEST_CASE("requests: MQTT 5: the first answer whose correlation matches", "[bridge][requests]") {
+TEST_CASE("requests: MQTT 5: the first answer whose correlation matches",
+          "[bridge][requests][row-13]") {
     World w;
     w.ask(ask_plc());
     REQUIRE(w.uplink.published.size() == 1);

@@ -407,4 +407,35 @@ TEST_CASE("service: what an earlier process left in the store is taken over",
           std::vector<std::string>{"command.queued", "command.unknown", "command.succeeded"});
 }
 
+TEST_CASE("service: an order is never retained", "[bridge][service][row-4]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    for (auto const* verb : {"unlock", "config", "cancel", "whatever"}) {
+        auto request = unlock();
+        request.verb = verb;
+        request.lane.clear();
+        request.deliver = verb_of(verb).deliver;
+        accepted(w, request);
+    }
+    w.store_all();
+    w.message("d/b42/up", kBirth);  // a new connection: some go out again
+    CHECK(w.uplink.published.size() == 5);
+    for (auto const& entry : w.uplink.published) CHECK_FALSE(entry.message.retain);
+}
+
+TEST_CASE("service: a command's end does not touch what the device reports",
+          "[bridge][service][row-18]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    w.message("d/b42/state", R"({"boot":7,"lock":"locked"})");
+    auto id = accepted(w, unlock());
+    w.store_all();
+    w.message("d/b42/ans", answer(id, R"("r":"ok","lock":"unlocked")"));
+    CHECK(w.service.find_command(id)->state == CommandState::succeeded);
+    CHECK(w.service.devices().find("b42")->state == R"({"boot":7,"lock":"locked"})");
+    w.message("d/b42/state", R"({"boot":7,"lock":"jammed"})");  // it has locked itself again
+    CHECK(w.service.find_command(id)->state == CommandState::succeeded);
+    CHECK(w.service.devices().find("b42")->state == R"({"boot":7,"lock":"jammed"})");
+}
+
 }  // namespace spoke::bridge::test
