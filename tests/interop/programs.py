@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -150,6 +151,32 @@ class Broker(Program):
             except AssertionError:
                 self.kill()
                 raise
+
+
+class Mosquitto(Program):
+    """Debian's mosquitto: a broker that knows nothing of receipts and client events."""
+
+    def __init__(self):
+        self.port = free_port()
+        self._folder = tempfile.TemporaryDirectory(prefix="mosquitto-")
+        path = os.path.join(self._folder.name, "mosquitto.conf")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n")
+        super().__init__([mosquitto(), "-c", path])
+        try:
+            self.await_line(r"mosquitto version .* running")
+        except AssertionError:
+            self.kill()
+            raise
+
+    def kill(self):
+        super().kill()
+        self._folder.cleanup()
+
+
+def mosquitto():
+    """Debian puts it where only administrators look."""
+    return shutil.which("mosquitto") or "/usr/sbin/mosquitto"
 
 
 class Subscriber(Program):
