@@ -19,17 +19,35 @@ std::string etag_of(Command const& command) {
     return fmt::format("\"{}\"", command.version);
 }
 
-HttpResponse show(Command const& command) {
+/// Who looks at a command. Who gave it is told to himself, and to those who may read devices.
+struct Viewer {
+    explicit Viewer(Identity const& who) : by(who.by), sees_others(who.scopes.devices_read) {}
+
+    std::string by;
+    bool sees_others;
+};
+
+std::string document_for(Viewer const& viewer, Command const& command) {
+    if (viewer.sees_others || command.caller.by == viewer.by) return command_document(command);
+    auto shown = command;
+    for (auto& entry : shown.timeline) {
+        if (entry.by == command.caller.by) entry.by = "somebody";
+    }
+    shown.caller.by = "somebody";
+    return command_document(shown);
+}
+
+HttpResponse show(Command const& command, Viewer const& viewer) {
     HttpResponse response;
-    response.body = command_document(command);
+    response.body = document_for(viewer, command);
     response.headers.emplace_back("ETag", etag_of(command));
     response.headers.emplace_back("Cache-Control", "no-cache");
     return response;
 }
 
 /// The answer to a POST: 200 once there is an end to show, 202 before.
-HttpResponse show_order(Command const& command) {
-    auto response = show(command);
+HttpResponse show_order(Command const& command, Viewer const& viewer) {
+    auto response = show(command, viewer);
     if (is_told(command)) return response;
     response.status = 202;
     response.headers.emplace_back("Location", "/v1/commands/" + command.id.text());
@@ -50,10 +68,11 @@ Problem store_failed() {
 }
 
 /// Answers a request that has waited for its command with the command as it is.
-std::function<void(Command const*)> shower(Respond respond, WaitWish wish) {
-    return [respond = std::move(respond), wish = std::move(wish)](Command const* command) {
+std::function<void(Command const*)> shower(Respond respond, WaitWish wish, Viewer viewer) {
+    return [respond = std::move(respond), wish = std::move(wish),
+            viewer = std::move(viewer)](Command const* command) {
         if (command == nullptr) return respond(to_response(store_failed()));
-        auto response = show_order(*command);
+        auto response = show_order(*command, viewer);
         wish.note_in(response);
         respond(std::move(response));
     };
@@ -112,7 +131,7 @@ void Api::hold_order(Call const& call, CommandTracker::Accepted accepted, WaitWi
             told(std::move(response));
         };
     }
-    auto done = shower(std::move(respond), wish);
+    auto done = shower(std::move(respond), wish, Viewer{call.who});
     hold(call, {accepted.id, is_enough, service_.now().steady + wish.wait, done});
 }
 
@@ -135,9 +154,10 @@ void Api::show_command(Call call) {
         if (!known.empty()) return !names_etag(known, etag_of(now));
         return is_settled(now.state) || (!was_told && is_told(now));
     };
-    auto done = [respond = call.respond, known, wish](Command const* now) {
+    auto done = [respond = call.respond, known, wish,
+                 viewer = Viewer{call.who}](Command const* now) {
         if (now == nullptr) return respond(to_response(store_failed()));
-        auto response = show(*now);
+        auto response = show(*now, viewer);
         if (names_etag(known, etag_of(*now))) {
             response.status = 304;
             response.body.clear();
@@ -164,7 +184,8 @@ void Api::cancel_command(Call call) {
     if (!call.who.scopes.may_command(order.verb)) {
         return call.refuse(scope_problem("command:" + order.verb));
     }
-    if (command->state == CommandState::cancelled) return call.respond(show(*command));
+    if (command->state == CommandState::cancelled)
+        return call.respond(show(*command, Viewer{call.who}));
     auto outcome = service_.cancel(*id, call.caller());
     finish_cancel(call, *command, outcome, wish);
 }
@@ -187,12 +208,14 @@ void Api::finish_cancel(Call const& call, Command const& command, CancelOutcome 
         }
         case Kind::cancelled:  // told once it is stored
             return hold(call, {command.id, [](Command const& c) { return is_settled(c.state); },
-                               service_.now().steady + kWaitMax, shower(call.respond, wish)});
+                               service_.now().steady + kWaitMax,
+                               shower(call.respond, wish, Viewer{call.who})});
         case Kind::asked:
-            return hold(call,
-                        {command.id,
-                         [wish](Command const& c) { return wish.wait.count() == 0 || is_told(c); },
-                         service_.now().steady + wish.wait, shower(call.respond, wish)});
+            return hold(
+                call,
+                {command.id,
+                 [wish](Command const& c) { return wish.wait.count() == 0 || is_told(c); },
+                 service_.now().steady + wish.wait, shower(call.respond, wish, Viewer{call.who})});
     }
 }
 

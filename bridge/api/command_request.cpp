@@ -154,8 +154,9 @@ std::optional<RequestError> parse_idempotency_key(std::string_view header, std::
                        "Idempotency-Key"};
     out.clear();
     if (header.empty()) return std::nullopt;
-    if (!is_printable(header, kSizeMax + 2)) return error;
+    if (!is_printable(header, 2 * kSizeMax + 2)) return error;
     if (!header.starts_with('"')) {
+        if (header.size() > kSizeMax) return error;
         out = header;
         return std::nullopt;
     }
@@ -167,6 +168,7 @@ std::optional<RequestError> parse_idempotency_key(std::string_view header, std::
         if (i == header.size()) return error;
         out += header[i];
     }
+    if (out.size() > kSizeMax) return error;
     return std::nullopt;
 }
 

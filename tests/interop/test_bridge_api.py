@@ -163,6 +163,37 @@ class Credentials(BridgeCase):
                 self.assertNotIn(secret, text)
 
 
+class Exposure(unittest.TestCase):
+    def start(self, *words, config=""):
+        with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
+            file.write("[http]\nport = 0\n[store]\npath = \"\"\n" + config)
+            file.flush()
+            return run([binary("spoke-bridge"), "-c", file.name, *words])
+
+    def test_without_a_key_loopback_only(self):
+        done = self.start("--listen", "0.0.0.0:0")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("will not listen on 0.0.0.0:0 without keys", done.stderr.splitlines()[-1])
+
+    def test_files_that_will_not_do(self):
+        with tempfile.TemporaryDirectory(prefix="spoke-keys-") as folder:
+            path = os.path.join(folder, "file")
+            with open(path, "w", encoding="ascii") as file:
+                file.write("too short\n")
+            for option, reason in (("secret_file", "fewer than 32 bytes"),
+                                   ("jwks_file", "not a JWK Set"),
+                                   ("keys_file", "line 1: it needs NAME HASH END SCOPE")):
+                with self.subTest(option):
+                    done = self.start(config=f'[auth]\n{option} = "{path}"\n')
+                    self.assertEqual(done.returncode, 1)
+                    last = done.stderr.splitlines()[-1]
+                    self.assertIn(f"{path}: ", last)
+                    self.assertIn(reason, last)
+                    self.assertNotIn("too short", last)
+            done = self.start(config=f'[auth]\nkeys_file = "{path}.not"\n')
+            self.assertIn("No such file", done.stderr.splitlines()[-1])
+
+
 class Document(BridgeCase):
     """Bikes b1, b2: the examples of the document are about b1."""
 

@@ -186,6 +186,21 @@ TEST_CASE("api: a record says who asked, and from where", "[bridge][api][access]
     CHECK_THAT(lines.response.body, Catch::Contains("\"address\":\"127.0.0.1:5\""));
 }
 
+TEST_CASE("api: who gave an order is told to those who may read devices", "[bridge][api][access]") {
+    GuardedWorld w;
+    auto order = ApiWorld::order(R"({"do":"unlock","ref":"r1"})");
+    auto own = w.ask(w.with(order, w.token("command:unlock")));
+    CHECK(own.text("by") == "user:7777");
+    auto other = [&](std::string scope) {
+        return make_token({"8888", std::move(scope), {}, {}, {}, 60s}, kSecret, w.clock.now.wall);
+    };
+    auto joined = w.ask(w.with(order, other("command:unlock")));
+    CHECK(joined.text("id") == own.text("id"));
+    CHECK(joined.text("by") == "somebody");
+    CHECK(joined.response.body.find("7777") == std::string::npos);
+    CHECK(w.ask(w.with(order, other("command:unlock devices:read"))).text("by") == "user:7777");
+}
+
 TEST_CASE("api: an Idempotency-Key is its caller's own", "[bridge][api][access]") {
     GuardedWorld w;
     auto order = ApiWorld::order(R"({"do":"unlock"})", "", "same");

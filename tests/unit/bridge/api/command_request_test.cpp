@@ -1,5 +1,6 @@
 #include "bridge/api/command_request.hpp"
 
+#include <boost/json.hpp>
 #include <catch2/catch.hpp>
 
 #include "bridge/api/parameters.hpp"
@@ -85,6 +86,39 @@ TEST_CASE("command request: errors name the member", "[bridge][http]") {
     CHECK(error->member == row.member);
     CHECK(error->nearest == row.nearest);
     CHECK_FALSE(error->detail.empty());
+}
+
+TEST_CASE("command request: each limit at its edge", "[bridge][http]") {
+    auto body = [](std::string_view name, boost::json::value value) {
+        boost::json::object out{{"do", "unlock"}};
+        out[name] = std::move(value);
+        return boost::json::serialize(out);
+    };
+    std::vector<std::string> good;
+    std::vector<std::string> bad;
+    struct Edge {
+        std::string_view member;
+        std::size_t size_max;
+    };
+    for (auto const& edge : {Edge{"do", 64}, Edge{"ref", 128}, Edge{"lane", 64}}) {
+        good.push_back(body(edge.member, boost::json::string(edge.size_max, 'x')));
+        bad.push_back(body(edge.member, boost::json::string(edge.size_max + 1, 'x')));
+    }
+    for (auto ttl : {100, 86'400'000}) good.push_back(body("ttl_ms", ttl));
+    for (auto ttl : {99, 86'400'001}) bad.push_back(body("ttl_ms", ttl));
+    CommandRequest order;
+    for (auto const& text : good) {
+        INFO(text);
+        CHECK_FALSE(parse_command_request(text, "b42", order));
+    }
+    for (auto const& text : bad) {
+        INFO(text);
+        CHECK(parse_command_request(text, "b42", order));
+    }
+    std::string key;
+    CHECK_FALSE(parse_idempotency_key('"' + std::string(255, 'k') + '"', key));
+    CHECK(parse_idempotency_key('"' + std::string(256, 'k') + '"', key));
+    CHECK(parse_idempotency_key(std::string(256, 'k'), key));
 }
 
 TEST_CASE("command request: nesting is bounded", "[bridge][http]") {

@@ -442,6 +442,15 @@ TEST_CASE("http server: pages of allowed origins alone may read answers", "[brid
     CHECK(refused.find("Access-Control-Allow-Origin") != std::string::npos);
 }
 
+TEST_CASE("http server: a certificate that is not there is one clear line", "[bridge][http]") {
+    net::io_context context;
+    HttpServer server{context,
+                      {.port = 0, .certificate = "/no/such.crt", .private_key = "/no/such.key"},
+                      {},
+                      counting_random()};
+    CHECK_THROWS_WITH(server.listen(), Catch::Contains("/no/such.crt: "));
+}
+
 TEST_CASE("http server: only loopback, if it is told so", "[bridge][http]") {
     net::io_context context;
     HttpServer open{
