@@ -79,6 +79,13 @@ SpentTimes read_spent_times(std::string_view document) {
             number_of(*spent, "up")};
 }
 
+std::string read_problem_type(std::string_view body) {
+    auto value = parse_object(body);
+    auto type = value ? text_of(value->get_object(), "type") : std::string{};
+    if (type.empty()) return "?";
+    return type.substr(type.rfind('/') + 1);
+}
+
 std::optional<WallTime> read_rfc3339(std::string_view text) {
     constexpr std::string_view kForm = "0000-00-00T00:00:00.000Z";
     if (text.size() != kForm.size()) return std::nullopt;

@@ -43,6 +43,9 @@ struct SpentTimes {
 /// Reads `spent_ms` of a command's document; what is not there stays empty.
 [[nodiscard]] SpentTimes read_spent_times(std::string_view document);
 
+/// The last word of a problem's `type`, as "device-offline"; "?" if the body is no problem.
+[[nodiscard]] std::string read_problem_type(std::string_view body);
+
 /// Reads "2026-11-22T19:00:08.000Z".
 [[nodiscard]] std::optional<WallTime> read_rfc3339(std::string_view text);
 

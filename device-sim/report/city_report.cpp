@@ -137,8 +137,8 @@ std::string faults_text(FaultCounts const& faults) {
 
 std::string errors_text(Tally const& tally) {
     std::string out;
-    for (auto const& [status, count] : tally.errors) {
-        fmt::format_to(std::back_inserter(out), "  {} x {}", status, count);
+    for (auto const& [what, count] : tally.errors) {
+        fmt::format_to(std::back_inserter(out), "\n    {} x {}", count, what);
     }
     return out;
 }

@@ -110,7 +110,7 @@ void Errand::on_posted(Error error, Response const& response) {
 
 void Errand::on_error_status(Response const& response) {
     auto status = static_cast<int>(response.status);
-    ++tally_.errors[status];
+    tally_.add_error("POST", response.status, response.body);
     judge_.on_refused(plan_.wish.key, status, wall_now());
     // This request was turned away; an earlier one may have been taken.
     bool is_for_now = status == kTooMany || status == kUnavailable;
@@ -162,7 +162,7 @@ void Errand::cancel() {
                      // Whatever the answer is, the command itself says what became of it.
                      if (error) return retry(&Errand::follow);
                      if (static_cast<int>(response.status) >= kFirstError) {
-                         ++tally_.errors[static_cast<int>(response.status)];
+                         tally_.add_error("DELETE", response.status, response.body);
                      }
                      follow();
                  });
@@ -180,7 +180,7 @@ void Errand::on_shown(Error error, Response const& response) {
         return finish(Fate::nobody);
     }
     if (status != kOk) {
-        ++tally_.errors[status];
+        tally_.add_error("GET", response.status, response.body);
         return retry(&Errand::follow);
     }
     auto note = read_command_note(response.body);

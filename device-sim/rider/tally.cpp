@@ -1,5 +1,7 @@
 #include "device-sim/rider/tally.hpp"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <optional>
 
@@ -33,9 +35,13 @@ void Tally::add(SpentTimes const& spent) {
     take(Stage::up, spent.up);
 }
 
+void Tally::add_error(std::string_view method, unsigned status, std::string_view body) {
+    ++errors[fmt::format("{} {} {}", method, status, read_problem_type(body))];
+}
+
 std::uint64_t Tally::error_count() const noexcept {
     std::uint64_t sum = 0;
-    for (auto const& [status, count] : errors) sum += count;
+    for (auto const& [what, count] : errors) sum += count;
     return sum;
 }
 

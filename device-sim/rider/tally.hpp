@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <string>
 #include <string_view>
 
 #include "device-sim/judge/command_note.hpp"
@@ -28,7 +29,7 @@ struct Tally {
     std::uint64_t replayed = 0;  // answers which joined an earlier request
     std::uint64_t unreadable = 0;
     std::uint64_t rides = 0;
-    std::map<int, std::uint64_t> errors{};  // by status
+    std::map<std::string, std::uint64_t> errors{};  // "POST 409 device-offline"
     std::array<load::Histogram, kStageCount> times{};
 
     void add(Stage stage, std::chrono::nanoseconds time) {
@@ -38,6 +39,8 @@ struct Tally {
     [[nodiscard]] load::Histogram const& of(Stage stage) const noexcept {
         return times[static_cast<std::size_t>(stage)];
     }
+    /// An answer with an error status; the problem's type is read from its body.
+    void add_error(std::string_view method, unsigned status, std::string_view body);
     [[nodiscard]] std::uint64_t error_count() const noexcept;
 };
 

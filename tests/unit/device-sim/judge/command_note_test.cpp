@@ -40,6 +40,12 @@ TEST_CASE("CommandNote: the times that are there", "[sim][judge][note]") {
     CHECK_FALSE(read_spent_times("[]").queue);
 }
 
+TEST_CASE("CommandNote: the type of a problem is its last word", "[sim][judge][note]") {
+    CHECK(read_problem_type(R"({"type":"https://x/problems/device-offline"})") == "device-offline");
+    CHECK(read_problem_type(R"({"type":"rate"})") == "rate");
+    CHECK(read_problem_type("<html>") == "?");
+}
+
 TEST_CASE("CommandNote: a time is read whole or not", "[sim][judge][note]") {
     CHECK(read_rfc3339("1970-01-01T00:00:01.002Z") == WallTime{1002ms});
     auto bad =

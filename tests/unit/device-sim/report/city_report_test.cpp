@@ -11,7 +11,7 @@ namespace {
 struct Scene {
     Scene() {
         tally.wishes = 31'204;
-        tally.errors[503] = 2;
+        tally.errors["POST 503 broker-down"] = 2;
         tally.add(Stage::whole, 212ms);
         fleet.bikes = 300;
         fleet.online = 290;
@@ -73,7 +73,7 @@ TEST_CASE("City report: JSON has every number", "[sim][report]") {
     auto look = boost::json::parse(city_json(scene.look())).as_object();
     CHECK(look.at("safety").as_object().size() == kInvariantCount);
     CHECK(look.at("wishes").to_number<int>() == 31'204);
-    CHECK(look.at("errors").at("503").to_number<int>() == 2);
+    CHECK(look.at("errors").at("POST 503 broker-down").to_number<int>() == 2);
     CHECK(look.at("latency_ms").at("whole").at("count").to_number<int>() == 1);
     CHECK(look.at("latency_ms").at("whole").at("p99.9").to_number<double>() == Approx(212));
 }

@@ -166,9 +166,9 @@ TEST_CASE("Errand: an error is an end, unless an earlier request may have been t
           "[sim][rider]") {
     World w;
     SECTION("nothing was sent") {
-        w.server.answers = {http("503 Service Unavailable", "{}")};
+        w.server.answers = {http("503 Service Unavailable", R"({"type":"/problems/draining"})")};
         CHECK(w.run().fate == Errand::Fate::refused);
-        CHECK(w.tally.errors.at(503) == 1);
+        CHECK(w.tally.errors.at("POST 503 draining") == 1);
     }
     SECTION("turned away this time") {
         w.server.answers = {"", http("503 Service Unavailable", "{}"),
@@ -216,5 +216,5 @@ TEST_CASE("Errand: he takes his order back", "[sim][rider]") {
                         http("200 OK", command("cancelled", true))};
     CHECK(w.run().state == "cancelled");
     CHECK(w.asked(1, "DELETE /v1/commands/c_1 HTTP/1.1\r\n"));
-    CHECK(w.tally.errors.at(409) == 1);
+    CHECK(w.tally.errors.at("DELETE 409 ?") == 1);
 }
