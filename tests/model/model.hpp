@@ -307,6 +307,9 @@ private:
     [[nodiscard]] Fit fit(Delivery const& delivery, Connection const& connection) const;
     [[nodiscard]] bool may_be_sent(InFlight const& each, Connection const& connection) const;
     [[nodiscard]] Finding check_answers(LinkId link, std::vector<mqtt::Packet> const& packets);
+    [[nodiscard]] bool take_release(LinkId link, mqtt::PubRel const& packet);
+    [[nodiscard]] std::list<InFlight>::iterator pass_over(Session& session,
+                                                          std::list<InFlight>::iterator each);
     [[nodiscard]] Finding take(LinkId link, mqtt::Publish packet);
     [[nodiscard]] Finding take_again(Session& session, Connection const& connection,
                                      std::list<InFlight>::iterator again,

@@ -47,6 +47,11 @@ bool is_unsent(InFlight const& each) {
     return !each.is_sent && !each.is_held && each.stage != Stage::awaiting_pubcomp;
 }
 
+/// Whether its client may hold its id.
+bool may_be_released(InFlight const& each) {
+    return each.stage == Stage::awaiting_pubrec && !each.is_new;
+}
+
 }  // namespace
 
 Finding Model::check(Seen const& seen) {
@@ -81,6 +86,8 @@ Finding Model::check(Seen const& seen) {
 Finding Model::check_answers(LinkId link, std::vector<mqtt::Packet> const& packets) {
     std::vector<std::string> got;
     for (auto const& packet : packets) {
+        auto const* pubrel = std::get_if<mqtt::PubRel>(&packet);
+        if (pubrel != nullptr && take_release(link, *pubrel)) continue;
         if (!std::holds_alternative<mqtt::Publish>(packet)) got.push_back(text_of(packet));
     }
     auto& due = due_[link];
@@ -100,6 +107,30 @@ Finding Model::check_answers(LinkId link, std::vector<mqtt::Packet> const& packe
     std::vector<std::string> expected;
     for (auto const& each : due) expected.push_back(text_of(each.packet));
     return fmt::format("link {} gets {} instead of {}", link, list_of(got), list_of(expected));
+}
+
+/// A QoS 2 delivery that was sent before and is too large for this connection is released instead.
+bool Model::take_release(LinkId link, mqtt::PubRel const& packet) {
+    auto found = connections_.find(link);
+    if (found == connections_.end()) return false;
+    for (auto& each : sessions_.at(found->second.client).in_flight) {
+        if (each.id != packet.id.value || !is_unsent(each)) continue;
+        if (!may_be_released(each) || fit(each.delivery, found->second) == Fit::fits) return false;
+        each.stage = Stage::awaiting_pubcomp;
+        each.released = ++releases_;
+        return true;
+    }
+    return false;
+}
+
+/// One whose turn came and that could not be sent.
+std::list<InFlight>::iterator Model::pass_over(Session& session,
+                                               std::list<InFlight>::iterator each) {
+    if (!may_be_released(*each)) return session.in_flight.erase(each);
+    each->stage = Stage::awaiting_pubcomp;
+    each->released = ++releases_;
+    answer(*session.link, mqtt::PubRel{mqtt::PacketId{each->id}, {}, {}, {}});
+    return std::next(each);
 }
 
 Finding Model::take(LinkId link, mqtt::Publish packet) {
@@ -141,7 +172,7 @@ Finding Model::take_again(Session& session, Connection const& connection,
         if (is_due && may_be_sent(*each, connection)) {
             return fmt::format("{} was sent before it", text_of(each->delivery));
         }
-        each = is_due ? session.in_flight.erase(each) : std::next(each);
+        each = is_due ? pass_over(session, each) : std::next(each);
     }
     again->is_sent = true;
     again->is_new = false;
@@ -180,7 +211,7 @@ Finding Model::take_new(Session& session, Connection const& connection,
             if (is_due && may_be_sent(*each, connection)) {
                 return fmt::format("{} must be sent again first", text_of(each->delivery));
             }
-            each = is_due ? session.in_flight.erase(each) : std::next(each);
+            each = is_due ? pass_over(session, each) : std::next(each);
         }
         auto stage =
             packet.qos == Qos::at_least_once ? Stage::awaiting_puback : Stage::awaiting_pubrec;
@@ -269,7 +300,7 @@ Finding Model::check_rest(Session& session, Connection const& connection) {
         if (is_due && is_open && may_be_sent(*each, connection)) {
             return "was not sent again " + text_of(each->delivery);
         }
-        each = is_due && is_open ? session.in_flight.erase(each) : std::next(each);
+        each = is_due && is_open ? pass_over(session, each) : std::next(each);
     }
     for (auto each = session.waiting.begin(); each != session.waiting.end();) {
         bool is_due = !each->is_optional && !has_expired(*each->message) &&
