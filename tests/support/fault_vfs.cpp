@@ -162,7 +162,6 @@ int FaultFile::sync(sqlite3_file* file, int flags) {
     auto dirty = std::exchange(image.dirty, {});
     auto resized = std::exchange(image.resized, false);
     if (code != SQLITE_OK) return code;
-    ++disk.syncs_;
     auto now = self.content();
     if (resized || now.size() > image.durable.size()) image.durable.resize(now.size());
     for (auto const& range : dirty) {
@@ -243,14 +242,16 @@ bool FaultVfs::has_power() const {
     return has_power_;
 }
 
-std::uint64_t FaultVfs::syncs() const {
+std::uint64_t FaultVfs::failures() const {
     std::lock_guard lock{mutex_};
-    return syncs_;
+    return failures_;
 }
 
 int FaultVfs::admit(int fault) {
     if (++operations_ == power_lost_at_) has_power_ = false;
-    return has_power_ ? fault : SQLITE_IOERR;
+    auto code = has_power_ ? fault : SQLITE_IOERR;
+    if (code != SQLITE_OK) ++failures_;
+    return code;
 }
 
 void FaultVfs::restore_power(std::mt19937_64& random) {

@@ -41,7 +41,8 @@ public:
     /// part. No connection is open.
     void restore_power(std::mt19937_64& random);
 
-    [[nodiscard]] std::uint64_t syncs() const;
+    /// Operations that were answered with a fault.
+    [[nodiscard]] std::uint64_t failures() const;
 
 private:
     friend struct FaultFile;
@@ -70,7 +71,7 @@ private:
     bool has_power_ = true;
     std::uint64_t power_lost_at_ = 0;
     std::uint64_t operations_ = 0;
-    std::uint64_t syncs_ = 0;
+    std::uint64_t failures_ = 0;
 };
 
 }  // namespace spoke::test
