@@ -57,13 +57,16 @@ void DeviceRegistry::on_client_event(ClientEvent const& event) {
     auto found = devices_.find(event.client);
     if (found == devices_.end() || found->second.hidden) return;
     auto& device = found->second;
-    // The beginning of a connection is news once: the end may have overtaken it.
+    // The beginning of a connection is news once: the end may have overtaken it. Over a new link
+    // it may be another broker that counts.
     auto is_begun = event.connected && event.connection == device.connection;
-    if (event.connection < device.connection || is_begun) {
+    auto is_comparable = device.numbered_in == link_;
+    if (is_comparable && (event.connection < device.connection || is_begun)) {
         ++counters_.outdated;
         return;
     }
     device.connection = event.connection;
+    device.numbered_in = link_;
     device.connected_in = event.connected ? link_ : 0;
     if (event.connected) {
         device.keep_alive = static_cast<std::uint16_t>(event.keep_alive.count());

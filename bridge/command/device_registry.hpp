@@ -34,6 +34,7 @@ struct Device {
     std::uint16_t keep_alive = 0;    // seconds, as the broker tells; 0: unknown, or none
     std::uint32_t heard_in = 0;      // link to the broker over which a live sign came last
     std::uint32_t connected_in = 0;  // ... and in which the broker told of its connection, 0: not
+    std::uint32_t numbered_in = 0;   // ... and over which it told of `connection`
     std::uint64_t connection = 0;    // the newest connection that the broker told of
     std::optional<std::uint64_t> boot{};  // highest seen; what is older is ignored
     std::optional<SteadyTime>

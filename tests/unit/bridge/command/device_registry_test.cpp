@@ -227,6 +227,9 @@ TEST_CASE("presence: on a new link to the broker everybody is quiet until heard 
     CHECK(f.presence() == Presence::offline);
     f.up(true, 7);
     CHECK(f.presence() == Presence::online);
+    // A broker whose clock was set back counts from below.
+    f.registry.on_client_event({"b42", false, 0, 0s});
+    CHECK(f.presence() == Presence::offline);
 }
 
 TEST_CASE("presence: the keep alive of a connection bounds its silence", "[bridge][presence]") {
