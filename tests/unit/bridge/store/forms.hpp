@@ -12,6 +12,7 @@
 
 #include "bridge/store/memory_store.hpp"
 #include "bridge/store/sqlite_store.hpp"
+#include "tests/support/fault_vfs.hpp"
 #include "tests/support/temp_folder.hpp"
 #include "tests/unit/bridge/support/fixture.hpp"
 
@@ -118,10 +119,12 @@ private:
     MemoryStore store_{{}, [this](std::function<void()> task) { tasks.add(std::move(task)); }};
 };
 
+/// By default on a disk that never really syncs, which takes most of the time of a test.
 class SqliteForm final : public StoreForm {
 public:
     explicit SqliteForm(SqliteStore::Settings settings_ = {}) : settings(std::move(settings_)) {
         if (settings.path.empty()) settings.path = folder / "store.db";
+        if (settings.vfs.empty()) settings.vfs = disk.name();
         open();
     }
     [[nodiscard]] Store& store() override { return *store_; }
@@ -141,6 +144,7 @@ public:
     }
 
     spoke::test::TempFolder folder;
+    spoke::test::FaultVfs disk;
     SqliteStore::Settings settings;
     /// The moment of most records here: nothing is old.
     std::function<Now()> clock = [] { return FakeClock{}.now; };

@@ -9,8 +9,14 @@
 namespace spoke::bridge::test {
 namespace {
 
+SqliteStore::Settings on_the_real_disk() {
+    SqliteStore::Settings settings;
+    settings.vfs = "unix";
+    return settings;
+}
+
 std::unique_ptr<StoreForm> make_form(std::string_view name) {
-    if (name == "sqlite") return std::make_unique<SqliteForm>();
+    if (name == "sqlite") return std::make_unique<SqliteForm>(on_the_real_disk());
     return std::make_unique<MemoryForm>();
 }
 
@@ -124,7 +130,7 @@ TEST_CASE("store: the forms tell the same after the same writes, also when opene
     auto seed = spoke::test::seed_or(5'001) + static_cast<std::uint64_t>(GENERATE(range(0, 4)));
     INFO("SPOKE_SEED=" << seed);
     MemoryForm memory;
-    SqliteForm sqlite;
+    SqliteForm sqlite{on_the_real_disk()};
     RandomWrites script{seed};
     for (auto round = 0; round < 4; ++round) {
         for (auto i = 0; i < 60; ++i) {
