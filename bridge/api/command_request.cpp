@@ -98,8 +98,8 @@ bool read_choice(json::value const& value, Out& out, Word<Value> first, Word<Val
 }
 
 bool read_if_offline(json::value const& value, Body& out) {
-    return read_choice(value, out.if_offline, Word{"fail", IfOffline::fail},
-                       Word{"wait", IfOffline::wait});
+    return read_choice(value, out.if_offline, Word<IfOffline>{"fail", IfOffline::fail},
+                       Word<IfOffline>{"wait", IfOffline::wait});
 }
 
 constexpr std::array kMembers{
@@ -112,18 +112,18 @@ constexpr std::array kMembers{
     JsonMember<Body>{"if", "an object",
                      [](json::value const& v, Body& b) { return read_object(v, b.condition); }},
     JsonMember<Body>{"if_offline", "\"fail\" or \"wait\"", read_if_offline},
-    JsonMember<Body>{
-        "if_busy", "\"queue\" or \"fail\"",
-        [](json::value const& v, Body& b) {
-            return read_choice(v, b.fail_if_busy, Word{"queue", false}, Word{"fail", true});
-        }},
+    JsonMember<Body>{"if_busy", "\"queue\" or \"fail\"",
+                     [](json::value const& v, Body& b) {
+                         return read_choice(v, b.fail_if_busy, Word<bool>{"queue", false},
+                                            Word<bool>{"fail", true});
+                     }},
     JsonMember<Body>{"lane", "a name: 1 to 64 letters, digits and _-.:", read_lane},
     JsonMember<Body>{"supersede", "true or false",
                      [](json::value const& v, Body& b) { return read_bool(v, b.supersede); }},
     JsonMember<Body>{"deliver", "\"once\" or \"until\"",
                      [](json::value const& v, Body& b) {
-                         return read_choice(v, b.deliver, Word{"once", Deliver::once},
-                                            Word{"until", Deliver::until});
+                         return read_choice(v, b.deliver, Word<Deliver>{"once", Deliver::once},
+                                            Word<Deliver>{"until", Deliver::until});
                      }},
 };
 

@@ -44,8 +44,7 @@ bool read_words(json::value const& value, std::vector<std::string>& out) {
         out.emplace_back(std::string_view{*text});
     }
     std::ranges::sort(out);
-    auto twice = std::ranges::unique(out);
-    out.erase(twice.begin(), twice.end());
+    out.erase(std::unique(out.begin(), out.end()), out.end());
     return true;
 }
 

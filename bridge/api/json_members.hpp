@@ -34,17 +34,18 @@ template <class T>
     if (error.failed()) return RequestError{"the body is not JSON: " + error.message()};
     auto const* object = value.if_object();
     if (object == nullptr) return RequestError{"the body is not a JSON object"};
-    for (auto const& [key, member] : *object) {
+    for (auto const& item : *object) {
+        std::string_view key{item.key()};
         auto row = std::find_if(table.begin(), table.end(),
-                                [&](auto const& r) { return r.name == std::string_view{key}; });
+                                [key](auto const& r) { return r.name == key; });
         if (row == table.end()) {
             std::vector<std::string_view> names;
             for (auto const& known : table) names.push_back(known.name);
-            std::string name{std::string_view{key}};
+            std::string name{key};
             return RequestError{"there is no member \"" + name + "\"", name,
                                 std::string{nearest_name(name, names)}};
         }
-        if (!row->read(member, out)) {
+        if (!row->read(item.value(), out)) {
             std::string name{row->name};
             return RequestError{"\"" + name + "\" must be " + std::string{row->expects}, name};
         }
