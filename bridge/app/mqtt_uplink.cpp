@@ -19,6 +19,11 @@ namespace {
 /// Messages which the broker may give us before the first of them is committed and acknowledged.
 constexpr std::uint16_t kUnacknowledgedMax = 8'192;
 
+/// Retained births and states come behind SUBACK, and nothing says which is the last: it was when
+/// none has come for so long. Whoever keeps on being told is ready after `kReadingMax`.
+constexpr std::chrono::milliseconds kReadingPause{150};
+constexpr std::chrono::milliseconds kReadingMax{10'000};
+
 bool gives_receipts(mqtt::ConnAck const& packet) {
     return std::ranges::any_of(packet.user_properties, [](mqtt::UserProperty const& property) {
         return property.name == "spoke-receipts" && property.value == "1";
@@ -55,6 +60,7 @@ MqttUplink::MqttUplink(boost::asio::io_context& context, BrokerConfig const& con
       config_(config),
       password_(read_password(config.password_file)),
       hub_(context, seed),
+      reading_(context),
       link_(std::make_unique<mqtt::Link>(hub_, link_options(config),
                                          static_cast<mqtt::LinkObserver&>(*this))) {}
 
@@ -163,9 +169,27 @@ void MqttUplink::on_standing(mqtt::SubAck const& packet) {
         spdlog::warn("broker {}: {}", address(), why);
     }
     subscribed_ = true;
-    spdlog::info("broker {}: subscribed, ready for orders, {} delivery receipts", address(),
-                 receipts_ ? "with" : "without");
-    service_->on_broker(true, {}, {.receipts = receipts_});
+    begin_reading();
+}
+
+/// Before it knows which devices there are the bridge would call them unknown.
+void MqttUplink::begin_reading() {
+    service_->on_broker(false, "the list of devices is being read from the broker");
+    reading_since_ = last_retained_ = read_clocks().steady;
+    await_end_of_reading();
+}
+
+void MqttUplink::await_end_of_reading() {
+    reading_.expires_at(std::min(last_retained_ + kReadingPause, reading_since_ + kReadingMax));
+    reading_.async_wait([this](boost::system::error_code error) {
+        if (error || !subscribed_) return;
+        auto now = read_clocks().steady;
+        auto is_over = now >= last_retained_ + kReadingPause || now >= reading_since_ + kReadingMax;
+        if (!is_over) return await_end_of_reading();
+        spdlog::info("broker {}: subscribed, ready for orders, {} delivery receipts", address(),
+                     receipts_ ? "with" : "without");
+        service_->on_broker(true, {}, {.receipts = receipts_});
+    });
 }
 
 void MqttUplink::on_unsubscribed(mqtt::RequestToken, mqtt::UnsubAck const&) {}
@@ -188,6 +212,7 @@ void MqttUplink::on_request_failed(mqtt::RequestToken token, mqtt::RequestFailur
 /// between, the message comes again.
 mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
     auto const& publish = message.publish;
+    if (publish.retain) last_retained_ = read_clocks().steady;
     if (service_->wants_packet(publish.topic)) service_->on_packet(message.to_publish());
     IncomingMessage incoming{publish.topic, as_text(publish.payload), publish.retain, !subscribed_};
     incoming.trace =
@@ -218,6 +243,7 @@ void MqttUplink::on_closed(mqtt::Closed const& closed) {
 /// One line when trouble begins or changes, not one for each attempt.
 void MqttUplink::lost(std::string_view why) {
     subscribed_ = false;
+    reading_.cancel();
     if (stopped_) return;
     // Failures of the transport name the address themselves.
     auto text = why.starts_with(address()) ? fmt::format("broker {}", why)

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -53,6 +55,8 @@ private:
     void on_closed(mqtt::Closed const& closed) override;
 
     void on_standing(mqtt::SubAck const& packet);
+    void begin_reading();
+    void await_end_of_reading();
     void lost(std::string_view why);
     [[nodiscard]] std::string address() const;
 
@@ -66,6 +70,7 @@ private:
     BrokerConfig config_;
     std::optional<Buffer> password_;
     mqtt::LinkHub hub_;
+    boost::asio::steady_timer reading_;  // what the broker keeps of devices, behind SUBACK
     std::unique_ptr<mqtt::Link> link_;
     Service* service_ = nullptr;  // set by start(); outlives the link
     std::unordered_map<std::uint64_t, Done> publishes_;
@@ -75,6 +80,8 @@ private:
     std::optional<std::uint64_t> publishing_;  // the token whose publish() is running
     std::optional<Early> early_;
     bool subscribed_ = false;
+    SteadyTime reading_since_{};
+    SteadyTime last_retained_{};
     bool receipts_ = false;                                   // this connection's broker gives them
     std::shared_ptr<char> alive_ = std::make_shared<char>();  // what is held must not outlive us
     std::string told_;                                        // the last trouble that was logged

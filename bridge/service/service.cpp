@@ -279,8 +279,9 @@ void Service::on_broker(bool ready, std::string why, BrokerSkills skills) {
     broker_skills_ = skills;
     auto now = world_.clock();
     if (ready) {
-        devices_.on_new_link();
         requests_.on_connected();
+    } else {
+        devices_.on_new_link();  // what comes over the next one is news of it
     }
     tracker_.on_broker(ready, now, *this);
     finish();

@@ -320,11 +320,6 @@ TEST_CASE("service: a device's message is acknowledged when what it changes is s
         w.store_all();
         CHECK(acknowledged == 0);
     }
-    SECTION("a store that commits at once") {
-        w.store.automatic = true;
-        CHECK_FALSE(deliver("d/b42/ans", answer(id, R"("r":"ok")")));
-        CHECK(acknowledged == 0);
-    }
 }
 
 TEST_CASE("service: receipts are asked for where the broker gives them", "[bridge][service]") {
@@ -436,6 +431,22 @@ TEST_CASE("service: a command's end does not touch what the device reports",
     w.message("d/b42/state", R"({"boot":7,"lock":"jammed"})");  // it has locked itself again
     CHECK(w.service.find_command(id)->state == CommandState::succeeded);
     CHECK(w.service.devices().find("b42")->state == R"({"boot":7,"lock":"jammed"})");
+}
+
+TEST_CASE("service: without the broker nobody is known to be online", "[bridge][service][row-8]") {
+    ServiceWorld w;
+    w.message("d/b42/up", kBirth);
+    auto presence = [&] {
+        return w.service.devices().presence(*w.service.devices().find("b42"), w.clock.now.steady);
+    };
+    CHECK(presence() == Presence::online);
+    w.service.on_broker(false, "gone");
+    CHECK(presence() == Presence::quiet);
+    w.message("d/b42/up", kBirth, true);  // read before the broker is ready for orders
+    CHECK(presence() == Presence::quiet);
+    w.message("d/b42/evt", "x");
+    w.service.on_broker(true, {});
+    CHECK(presence() == Presence::online);
 }
 
 }  // namespace spoke::bridge::test
