@@ -310,11 +310,12 @@ void SqliteStore::watch_log() {
 void SqliteStore::clean() {
     auto begin = steady_clock::now();
     read_again();
-    if (!may_trust_clock()) {
+    auto now = world_.clock();
+    if (!may_trust(now)) {
         clean_at_ = begin + settings_.clean_every;
         return;
     }
-    auto cleaning = writer_.clean(world_.clock().wall);
+    auto cleaning = writer_.clean(now.wall);
     if (cleaning == SqliteWriter::Cleaning::failed) begin_failing({});
     if (cleaning == SqliteWriter::Cleaning::more) watch_size();
     auto end = steady_clock::now();
@@ -324,8 +325,7 @@ void SqliteStore::clean() {
 
 /// A key that is forgotten because of a wrong clock turns a retry into a second order: when the
 /// clock leaps ahead, nothing is removed for an hour, in which somebody may set it right.
-bool SqliteStore::may_trust_clock() {
-    auto now = world_.clock();
+bool SqliteStore::may_trust(Now const& now) {
     auto before = std::exchange(clock_seen_, now);
     if (before && now.wall - before->wall > now.steady - before->steady + kLeapMin) {
         clock_trusted_from_ = now.steady + kLeapPause;

@@ -102,7 +102,7 @@ private:
     void watch_log();
     void read_again();
     void clean();
-    [[nodiscard]] bool may_trust_clock();
+    [[nodiscard]] bool may_trust(Now const& now);
 
     Settings settings_;
     World world_;
