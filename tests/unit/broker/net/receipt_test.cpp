@@ -111,20 +111,20 @@ TEST_CASE("shards: a receiver whose connection is reset leaves no step untold") 
         client.sends(subscribe(1, "t", qos1)).gets(suback(1));
         // Racing with the message: it is told to be sent, or not; and then what became of it.
         bridge.sends(ReceiptBench::asking("x", qos1, 1));
+        if (round % 4 > 1) (void)client.takes<mqtt::Publish>();
         client.close();
         Steps steps;
-        bool is_over = false;
-        while (!is_over) {
+        bool had_receiver = true;
+        while (had_receiver && (steps.empty() || !steps.back().starts_with("dropped"))) {
             auto packet = bridge.takes_any();
             if (auto* answer = std::get_if<mqtt::PubAck>(&packet)) {
-                is_over = answer->reason == mqtt::ReasonCode::no_matching_subscribers;
-                continue;
+                had_receiver = answer->reason != mqtt::ReasonCode::no_matching_subscribers;
+            } else {
+                steps.push_back(in_short(std::get<mqtt::Publish>(packet)));
             }
-            auto step = in_short(std::get<mqtt::Publish>(packet));
-            is_over = step.starts_with("dropped");
-            steps.push_back(step);
         }
         bool was_sent = !steps.empty() && steps.front().starts_with("sent");
+        CHECK(steps.size() == (had_receiver ? (was_sent ? 2U : 1U) : 0U));
         if (was_sent) CHECK(steps.back().ends_with("sent=true"));
     }
 }
