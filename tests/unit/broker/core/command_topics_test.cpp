@@ -34,7 +34,7 @@ ScriptLink& subscriber(Script& s, std::string const& filter) {
 }  // namespace
 
 TEST_CASE("command topics: RETAIN of an MQTT 5 publisher is refused, and its message with it",
-          "[v5.0][MQTT-3.3.1-5][MQTT-4.3.3-9]") {
+          "[v5.0][MQTT-4.3.3-9]") {
     auto topic = GENERATE(as<std::string>{}, kCommand, "g", "g/all/cmd");
     Script s{with_commands()};
     auto& b = subscriber(s, "#");
@@ -111,7 +111,7 @@ TEST_CASE("command topics: filters are about what clients behind a mount point s
     CHECK(s.retained().count() == 1);
 }
 
-TEST_CASE("command topics: a will with RETAIN", "[MQTT-3.1.2-17]") {
+TEST_CASE("command topics: a will with RETAIN") {
     auto version = GENERATE(values(kBoth));
     Script s{with_commands()};
     auto& b = subscriber(s, kCommand);

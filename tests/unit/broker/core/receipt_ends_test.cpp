@@ -47,7 +47,7 @@ TEST_CASE("receipts: QoS 0 on its way when the connection breaks") {
     CHECK(s.steps() == Steps{fmt::format("dropped b connection_lost sent={}", taken > 0)});
 }
 
-TEST_CASE("receipts: a packet above the client's maximum is dropped", "[MQTT-3.1.2-24]") {
+TEST_CASE("receipts: a packet above the client's maximum is dropped", "[v5.0][MQTT-3.1.2-24]") {
     auto qos = GENERATE(qos0, qos1, qos2);
     auto is_kept = GENERATE(false, true);
     ReceiptBench s;
@@ -147,7 +147,7 @@ TEST_CASE("receipts: a stored session that ends, by its client's wish or in time
                              fmt::format("dropped b {} sent=false", why)});
 }
 
-TEST_CASE("receipts: what a share group's member leaves goes to another", "[MQTT-4.8.2-4]") {
+TEST_CASE("receipts: what a share group's member leaves goes to another") {
     auto version = GENERATE(values(kBoth));
     ReceiptBench s;
     auto& b = s.subscriber("b", connect(version), qos1, "$share/g/t");

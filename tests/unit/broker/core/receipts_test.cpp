@@ -120,7 +120,7 @@ TEST_CASE("receipts: for others it is a property as any") {
     CHECK(s.steps().empty());
 }
 
-TEST_CASE("receipts: CONNACK says who may ask", "[v5.0][MQTT-3.2.2-19]") {
+TEST_CASE("receipts: CONNACK says who may ask", "[v5.0]") {
     ScriptOptions options;
     options.settings.receipts = {.clients = {"bridge"}, .users = {"ann", "bob"}};
     Script s{options};
@@ -147,7 +147,7 @@ TEST_CASE("receipts: an MQTT 3.1.1 client gets them, and cannot ask") {
 }
 
 TEST_CASE("receipts: a topic for them that may not be refuses the message",
-          "[v5.0][MQTT-3.3.5-2]") {
+          "[v5.0][MQTT-4.3.3-9]") {
     struct Case {
         std::string topic;
         ReasonCode reason;
@@ -170,7 +170,7 @@ TEST_CASE("receipts: a topic for them that may not be refuses the message",
     b.gets_nothing();
     CHECK(s->retained().count() == 0);
     CHECK(s.steps().empty());
-    // After a PUBREC that refuses, the id is new again [MQTT-4.3.3-9].
+    // After a PUBREC that refuses, the id is new again.
     CHECK(s.publishes(ReceiptBench::asking("3", qos2, 2)) == ReasonCode::success);
     CHECK(s.steps() == Steps{"sent b"});
 }
@@ -202,7 +202,8 @@ TEST_CASE("receipts: a message of several segments is sent when its last byte is
     CHECK(s.steps() == (qos == qos0 ? Steps{} : Steps{"acked b"}));
 }
 
-TEST_CASE("receipts: what is sent again after a resume is told as such", "[MQTT-4.4.0-1]") {
+TEST_CASE("receipts: what is sent again after a resume is told as such",
+          "[v3.1.1][MQTT-4.4.0-1][v5.0][MQTT-4.4.0-1]") {
     auto version = GENERATE(values(kBoth));
     auto qos = GENERATE(qos1, qos2);
     ReceiptBench s;
