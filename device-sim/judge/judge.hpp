@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -111,7 +112,7 @@ private:
 
     struct Bike {
         std::uint64_t n_told = 0;
-        std::uint64_t last_n[kLaneCount]{};                  // carried out
+        std::array<std::uint64_t, kLaneCount> last_n{};      // carried out
         std::vector<std::pair<WallTime, LockState>> states;  // the latest changes
     };
 
