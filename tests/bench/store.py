@@ -24,6 +24,7 @@ import time
 
 import brokers
 import compare
+import marks
 
 SYNC_BYTES = 512
 SYNC_SECONDS = 1.0
@@ -97,19 +98,6 @@ def measure_syncs(directory):
         os.close(descriptor)
         os.unlink(path)
     return Syncs(len(took) / sum(took), statistics.median(took) * 1e3)
-
-
-@dataclasses.dataclass
-class Line:
-    """One line of the table."""
-    title: str
-    ours: str
-    other: str
-    value: float  # what the mark is about
-    mark: str
-    met: bool
-    runs: dict
-    note: str = ""
 
 
 class Bench:
@@ -201,9 +189,9 @@ def online(bench):
     cpu = middle(runs["store"], "broker_cpu_us_per_message")
     title = "QoS 1, 50 publishers to 50 durable sessions online, window 100"
     return [
-        Line(f"{title}: rate against no store", f"{rate:,.0f} /s ({cpu:.2f} us CPU)",
+        marks.Line(f"{title}: rate against no store", f"{rate:,.0f} /s ({cpu:.2f} us CPU)",
              f"{memory:,.0f} /s", rate / memory, ">= 0.50", rate >= 0.5 * memory, runs),
-        Line("the same against one sync per message", f"{rate:,.0f} /s", f"{syncs:,.0f} syncs/s",
+        marks.Line("the same against one sync per message", f"{rate:,.0f} /s", f"{syncs:,.0f} syncs/s",
              rate / syncs, ">= 10", rate >= 10 * syncs, {}),
     ]
 
@@ -228,7 +216,7 @@ def latency(bench):
         p99 = middle(runs["store"], "acknowledge_latency_us", "p99") / 1e3
         sync = middle(runs["syncs"], "milliseconds")
         limit = 1.5 * sync + 1
-        lines.append(Line(f"PUBACK p50 at 100/s to {receiver}", f"{p50:.2f} ms (p99 {p99:.2f} ms)",
+        lines.append(marks.Line(f"PUBACK p50 at 100/s to {receiver}", f"{p50:.2f} ms (p99 {p99:.2f} ms)",
                           f"sync {sync:.2f} ms", p50, f"<= {limit:.2f} ms", p50 <= limit, runs))
     return lines
 
@@ -243,7 +231,7 @@ def beside_mosquitto(bench, name, arguments, figure):
 
 def ratio_line(title, runs, figure, unit, mark):
     ours, peer = middle(runs["store"], figure), middle(runs["mosquitto"], figure)
-    return Line(title, compare.shown(ours, unit), f"mosquitto {compare.shown(peer, unit)}",
+    return marks.Line(title, compare.shown(ours, unit), f"mosquitto {compare.shown(peer, unit)}",
                 ours / peer, f"<= {mark:.2f}", ours <= mark * peer, runs)
 
 
@@ -284,7 +272,7 @@ def clean(bench):
         ratios = sorted(a[figure] / b[figure] for a, b in zip(runs["store"], runs["memory"]))
         ratio = statistics.median(ratios)
         quarter = len(ratios) // 4
-        lines.append(Line(
+        lines.append(marks.Line(
             f"clean sessions, p2p 50 pairs QoS 1, {shown}: CPU per message, store on against off",
             compare.shown(middle(runs["store"], figure), "us"),
             f"off {compare.shown(middle(runs['memory'], figure), 'us')}", ratio, "<= 1.03",
@@ -373,12 +361,12 @@ def large_queue(bench):
     away = drained["bystander_latency_us"]
     title = "1 000 000 queued messages of 256 bytes, 1000 sessions"
     return [
-        Line(f"{title}: highest RSS", f"{mega(fill_peak)} filling, {mega(life.start_bytes)} after "
+        marks.Line(f"{title}: highest RSS", f"{mega(fill_peak)} filling, {mega(life.start_bytes)} after "
              f"start, {mega(drain_peak)} draining", f"{mega(size)} on disk", peak / 1e6, "< 300 MB",
              peak < 300e6, runs),
-        Line("the same: start after SIGKILL", f"{life.start_seconds:.1f} s", "-",
+        marks.Line("the same: start after SIGKILL", f"{life.start_seconds:.1f} s", "-",
              life.start_seconds, "< 10 s", life.start_seconds < 10, {}),
-        Line("the same: drained, complete and in order", f"{drained['drained_per_second']:,.0f} /s",
+        marks.Line("the same: drained, complete and in order", f"{drained['drained_per_second']:,.0f} /s",
              f"filled {filled['stored_per_second']:,.0f} /s", drained["drained"] / LARGE,
              "all", drained["drained"] == LARGE, {},
              f"another client's QoS 0 round trip meanwhile: p99 {away['p99'] / 1e3:.1f} ms, "
@@ -408,12 +396,12 @@ def large_topics(bench):
     title = "1 000 000 retained messages and 1 000 000 durable subscriptions"
     is_all_there = read["read"] == LARGE and checked["read"] == LARGE
     return [
-        Line(f"{title}: all there after SIGKILL", f"start {life.start_seconds:.1f} s",
+        marks.Line(f"{title}: all there after SIGKILL", f"start {life.start_seconds:.1f} s",
              f"{mega(size)} on disk", (read["read"] + checked["read"]) / (2 * LARGE), "all",
              is_all_there, runs,
              f"RSS {mega(fill_peak)} when stored (highest), {mega(life.start_bytes)} after start, "
              f"{mega(read_peak)} when read (highest)"),
-        Line("the same: another client's QoS 0 round trip while a wildcard reads all",
+        marks.Line("the same: another client's QoS 0 round trip while a wildcard reads all",
              f"p99 {away['p99'] / 1e3:.1f} ms, longest {away['max'] / 1e3:.1f} ms",
              f"{read['read_per_second']:,.0f} read/s", away["max"] / 1e3, "< 100 ms",
              away["max"] < 100e3, {}, f"longest turn of the generator {turn:.1f} ms"),
@@ -429,17 +417,6 @@ ROWS = {
     "large-queue": large_queue,
     "large-topics": large_topics,
 }
-
-
-def table(lines):
-    rows = [("work", "ours", "against", "figure", "mark", "met?"),
-            ("---", "--:", "--:", "--:", "--:", "---")]
-    for line in lines:
-        rows.append((line.title, line.ours, line.other, f"{line.value:.3f}", line.mark,
-                     "yes" if line.met else "no"))
-    notes = [f"- {line.title}: {line.note}" for line in lines if line.note]
-    return "\n".join(["| " + " | ".join(row) + " |" for row in rows] + ([""] if notes else [])
-                     + notes)
 
 
 def file_system_of(directory):
@@ -472,8 +449,7 @@ def conditions(bench):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", metavar="ROW",
-                        help="these alone: " + ", ".join(ROWS))
+    marks.add_options(parser, ROWS)
     parser.add_argument("--build", default=os.path.join(brokers.ROOT, "build", "release"),
                         help="build directory with our programs")
     parser.add_argument("--spoke-broker", metavar="PATH", help="another build of our broker")
@@ -485,12 +461,8 @@ def parse(arguments):
     parser.add_argument("--seconds", type=float, help="length of each measurement of a rate (3)")
     parser.add_argument("--clean-pairs", type=int, metavar="N",
                         help="runs with and without the store in the row `clean` (12)")
-    parser.add_argument("--json", metavar="FILE", help="write all reports there")
-    parser.add_argument("--strict", action="store_true", help="a mark that is not met is a failure")
     options = parser.parse_args(arguments)
-    unknown = [row for row in options.rows if row not in ROWS]
-    if unknown:
-        parser.error(f"no such row: {', '.join(unknown)}; there are {', '.join(ROWS)}")
+    marks.check_rows(parser, options, ROWS)
     options.rows = options.rows or [row for row in ROWS
                                     if not (options.quick and row.startswith("large"))]
     options.runs = options.runs or (1 if options.quick else 3)
@@ -500,37 +472,5 @@ def parse(arguments):
     return options
 
 
-def measure(bench):
-    print(conditions(bench) + "\n", flush=True)
-    lines = []
-    for name in bench.options.rows:
-        lines += ROWS[name](bench)
-    print(table(lines))
-    if bench.contended:
-        print("\nOther processes had the cores during some runs: repeat on a free machine.")
-    if bench.options.json:
-        with open(bench.options.json, "w", encoding="utf-8") as file:
-            json.dump([dataclasses.asdict(line) for line in lines], file, indent=2)
-    return 1 if bench.options.strict and not all(line.met for line in lines) else 0
-
-
-def main():
-    options = parse(sys.argv[1:])
-    brokers.stop_on_signals()
-    bench = None
-    try:
-        brokers.raise_open_files()
-        bench = Bench(options)
-        return measure(bench)
-    except (brokers.BenchError, OSError) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    finally:
-        if bench is not None:
-            shutil.rmtree(bench.directory, ignore_errors=True)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(marks.main(parse(sys.argv[1:]), Bench, ROWS, conditions))
