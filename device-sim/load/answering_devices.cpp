@@ -53,18 +53,22 @@ Outcome AnsweringDevices::run() {
     return outcome;
 }
 
+/// What is written outside a turn leaves at the end of the next one, which waits for something to
+/// happen first: so births are given at the end of turns.
 void AnsweringDevices::bear_unconnected(Group const& group) {
-    constexpr std::uint64_t kOnTheWayMax = kIdsPerDevice - 2;  // a birth is two messages
-    auto progress = [&] { return acknowledged_; };
-    auto on_the_way = [&] { return published_ - acknowledged_; };
-    for (std::uint32_t number = 0; number < settings_.known; ++number) {
-        wait_for(
-            "births of devices that are away", [&] { return on_the_way() <= kOnTheWayMax; },
-            progress);
-        give_birth(*group[0], id_of(settings_.run_id, settings_.peers + number), devices_[0]);
-    }
+    midwife_ = group[0];
+    unborn_ = settings_.known;
     wait_for(
-        "births of devices that are away", [&] { return on_the_way() == 0; }, progress);
+        "births of devices that are away",
+        [&] { return unborn_ == 0 && published_ == acknowledged_; }, [&] { return acknowledged_; });
+}
+
+void AnsweringDevices::on_turn_end() {
+    constexpr std::uint64_t kOnTheWayMax = kIdsPerDevice - 2;  // a birth is two messages
+    while (unborn_ > 0 && published_ - acknowledged_ <= kOnTheWayMax) {
+        --unborn_;
+        give_birth(*midwife_, id_of(settings_.run_id, settings_.peers + unborn_), devices_[0]);
+    }
 }
 
 void AnsweringDevices::give_birth(Client& through, std::string const& id, Device& sender) {

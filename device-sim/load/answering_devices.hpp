@@ -35,10 +35,13 @@ private:
                  bool retain);
     void bear_unconnected(Group const& group);
 
+    void on_turn_end() override;
     void on_delivery(Client& client, Delivery const& delivery) override;
     void on_acknowledged(Client& client, Acknowledgement const& acknowledgement) override;
 
     std::vector<Device> devices_;
+    Client* midwife_ = nullptr;  // through which those that are away are born
+    std::uint32_t unborn_ = 0;
     std::uint64_t orders_ = 0;
     std::uint64_t not_understood_ = 0;
     std::uint64_t published_ = 0;
