@@ -8,13 +8,36 @@
 #include <string>
 #include <utility>
 
+#include "bridge/app/random_words.hpp"
+#include "bridge/store/memory_event_store.hpp"
 #include "bridge/store/memory_store.hpp"
 #include "bridge/store/sqlite_store.hpp"
 #include "protocol/base/time.hpp"
 
 namespace spoke::bridge {
+namespace {
 
-std::unique_ptr<Store> make_store(StoreConfig const& config, boost::asio::io_context& context) {
+/// Nobody has a cursor of another log with the same one.
+std::string new_epoch() {
+    constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
+    constexpr std::size_t kLength = 8;
+    auto word = RandomWords{}();
+    std::string out;
+    for (; out.size() < kLength; word /= kDigits.size()) out += kDigits[word % kDigits.size()];
+    return out;
+}
+
+}  // namespace
+
+std::vector<EventClass> event_classes(EventsConfig const& config) {
+    std::vector<EventClass> out;
+    for (auto const& c : config.records)
+        out.push_back({c.filter, c.keep, c.events_max, c.bytes_max});
+    return out;
+}
+
+Stores make_stores(StoreConfig const& config, EventsConfig const& events,
+                   boost::asio::io_context& context) {
     auto defer = [&context](std::function<void()> task) {
         boost::asio::post(context, std::move(task));
     };
@@ -22,7 +45,8 @@ std::unique_ptr<Store> make_store(StoreConfig const& config, boost::asio::io_con
         spdlog::warn(
             "store.path is empty: commands, devices and the audit trail are in memory and "
             "end with this process");
-        return std::make_unique<MemoryStore>(MemoryStore::Limits{}, defer);
+        return {std::make_shared<MemoryStore>(MemoryStore::Limits{}, defer),
+                std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer)};
     }
     SqliteStore::Settings settings;
     settings.path = std::filesystem::absolute(config.path).string();
@@ -35,7 +59,8 @@ std::unique_ptr<Store> make_store(StoreConfig const& config, boost::asio::io_con
     world.clock = read_clocks;
     world.info = [](std::string const& line) { spdlog::info(line); };
     world.warn = [](std::string const& line) { spdlog::warn(line); };
-    return std::make_unique<SqliteStore>(std::move(settings), std::move(world));
+    return {std::make_shared<SqliteStore>(std::move(settings), std::move(world)),
+            std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer)};
 }
 
 }  // namespace spoke::bridge

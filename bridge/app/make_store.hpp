@@ -2,15 +2,26 @@
 
 #include <boost/asio/io_context.hpp>
 #include <memory>
+#include <vector>
 
 #include "bridge/config/config.hpp"
+#include "bridge/event/event_store.hpp"
 #include "bridge/store/store.hpp"
 
 namespace spoke::bridge {
 
+/// The records and the events; both may be one object.
+struct Stores {
+    std::shared_ptr<Store> records;
+    std::shared_ptr<EventStore> events;
+};
+
 /// The store that is configured; what it completes runs on `context`, which outlives it. Says in
 /// the log where it is. Errors  std::runtime_error, one line for people.
-[[nodiscard]] std::unique_ptr<Store> make_store(StoreConfig const& config,
-                                                boost::asio::io_context& context);
+[[nodiscard]] Stores make_stores(StoreConfig const& config, EventsConfig const& events,
+                                 boost::asio::io_context& context);
+
+/// The classes of events that are configured.
+[[nodiscard]] std::vector<EventClass> event_classes(EventsConfig const& config);
 
 }  // namespace spoke::bridge

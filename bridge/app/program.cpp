@@ -98,7 +98,8 @@ HttpServer::Options server_options(HttpConfig const& config, bool loopback_only)
 class Program {
 public:
     explicit Program(Config const& config)
-        : store_(make_store(config.store, context_)),
+        : stores_(make_stores(config.store, config.events, context_)),
+          log_({.classes = event_classes(config.events)}, *stores_.events),
           uplink_(context_, config.broker, random()),
           timer_(context_),
           service_(service_settings(config), world()),
@@ -139,8 +140,9 @@ public:
 
 private:
     Service::World world() {
-        return {*store_,
+        return {*stores_.records,
                 uplink_,
+                log_,
                 read_clocks,
                 [this] { return random(); },
                 [this](SteadyTime when) { wake_at(when); },
@@ -224,7 +226,8 @@ private:
 
     net::io_context context_{1};
     RandomWords random_words_{};
-    std::unique_ptr<Store> store_;
+    Stores stores_;
+    EventLog log_;
     MqttUplink uplink_;
     net::steady_timer timer_;
     Service service_;

@@ -74,6 +74,24 @@ struct StoreConfig {
     std::uint32_t writes_max = 20'000;
 };
 
+/// Messages that are recorded, and for how long.
+struct RecordConfig {
+    std::string filter{};
+    std::chrono::milliseconds keep{std::chrono::hours{1}};
+    std::uint64_t events_max = 10'000;
+    std::uint64_t bytes_max = std::uint64_t{64} << 20;
+};
+
+struct EventsConfig {
+    std::vector<RecordConfig> records{
+        {"d/+/evt"},
+        {"d/+/ans"},
+        {"d/+/up"},
+        {"d/+/state"},
+        {"u/+/in", std::chrono::hours{30 * 24}, 10'000'000, std::uint64_t{4} << 30},
+        {"t/#"}};
+};
+
 struct RequestsConfig {
     std::uint32_t open_max = 1'000;
     std::uint32_t waiting_max = 64;
@@ -100,6 +118,7 @@ struct Config {
     CommandsConfig commands{};
     StoreConfig store{};
     RequestsConfig requests{};
+    EventsConfig events{};
     DevicesConfig devices{};
     LogConfig log{};
 };

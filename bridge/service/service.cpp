@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "protocol/packet/reason_code.hpp"
+#include "protocol/topic/filter_sets.hpp"
 #include "protocol/topic/topic.hpp"
 
 namespace spoke::bridge {
@@ -170,10 +171,21 @@ std::vector<mqtt::Subscription> Service::subscriptions() {
 }
 
 std::vector<mqtt::Subscription> Service::more_subscriptions() const {
-    return {{fmt::format("$r/{}/#", topic_level(settings_.instance)),
-             {.qos = mqtt::Qos::at_least_once}},
-            {"$SYS/brokers/+/clients/+/connected", {}},
-            {"$SYS/brokers/+/clients/+/disconnected", {}}};
+    std::vector<mqtt::Subscription> out{{fmt::format("$r/{}/#", topic_level(settings_.instance)),
+                                         {.qos = mqtt::Qos::at_least_once}},
+                                        {"$SYS/brokers/+/clients/+/connected", {}},
+                                        {"$SYS/brokers/+/clients/+/disconnected", {}}};
+    auto standing = standing_filters();
+    for (auto const& recorded : world_.log.classes()) {
+        auto is_there = std::ranges::any_of(standing, [&](std::string const& filter) {
+            return mqtt::covers(filter, recorded.filter);
+        });
+        if (is_there) continue;
+        out.push_back({recorded.filter,
+                       {.qos = mqtt::Qos::at_least_once,
+                        .retain_handling = mqtt::RetainHandling::do_not_send}});
+    }
+    return out;
 }
 
 bool Service::on_message(IncomingMessage const& message, std::function<void()> acknowledge) {
@@ -195,12 +207,22 @@ void Service::read(IncomingMessage const& message) {
         return on_receipt(topic.substr(receipts_prefix_.size()), message.payload);
     }
     if (topic.starts_with("$SYS/")) return on_client_event(topic, message.payload);
+    auto is_recorded = !message.retained && world_.log.records(topic);
+    if (is_recorded) record(message);
     auto parts = parse_device_topic(topic);
-    if (!parts && requests_.wants(topic)) return;
+    if (!parts && (is_recorded || requests_.wants(topic))) return;
     if (!parts || message.payload.size() > settings_.device_message_bytes_max) {
         return malformed(topic);
     }
     on_device_message(parts->device, parts->leaf, message, world_.clock());
+}
+
+/// The message is acknowledged once its event is committed.
+void Service::record(IncomingMessage const& message) {
+    auto draft = make_draft(message.topic, message.payload);
+    draft.from_broker = true;
+    world_.log.record(std::move(draft), Need::certain, world_.clock(),
+                      [hold = hold_](EventLog::Recorded const&) {});
 }
 
 void Service::on_client_event(std::string_view topic, std::string_view payload) {

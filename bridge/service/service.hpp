@@ -14,6 +14,7 @@
 
 #include "bridge/command/command_tracker.hpp"
 #include "bridge/command/device_registry.hpp"
+#include "bridge/event/event_log.hpp"
 #include "bridge/service/command_waits.hpp"
 #include "bridge/service/requests.hpp"
 #include "bridge/service/uplink.hpp"
@@ -80,6 +81,7 @@ public:
     struct World {
         Store& store;
         Uplink& uplink;
+        EventLog& log;
         std::function<Now()> clock;
         std::function<std::uint64_t()> random;
         std::function<void(SteadyTime)>
@@ -166,6 +168,8 @@ public:
     /// What was refused, dropped or not believed since the start.
     [[nodiscard]] std::vector<Counter> counters() const;
 
+    [[nodiscard]] EventLog& log() noexcept { return world_.log; }
+    [[nodiscard]] EventLog const& log() const noexcept { return world_.log; }
     [[nodiscard]] DeviceRegistry const& devices() const noexcept { return devices_; }
     [[nodiscard]] Now now() const { return world_.clock(); }
     [[nodiscard]] bool is_draining() const noexcept { return draining_; }
@@ -199,6 +203,7 @@ private:
     };
 
     void read(IncomingMessage const& message);
+    void record(IncomingMessage const& message);
     void on_client_event(std::string_view topic, std::string_view payload);
     void on_receipt(std::string_view copy, std::string_view payload);
     void tell(News const& news);

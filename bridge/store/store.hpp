@@ -10,15 +10,10 @@
 
 #include "bridge/command/command.hpp"
 #include "bridge/command/device_record.hpp"
+#include "bridge/event/need.hpp"
 #include "bridge/store/audit_entry.hpp"
 
 namespace spoke::bridge {
-
-/// What becomes of a write while the store takes none.
-enum class Need : std::uint8_t {
-    now_or_never,  // it fails: whoever asked is told, and nothing has happened
-    certain,       // it is kept in memory and written once the store takes writes again
-};
 
 /// A device as the store knows it.
 struct StoredDevice {

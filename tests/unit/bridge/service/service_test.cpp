@@ -290,7 +290,7 @@ TEST_CASE("service: a request is in the trail with its outcome", "[bridge][servi
 
 TEST_CASE("service: a device's message is acknowledged when what it changes is stored",
           "[bridge][service][row-10]") {
-    ServiceWorld w;
+    ServiceWorld w{{}, {{"t/#"}}};
     w.message("d/b42/up", kBirth);
     auto id = accepted(w, unlock());
     w.store_all();
@@ -312,6 +312,13 @@ TEST_CASE("service: a device's message is acknowledged when what it changes is s
         CHECK(deliver("d/b42/state", journal));
         w.store_all();
         CHECK(acknowledged == 1);
+    }
+    SECTION("it is recorded") {
+        CHECK(deliver("t/1/move", "{}"));
+        CHECK(acknowledged == 0);
+        w.store_all();
+        CHECK(acknowledged == 1);
+        CHECK(w.log.head_offset() == 1);
     }
     SECTION("nothing is stored of it") {
         CHECK_FALSE(deliver("d/b42/evt", "x"));
@@ -378,7 +385,7 @@ TEST_CASE("service: what an earlier process left in the store is taken over",
     auto second = accepted(w, unlock());
     w.store_all();
     Service next{{},
-                 {w.store, w.uplink, [&] { return w.clock.now; },
+                 {w.store, w.uplink, w.log, [&] { return w.clock.now; },
                   [n = std::uint64_t{1}]() mutable { return ++n; }, [](SteadyTime) {},
                   [](std::string const&) {}, [](std::string const&) {}}};
     next.restore();

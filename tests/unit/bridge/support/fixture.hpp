@@ -14,6 +14,7 @@
 #include "bridge/command/device_message.hpp"
 #include "bridge/service/service.hpp"
 #include "bridge/service/uplink.hpp"
+#include "bridge/store/memory_event_store.hpp"
 #include "bridge/store/memory_store.hpp"
 #include "protocol/base/base64.hpp"
 
@@ -328,9 +329,16 @@ public:
 
 /// A service with a store and an uplink of the test, connected.
 struct ServiceWorld {
-    explicit ServiceWorld(Service::Settings settings = {})
-        : service{settings,
-                  {store, uplink, [this] { return clock.now; }, counting_random(),
+    explicit ServiceWorld(Service::Settings settings = {},
+                          std::vector<EventClass> recorded = {{"d/+/evt"},
+                                                              {"d/+/ans"},
+                                                              {"d/+/up"},
+                                                              {"d/+/state"},
+                                                              {"u/+/in"},
+                                                              {"t/#"}})
+        : classes{std::move(recorded)},
+          service{settings,
+                  {store, uplink, log, [this] { return clock.now; }, counting_random(),
                    [this](SteadyTime when) { wake = when; }, [](std::string const&) {},
                    [this](std::string const& line) { warnings.push_back(line); }}} {
         service.on_broker(true, {});
@@ -342,7 +350,11 @@ struct ServiceWorld {
     }
 
     void store_all() {
-        if (store_works) store.complete();
+        if (!store_works) return;
+        store.complete();
+        while (!deferred.empty()) {
+            for (auto& task : std::exchange(deferred, {})) task();
+        }
     }
 
     void advance(std::chrono::milliseconds by) {
@@ -354,6 +366,11 @@ struct ServiceWorld {
     FakeClock clock;
     FakeStore store;
     FakeUplink uplink;
+    std::vector<std::function<void()>> deferred;  // of the store of events
+    std::vector<EventClass> classes;
+    MemoryEventStore events{
+        "k7", classes, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
+    EventLog log{{.classes = classes}, events};
     std::optional<SteadyTime> wake;
     std::vector<std::string> warnings;
     bool store_works = true;

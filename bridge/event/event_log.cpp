@@ -1,0 +1,213 @@
+#include "bridge/event/event_log.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/topic/filter_sets.hpp"
+#include "protocol/topic/topic.hpp"
+
+namespace spoke::bridge {
+namespace {
+
+std::string key_of(std::string_view topic, std::string_view key) {
+    std::string out{topic};
+    out.push_back('\n');
+    out.append(key);
+    return out;
+}
+
+bool matches_one(std::vector<std::string> const& filters, std::string_view topic) {
+    return std::ranges::any_of(filters,
+                               [&](auto const& filter) { return mqtt::matches(filter, topic); });
+}
+
+bool overlaps_one(std::vector<std::string> const& filters, std::string_view other) {
+    return std::ranges::any_of(filters,
+                               [&](auto const& filter) { return mqtt::overlap(filter, other); });
+}
+
+}  // namespace
+
+std::string_view name_of(CursorProblem problem) noexcept {
+    switch (problem) {
+        case CursorProblem::malformed:
+            return "malformed";
+        case CursorProblem::other_epoch:
+            return "epoch";
+        case CursorProblem::future:
+            return "future";
+        case CursorProblem::too_old:
+            return "too-old";
+    }
+    return "malformed";
+}
+
+EventLog::EventLog(Settings settings, EventStore& store)
+    : settings_(std::move(settings)),
+      store_(store),
+      tail_after_(store.last_offset()),
+      head_(tail_after_),
+      last_placed_(tail_after_) {}
+
+bool EventLog::records(std::string_view topic) const noexcept {
+    return std::ranges::any_of(settings_.classes,
+                               [&](auto const& c) { return mqtt::matches(c.filter, topic); });
+}
+
+void EventLog::record(EventDraft draft, Need need, Now const& now, Done done,
+                      std::optional<InboxMark> mark) {
+    std::string key;
+    if (!draft.key.empty()) {
+        key = key_of(draft.topic, draft.key);
+        // The other one's end is this one's.
+        if (auto found = keys_in_flight_.find(key); found != keys_in_flight_.end()) {
+            ++counters_.repeated;
+            joined_[found->second].push_back(std::move(done));
+            return;
+        }
+        if (auto earlier = store_.find_event(draft.topic, draft.key)) {
+            ++counters_.repeated;
+            Recorded recorded{true, true, earlier->offset};
+            return store_.append_events({}, std::move(mark), need,
+                                        [done = std::move(done), recorded](bool stored) mutable {
+                                            recorded.stored = stored;
+                                            if (done) done(recorded);
+                                        });
+        }
+    }
+    auto event = place(std::move(draft), now);
+    auto offset = event.offset;
+    if (!key.empty()) keys_in_flight_.emplace(key, offset);
+    store_.append_events(
+        {event}, std::move(mark), need,
+        [this, event, key = std::move(key), done = std::move(done)](bool stored) mutable {
+            auto at = event.offset;
+            if (!key.empty()) keys_in_flight_.erase(key);
+            std::vector<Event> events;
+            events.push_back(std::move(event));
+            on_written(std::move(events), stored);
+            if (done) done({stored, false, at});
+            auto joined = joined_.extract(at);
+            if (joined.empty()) return;
+            for (auto& other : joined.mapped()) {
+                if (other) other({stored, true, at});
+            }
+        });
+}
+
+Event EventLog::place(EventDraft draft, Now const& now) {
+    Event event;
+    static_cast<EventDraft&>(event) = std::move(draft);
+    event.offset = ++last_placed_;
+    event.n = next_n(event.topic);
+    event.at = now.wall;
+    return event;
+}
+
+std::uint64_t EventLog::next_n(std::string const& topic) {
+    auto found = last_n_.find(std::string_view{topic});
+    if (found == last_n_.end()) {
+        if (last_n_.size() >= settings_.topics_max && in_flight_ == 0) last_n_.clear();
+        found = last_n_.emplace(topic, store_.last_n(topic)).first;
+    }
+    ++in_flight_;
+    return ++found->second;
+}
+
+void EventLog::on_written(std::vector<Event> events, bool stored) {
+    for (auto& event : events) {
+        --in_flight_;
+        if (stored) {
+            publish(std::move(event));
+            continue;
+        }
+        ++counters_.refused;
+        // Its number is free again, unless a later one is on its way.
+        if (in_flight_ == 0) last_n_.erase(event.topic);
+    }
+    trim();
+}
+
+void EventLog::publish(Event event) {
+    ++counters_.recorded;
+    head_ = event.offset;
+    auto shared = std::make_shared<LoggedEvent const>(std::move(event), store_.epoch());
+    tail_.push_back(shared);
+    tail_bytes_ += shared->bytes();
+    matched_.clear();
+    index_.match(shared->event().topic, matched_);
+    std::ranges::sort(matched_);
+    matched_.erase(std::ranges::unique(matched_).begin(), matched_.end());
+    // Whoever unfollows meanwhile is taken out by unfollow().
+    for (std::size_t i = 0; i < matched_.size(); ++i) {
+        if (matched_[i] != nullptr) matched_[i]->on_event(shared);
+    }
+    matched_.clear();
+}
+
+void EventLog::trim() {
+    while (tail_.size() > settings_.tail_events_max || tail_bytes_ > settings_.tail_bytes_max) {
+        tail_bytes_ -= tail_.front()->bytes();
+        tail_after_ = tail_.front()->offset();
+        tail_.pop_front();
+    }
+}
+
+bool EventLog::tail_reaches(std::uint64_t after) const noexcept {
+    return after >= tail_after_;
+}
+
+std::variant<std::uint64_t, CursorProblem> EventLog::locate(
+    std::string_view text, std::vector<std::string> const& filters) const {
+    if (text == "oldest") return std::uint64_t{0};
+    auto cursor = Cursor::parse(text);
+    if (!cursor) return CursorProblem::malformed;
+    if (cursor->epoch != store_.epoch()) return CursorProblem::other_epoch;
+    if (cursor->offset > head_) return CursorProblem::future;
+    if (tail_reaches(cursor->offset)) return cursor->offset;
+    for (std::size_t i = 0; i < settings_.classes.size(); ++i) {
+        if (!overlaps_one(filters, settings_.classes[i].filter)) continue;
+        if (store_.removed_upto(i) > cursor->offset) return CursorProblem::too_old;
+    }
+    return cursor->offset;
+}
+
+EventLog::Page EventLog::read(std::uint64_t after, std::vector<std::string> const& filters,
+                              std::size_t limit) const {
+    Page page;
+    if (!tail_reaches(after)) {
+        auto found = store_.events({after, filters, limit});
+        page.events.reserve(found.events.size());
+        for (auto& event : found.events) {
+            // Committed, but its turn to be told has not come: it will be.
+            if (event.offset > head_) break;
+            page.events.push_back(
+                std::make_shared<LoggedEvent const>(std::move(event), store_.epoch()));
+        }
+        page.position = std::min(std::max(found.scanned_to, after), head_);
+        page.is_end = page.position == head_;
+        return page;
+    }
+    auto at = std::ranges::upper_bound(tail_, after, {}, &LoggedEvent::offset);
+    constexpr std::size_t kScanMax = 4'000;
+    std::size_t scanned = 0;
+    page.position = after;
+    for (; at != tail_.end() && page.events.size() < limit && scanned < kScanMax; ++at, ++scanned) {
+        page.position = (*at)->offset();
+        if (matches_one(filters, (*at)->event().topic)) page.events.push_back(*at);
+    }
+    page.is_end = at == tail_.end();
+    if (page.is_end) page.position = head_;
+    return page;
+}
+
+void EventLog::follow(std::vector<std::string> const& filters, EventFollower& follower) {
+    for (auto const& filter : filters) index_.add(filter, &follower);
+}
+
+void EventLog::unfollow(std::vector<std::string> const& filters, EventFollower& follower) {
+    for (auto const& filter : filters) index_.remove(filter, &follower);
+    std::ranges::replace(matched_, &follower, static_cast<EventFollower*>(nullptr));
+}
+
+}  // namespace spoke::bridge

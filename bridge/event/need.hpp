@@ -1,0 +1,13 @@
+#pragma once
+
+#include <cstdint>
+
+namespace spoke::bridge {
+
+/// What becomes of a write while the store takes none.
+enum class Need : std::uint8_t {
+    now_or_never,  // it fails: whoever asked is told, and nothing has happened
+    certain,       // it is kept in memory and written once the store takes writes again
+};
+
+}  // namespace spoke::bridge
