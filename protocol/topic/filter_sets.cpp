@@ -18,6 +18,7 @@ bool hides_first(std::string_view with_wildcard, std::string_view other) noexcep
 
 bool covers(std::string_view outer, std::string_view inner) noexcept {
     if (hides_first(outer, inner)) return false;
+    if (outer == "+/#") outer = "#";  // a topic has one level at least
     Levels wide{outer};
     Levels narrow{inner};
     for (;;) {

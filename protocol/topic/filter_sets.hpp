@@ -5,7 +5,8 @@
 namespace spoke::mqtt {
 
 /// Whether every topic that matches `inner` matches `outer` as well: "d/+/evt" lies inside "d/#".
-/// In      valid topic filters (4.7.1), without $share.
+/// In      valid topic filters (4.7.1), without $share. A topic of one empty level counts as one,
+///         although no message can have it: "/+/#" does not cover "/#".
 [[nodiscard]] bool covers(std::string_view outer, std::string_view inner) noexcept;
 
 /// Whether some topic matches both: "d/b1/#" and "d/+/evt" do overlap.
