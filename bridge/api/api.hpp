@@ -44,6 +44,7 @@ public:
         RatePolicy per_caller{};   // of a token's subject or an API key
         RatePolicy per_address{};  // of an address that sends no good credentials
         std::size_t buckets_max = 100'000;
+        bool examples = false;  // whether /examples/ is there
     };
 
     Api(Service& service, Access& access, Settings settings);
@@ -98,6 +99,8 @@ private:
     void show_metrics(Call call);
     void show_openapi(Call call);
     void show_problem(Call call);
+    void find_examples(Call call);
+    void show_example(Call call);
     void list_devices(Call call);
     void show_device(Call call);
     void put_device(Call call);

@@ -24,6 +24,8 @@ std::span<Api::Route const> Api::routes() {
         Route{"GET", "/readyz", Right::none, &Api::readyz},
         Route{"GET", "/metrics", Right::admin, &Api::show_metrics},
         Route{"GET", "/problems/{type}", Right::none, &Api::show_problem},
+        Route{"GET", "/examples", Right::none, &Api::find_examples},
+        Route{"GET", "/examples/{path...}", Right::none, &Api::show_example},
         Route{"GET", "/v1/openapi.json", Right::none, &Api::show_openapi},
         Route{"GET", "/v1/devices", Right::devices_read, &Api::list_devices},
         Route{"GET", "/v1/devices/{id}", Right::devices_read, &Api::show_device},

@@ -105,7 +105,7 @@ public:
           service_(service_settings(config), world()),
           auth_(config.auth),
           access_(token_rules(config.auth), load_keys(config.auth)),
-          api_(service_, access_, api_settings(config.rate)),
+          api_(service_, access_, api_settings(config)),
           server_(
               context_, server_options(config.http, access_.is_open()),
               [this](HttpRequest const& request, Respond respond) {

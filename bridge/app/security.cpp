@@ -55,10 +55,12 @@ TokenRules token_rules(AuthConfig const& config) {
     return {config.audience, config.issuer, config.leeway};
 }
 
-Api::Settings api_settings(RateConfig const& config) {
-    return {{config.per_second, config.burst},
-            {config.anonymous_per_second, config.anonymous_burst},
-            config.buckets_max};
+Api::Settings api_settings(Config const& config) {
+    auto const& rate = config.rate;
+    return {{rate.per_second, rate.burst},
+            {rate.anonymous_per_second, rate.anonymous_burst},
+            rate.buckets_max,
+            config.http.examples};
 }
 
 }  // namespace spoke::bridge

@@ -14,7 +14,7 @@ namespace spoke::bridge {
 [[nodiscard]] KeyMaterial load_keys(AuthConfig const& config);
 
 [[nodiscard]] TokenRules token_rules(AuthConfig const& config);
-[[nodiscard]] Api::Settings api_settings(RateConfig const& config);
+[[nodiscard]] Api::Settings api_settings(Config const& config);
 
 /// The whole of a small file. Errors: std::runtime_error, one line.
 [[nodiscard]] std::string read_small_file(std::string const& path);

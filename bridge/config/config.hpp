@@ -23,6 +23,7 @@ struct HttpConfig {
     std::chrono::milliseconds write_timeout{10'000};
     std::uint32_t gzip_bytes_min = 1024;
     std::vector<std::string> cors_origins{};
+    bool examples = false;
     std::string certificate{};  // empty: no TLS
     std::string private_key{};
 };

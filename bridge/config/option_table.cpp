@@ -65,7 +65,9 @@ void http_options(OptionTable& table, HttpConfig& c) {
                "Shortest body that is packed for a peer that takes gzip.")
         .texts("cors_origins", c.cors_origins,
                "Origins whose web pages may use the API, such as \"https://app.example\"; \"*\": "
-               "all.");
+               "all.")
+        .flag("examples", c.examples,
+              "Serve the pages of bridge/examples under /examples/, to everybody.");
 }
 
 void auth_options(OptionTable& table, AuthConfig& c) {

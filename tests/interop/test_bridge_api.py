@@ -200,7 +200,7 @@ class Document(BridgeCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.bridge = GuardedBridge(cls.broker.port, cls.folder)
+        cls.bridge = GuardedBridge(cls.broker.port, cls.folder, http="examples = true")
         cls.addClassCleanup(cls.bridge.kill)
         cls.bridge.ready()
 

@@ -96,7 +96,7 @@ async function send(path, method, changes = {}) {
   const results = [];
   for (const [name, type, body] of bodiesOf(operation)) {
     const headers = { authorization, ...(type && { "content-type": type }) };
-    const response = await fetch(base + target, { method: method.toUpperCase(), headers, body });
+    const response = await fetch(base + target, { method: method.toUpperCase(), headers, body, redirect: "manual" });
     results.push({ name, status: response.status, body: await checkAnswer(operation, response) });
   }
   return results;
@@ -118,7 +118,7 @@ test("every example can be sent, and every answer is described", async () => {
   for (const [path, method] of operations) {
     for (const result of await send(path, method)) {
       sent += 1;
-      const isExpected = result.status < 300 ||
+      const isExpected = result.status < 300 || result.status === 308 ||
         (path.includes("{cid}") && result.status === 404) ||  // the id is only an example
         (path.startsWith("/v1/request") && result.status === 409);  // nobody is there to answer
       assert.ok(isExpected, `${method} ${path} ${result.name}: ${result.status} ${JSON.stringify(result.body)}`);
