@@ -1,0 +1,145 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "device-sim/watch/inbox_model.hpp"
+#include "device-sim/watch/seen_event.hpp"
+#include "device-sim/watch/wrong.hpp"
+#include "protocol/base/time.hpp"
+
+namespace spoke::sim {
+
+/// Compares what readers are told with the log, and the log with what writers were promised.
+/// Reads no clock, knows no connection.
+/// Judges  what one told event shows at once; the rest in on_end(), when the log has been read.
+/// Memory  16 bytes for each event of each reader, and one record for each event.
+class WatchJudge {
+public:
+    using Reader = std::size_t;
+
+    explicit WatchJudge(WallTime began) : began_(began) {}
+
+    // Readers.
+
+    /// A reader of these filters, from behind this place on.
+    Reader add_reader(std::string name, std::vector<std::string> filters, Place start);
+
+    /// It has a new connection. `says_resumed`: the first frame, if the way has one.
+    void on_connected(Reader reader);
+    void on_hello(Reader reader, bool resumed, std::uint64_t lost);
+
+    /// How often what a way has delivered may come again by its contract.
+    enum class Repeats : std::uint8_t {
+        never,
+        after_failures,  // MQTT: once more for each lost connection and each kill
+    };
+    void on_event(Reader reader, SeenEvent const& event, Repeats repeats, WallTime now);
+
+    /// It is told that it does not get what is up to this place.
+    void on_reset(Reader reader, Place const& cursor, WallTime now);
+
+    /// A program was killed.
+    void on_kill() noexcept { ++kills_; }
+
+    // Writers.
+
+    /// From now on the message of this name may be in the log.
+    void on_asked(std::string const& message);
+    /// Somebody has answered that it is taken.
+    void on_acknowledged(std::string const& message);
+
+    // Inboxes.
+
+    /// What an inbox was told to be, at the place that its document names.
+    void on_inbox(std::string const& who, InboxDocument const& document, WallTime now);
+    /// The same when nobody has written for a while: it must be the state at the log's end.
+    void on_quiet_inbox(std::string const& who, InboxDocument const& document, WallTime now);
+    /// A mark was acknowledged.
+    void on_marked(std::string const& who, Place const& upto);
+
+    // The log, read at the end.
+
+    void on_log(SeenEvent const& event);
+    /// The log no longer has what is up to this place.
+    void on_log_begins_behind(Place const& place);
+
+    /// How many readers have not yet been told the last event that they must be told.
+    [[nodiscard]] std::size_t behind() const;
+    void on_end(WallTime now);
+
+    struct Counts {
+        std::uint64_t told = 0;     // events, over all readers
+        std::uint64_t repeats = 0;  // that a way may repeat
+        std::uint64_t resets = 0;
+        std::uint64_t excused = 0;  // events that a told reset covers
+        std::uint64_t asked = 0;
+        std::uint64_t acknowledged = 0;
+        std::uint64_t log = 0;
+        std::uint64_t inboxes = 0;  // documents compared
+    };
+    [[nodiscard]] Counts const& counts() const noexcept { return counts_; }
+    [[nodiscard]] WatchVerdict const& verdict() const noexcept { return verdict_; }
+
+private:
+    struct ReaderState {
+        std::string name;
+        std::vector<std::string> filters;
+        Place start;
+        std::vector<std::uint64_t> taken{};                 // offsets, in order
+        std::vector<std::uint64_t> late{};                  // those that came behind later ones
+        std::map<std::uint64_t, std::uint64_t> repeated{};  // offset: times
+        std::vector<std::pair<std::uint64_t, std::uint64_t>> gaps{};  // told: (from, to]
+        std::uint64_t connections = 0;
+        bool owes_reset = false;  // its hello said that something is missing
+        bool was_reset = false;   // on this connection
+    };
+    struct Known {
+        SeenEvent event;  // as it was told first
+        bool in_log = false;
+    };
+    struct Message {
+        bool acknowledged = false;
+        std::vector<std::uint64_t> offsets{};
+    };
+    struct InboxLook {
+        std::string who;
+        InboxDocument document;
+        bool quiet;
+        std::int64_t at_ms;
+    };
+
+    void learn(SeenEvent const& event, std::string const& who, bool in_log);
+    void take_again(ReaderState& reader, SeenEvent const& event, Repeats repeats);
+    [[nodiscard]] bool must_be_told(ReaderState const& reader, SeenEvent const& event) const;
+    [[nodiscard]] static bool is_excused(ReaderState const& reader, std::uint64_t offset);
+    [[nodiscard]] static bool was_told(ReaderState const& reader, std::uint64_t offset);
+    void judge_log();
+    void judge_reader(ReaderState const& reader);
+    void judge_messages();
+    void judge_inboxes();
+    void judge_look(InboxLook const& look, InboxModel const& model);
+    void find(Wrong wrong, std::string who, std::string id, std::string text);
+
+    WallTime began_;
+    std::int64_t now_ms_ = 0;
+    std::vector<ReaderState> readers_;
+    std::map<std::uint64_t, Known> known_;
+    std::map<std::string, Message> messages_;
+    std::vector<InboxLook> looks_;
+    std::map<std::string, std::uint64_t> marks_;  // inbox: acknowledged
+    std::string epoch_;
+    std::uint64_t log_from_ = 0;  // the log has been read from behind this offset on
+    std::uint64_t kills_ = 0;
+    Counts counts_{};
+    WatchVerdict verdict_;
+};
+
+}  // namespace spoke::sim
