@@ -215,8 +215,16 @@ mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
     if (publish.retain) last_retained_ = read_clocks().steady;
     if (service_->wants_packet(publish.topic)) service_->on_packet(message.to_publish());
     IncomingMessage incoming{publish.topic, as_text(publish.payload), publish.retain, !subscribed_};
-    incoming.trace =
-        mqtt::find_user_property(publish.properties, "traceparent").value_or(std::string_view{});
+    auto property = [&](std::string_view name) {
+        return mqtt::find_user_property(publish.properties, name).value_or(std::string_view{});
+    };
+    incoming.trace = property("traceparent");
+    incoming.type = property("type");
+    incoming.key = property("key");
+    incoming.collapse = property("collapse");
+    if (auto seconds = publish.message_expiry_interval) {
+        incoming.expires_in = std::chrono::seconds{*seconds};
+    }
     auto acknowledge = [this, alive = std::weak_ptr{alive_}, token = message.token] {
         if (!alive.expired()) link_->acknowledge(token);
     };

@@ -1,6 +1,7 @@
 #include "bridge/event/event_log.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "protocol/topic/filter_sets.hpp"
@@ -87,12 +88,76 @@ void EventLog::record(EventDraft draft, Need need, Now const& now, Done done,
             events.push_back(std::move(event));
             on_written(std::move(events), stored);
             if (done) done({stored, false, at});
-            auto joined = joined_.extract(at);
-            if (joined.empty()) return;
-            for (auto& other : joined.mapped()) {
-                if (other) other({stored, true, at});
-            }
+            settle_joined(at, stored);
         });
+}
+
+void EventLog::settle_joined(std::uint64_t offset, bool stored) {
+    auto joined = joined_.extract(offset);
+    if (joined.empty()) return;
+    for (auto& other : joined.mapped()) {
+        if (other) other({stored, true, offset});
+    }
+}
+
+/// Drafts that are answered together.
+struct EventLog::Batch {
+    std::vector<Recorded> answers{};
+    std::size_t open = 0;  // not answered yet
+    AllDone done{};
+};
+
+void EventLog::settle(Batch& batch, std::size_t index, Recorded const& recorded) {
+    batch.answers[index] = recorded;
+    if (--batch.open == 0 && batch.done) batch.done(batch.answers);
+}
+
+void EventLog::record_all(std::vector<EventDraft> drafts, Need need, Now const& now, AllDone done) {
+    auto batch = std::make_shared<Batch>();
+    batch->answers.resize(drafts.size());
+    batch->open = drafts.size() + 1;  // one for the write, so that it is not done before
+    batch->answers.emplace_back();
+    batch->done = [done = std::move(done)](std::vector<Recorded> const& answers) {
+        if (done) done({answers.begin(), answers.end() - 1});
+    };
+    std::vector<Event> events;
+    std::vector<std::size_t> indexes;
+    std::vector<std::string> keys;
+    for (std::size_t i = 0; i < drafts.size(); ++i) {
+        auto key = drafts[i].key.empty() ? std::string{} : key_of(drafts[i].topic, drafts[i].key);
+        if (auto found = keys_in_flight_.find(key);
+            !key.empty() && found != keys_in_flight_.end()) {
+            ++counters_.repeated;
+            joined_[found->second].push_back(
+                [batch, i](Recorded const& recorded) { settle(*batch, i, recorded); });
+            continue;
+        }
+        auto earlier =
+            key.empty() ? std::nullopt : store_.find_event(drafts[i].topic, drafts[i].key);
+        if (earlier) {
+            ++counters_.repeated;
+            settle(*batch, i, {true, true, earlier->offset});
+            continue;
+        }
+        events.push_back(place(std::move(drafts[i]), now));
+        indexes.push_back(i);
+        if (!key.empty()) keys_in_flight_.emplace(key, events.back().offset);
+        keys.push_back(std::move(key));
+    }
+    auto copies = events;
+    store_.append_events(std::move(copies), {}, need,
+                         [this, batch, events = std::move(events), indexes = std::move(indexes),
+                          keys = std::move(keys)](bool stored) mutable {
+                             std::vector<std::uint64_t> offsets;
+                             for (auto const& event : events) offsets.push_back(event.offset);
+                             for (auto const& key : keys) keys_in_flight_.erase(key);
+                             on_written(std::move(events), stored);
+                             for (std::size_t i = 0; i < offsets.size(); ++i) {
+                                 settle(*batch, indexes[i], {stored, false, offsets[i]});
+                             }
+                             settle(*batch, batch->answers.size() - 1, {stored, false, 0});
+                             for (auto offset : offsets) settle_joined(offset, stored);
+                         });
 }
 
 Event EventLog::place(EventDraft draft, Now const& now) {

@@ -79,6 +79,14 @@ public:
     void record(EventDraft draft, Need need, Now const& now, Done done,
                 std::optional<InboxMark> mark = {});
 
+    /// The same for several, which are written all or not at all. `done` gets one answer for each.
+    using AllDone = std::function<void(std::vector<Recorded> const&)>;
+    void record_all(std::vector<EventDraft> drafts, Need need, Now const& now, AllDone done);
+
+    /// The offset that was given out last: it grows if record() placed an event, and not if it met
+    /// an earlier one.
+    [[nodiscard]] std::uint64_t last_placed() const noexcept { return last_placed_; }
+
     /// Places an event that somebody else writes, next, together with a record of his own.
     /// on_written() must follow.
     [[nodiscard]] Event place(EventDraft draft, Now const& now);
@@ -131,7 +139,11 @@ private:
         }
     };
 
+    struct Batch;
+
     std::uint64_t next_n(std::string const& topic);
+    void settle_joined(std::uint64_t offset, bool stored);
+    static void settle(Batch& batch, std::size_t index, Recorded const& recorded);
     void publish(Event event);
     void trim();
     [[nodiscard]] bool tail_reaches(std::uint64_t after) const noexcept;

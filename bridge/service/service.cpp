@@ -130,6 +130,20 @@ bool is_for_good(mqtt::NotSent cause) {
     return false;
 }
 
+/// The event of a message; a property that is longer than those of the API is none.
+EventDraft draft_of(IncomingMessage const& message, Now const& now) {
+    constexpr std::size_t kTypeBytesMax = 64;
+    constexpr std::size_t kKeyBytesMax = 255;
+    constexpr std::size_t kCollapseBytesMax = 128;
+    auto draft = make_draft(message.topic, message.payload);
+    draft.from_broker = true;
+    if (!message.type.empty() && message.type.size() <= kTypeBytesMax) draft.type = message.type;
+    if (message.key.size() <= kKeyBytesMax) draft.key = message.key;
+    if (message.collapse.size() <= kCollapseBytesMax) draft.collapse = message.collapse;
+    if (message.expires_in) draft.expires_at = now.wall + *message.expires_in;
+    return draft;
+}
+
 std::vector<std::string> standing_filters() {
     std::vector<std::string> out;
     for (auto& subscription : Service::subscriptions()) {
@@ -219,9 +233,8 @@ void Service::read(IncomingMessage const& message) {
 
 /// The message is acknowledged once its event is committed.
 void Service::record(IncomingMessage const& message) {
-    auto draft = make_draft(message.topic, message.payload);
-    draft.from_broker = true;
-    world_.log.record(std::move(draft), Need::certain, world_.clock(),
+    auto now = world_.clock();
+    world_.log.record(draft_of(message, now), Need::certain, now,
                       [hold = hold_](EventLog::Recorded const&) {});
 }
 

@@ -32,6 +32,10 @@ struct IncomingMessage {
     bool retained = false;
     bool backlog = false;      // may have waited in the broker while the bridge was away
     std::string_view trace{};  // the user property traceparent
+    std::string_view type{};   // the user properties `type`, `key`, `collapse`; empty: none
+    std::string_view key{};
+    std::string_view collapse{};
+    std::optional<std::chrono::seconds> expires_in{};  // the message expiry
 };
 
 /// What a broker can do besides MQTT.

@@ -22,6 +22,44 @@ mqtt::PublishOutcome acknowledged(mqtt::ReasonCode reason) {
     return {mqtt::PublishStatus::acknowledged, mqtt::NotSent::none, reason, {}};
 }
 
+TEST_CASE("service: a recorded message has its type, key, collapse key and end from its properties",
+          "[bridge]") {
+    ServiceWorld w;
+    IncomingMessage message{"u/7777/in", R"({"type":"other"})"};
+    message.type = "like";
+    message.key = "k1";
+    message.collapse = "post-9";
+    message.expires_in = 60s;
+    w.service.on_message(message);
+    w.service.on_message(message);  // again under the same key
+    w.store_all();
+    auto page = w.events.events({});
+    REQUIRE(page.events.size() == 1);
+    auto const& event = page.events[0];
+    CHECK(event.type == "like");
+    CHECK(event.key == "k1");
+    CHECK(event.collapse == "post-9");
+    CHECK(event.expires_at == w.clock.now.wall + 60s);
+    CHECK(event.from_broker);
+}
+
+TEST_CASE("service: properties longer than the limits are none", "[bridge]") {
+    ServiceWorld w;
+    std::string type(65, 't');
+    std::string key(256, 'k');
+    std::string collapse(129, 'c');
+    IncomingMessage message{"u/7777/in", R"({"type":"other"})"};
+    message.type = type;
+    message.key = key;
+    message.collapse = collapse;
+    w.service.on_message(message);
+    w.store_all();
+    auto event = w.events.events({}).events.at(0);
+    CHECK(event.type == "other");
+    CHECK(event.key.empty());
+    CHECK(event.collapse.empty());
+}
+
 }  // namespace
 
 TEST_CASE("service: the order as it goes over MQTT", "[bridge][service]") {
