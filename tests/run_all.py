@@ -117,6 +117,11 @@ def fault_jobs(options):
     yield "fault", [sys.executable, runner, "--bin", os.path.join(options.build, "bin")], {}
 
 
+def browser_jobs(options):
+    runner = os.path.join(HERE, "browser", "run.py")
+    yield "browser", [sys.executable, runner, "--bin", os.path.join(options.build, "bin")], {}
+
+
 def wanted(jobs, names):
     return [job for job in jobs if not names or any(name in job[0] for name in names)]
 
@@ -138,7 +143,7 @@ def main():
         results = list(pool.map(run, wanted(quick, options.names)))
     # Alone, after the others: these have deadlines, which a busy machine would stretch.
     alone = [*conformance_jobs(options), *interop_jobs(options),
-             *fault_jobs(options)]
+             *browser_jobs(options), *fault_jobs(options)]
     results += [run(job) for job in wanted(alone, options.names)]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)

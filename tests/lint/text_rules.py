@@ -4,7 +4,7 @@ import re
 
 SLEEP = re.compile(r"\bsleep_for\b|\bsleep_until\b|\busleep\s*\(|\bnanosleep\s*\(|"
                    r"(?<![\w.])sleep\s*\(|\btime\.sleep\b|\bsetTimeout\b")
-NO_SLEEP_IN = ("tests/unit/", "tests/conformance/", "tests/interop/")
+NO_SLEEP_IN = ("tests/unit/", "tests/conformance/", "tests/interop/", "tests/browser/")
 UNFINISHED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
 TESTING_IFDEF = re.compile(r"#\s*if.*\bTEST(ING)?\b")
 BYTES_MAX = 300_000
