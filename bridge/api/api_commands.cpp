@@ -131,8 +131,11 @@ void Api::hold_order(Call const& call, CommandTracker::Accepted accepted, WaitWi
             told(std::move(response));
         };
     }
-    auto done = shower(std::move(respond), wish, Viewer{call.who});
-    hold(call, {accepted.id, is_enough, service_.now().steady + wish.wait, done});
+    CommandWait wait{accepted.id, is_enough, service_.now().steady + wish.wait,
+                     shower(std::move(respond), wish, Viewer{call.who})};
+    // What joins an order may have brought a key of its own, which has to be stored as well.
+    if (accepted.replayed) wait.not_before = service_.saves_asked();
+    hold(call, std::move(wait));
 }
 
 void Api::show_command(Call call) {

@@ -20,6 +20,7 @@ struct CommandWait {
     SteadyTime until{};  // then `done` comes with the record as it is
     /// Called once: the record, or null if the store could not take it and it never existed.
     std::function<void(Command const*)> done;
+    std::uint64_t not_before = 0;  // of Service::saves_asked(): not told before those are committed
 };
 
 /// The requests that wait, by command and by time. Calls none of their functions but `is_enough`.

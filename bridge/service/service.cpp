@@ -376,8 +376,15 @@ std::optional<Command> Service::find_command(CommandId const& id) const {
 }
 
 std::optional<CommandWaits::Ticket> Service::hold(CommandWait wait) {
+    if (!may_tell(wait)) {
+        wait.is_enough = [this, not_before = wait.not_before,
+                          is_enough = std::move(wait.is_enough)](Command const& command) {
+            return saves_done_ >= not_before && is_enough(command);
+        };
+    }
     auto command = find_command(wait.id);
-    if (command && (draining_ || is_settled(command->state) || wait.is_enough(*command))) {
+    auto is_over = command && (draining_ || is_settled(command->state));
+    if (command && ((is_over && may_tell(wait)) || wait.is_enough(*command))) {
         wait.done(&*command);
         return std::nullopt;
     }
@@ -400,14 +407,18 @@ void Service::drain() {
 
 /// The time of a wait is up. A command that is not stored yet cannot be told of, and not telling
 /// would leave the caller with an order he does not know: that wait goes on until the store has
-/// spoken.
+/// spoken. So does that of a retry whose key is not stored yet: after a crash the same key would
+/// make a second order.
 void Service::end_wait(CommandWait wait) {
-    if (auto command = find_command(wait.id)) {
+    auto command = find_command(wait.id);
+    if (command && may_tell(wait)) {
         wait.done(&*command);
         return;
     }
     wait.until = SteadyTime::max();
-    wait.is_enough = [](Command const&) { return true; };
+    wait.is_enough = [this, not_before = wait.not_before](Command const&) {
+        return saves_done_ >= not_before;
+    };
     waits_.add(std::move(wait));
 }
 
@@ -416,9 +427,12 @@ void Service::save(Command const& command, SavePurpose purpose) {
     auto need = purpose == SavePurpose::accept ? Need::now_or_never : Need::certain;
     auto done = [this, id, purpose, hold = hold_](bool stored) mutable {
         hold.reset();
+        if (purpose != SavePurpose::accept) ++saves_done_;
+        if (purpose == SavePurpose::note && waits_.has(id)) news_.push_back({id});
         tracker_.on_saved(id, purpose, stored, world_.clock(), *this);
         finish();
     };
+    if (purpose != SavePurpose::accept) ++saves_asked_;
     world_.store.put(command, new_entries(command), need, std::move(done));
 }
 

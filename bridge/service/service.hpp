@@ -137,6 +137,9 @@ public:
     /// Out     what let_go() takes; nullopt if it has ended.
     std::optional<CommandWaits::Ticket> hold(CommandWait wait);
 
+    /// Records that must be written, asked for so far: what CommandWait::not_before compares with.
+    [[nodiscard]] std::uint64_t saves_asked() const noexcept { return saves_asked_; }
+
     /// Nobody waits for the request any more: it ends with the record as it is.
     void let_go(CommandWaits::Ticket const& ticket);
 
@@ -220,6 +223,9 @@ private:
     void on_handover(CommandId const& id, std::uint32_t copy, mqtt::PublishOutcome const& outcome);
     CancelOutcome ask_to_cancel(Command const& command, Caller caller);
     void malformed(std::string_view topic);
+    [[nodiscard]] bool may_tell(CommandWait const& wait) const noexcept {
+        return saves_done_ >= wait.not_before;
+    }
     void end_wait(CommandWait wait);
     void finish();
 
@@ -236,6 +242,8 @@ private:
     std::string broker_problem_ = "not connected yet";
     BrokerSkills broker_skills_;
     std::array<std::uint64_t, kCommandStates> settled_{};  // orders that ended, by state
+    std::uint64_t saves_asked_ = 0;  // `certain` ones, which the store answers in order
+    std::uint64_t saves_done_ = 0;
     bool draining_ = false;
     bool finishing_ = false;
     std::uint64_t malformed_ = 0;

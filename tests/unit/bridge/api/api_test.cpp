@@ -71,6 +71,32 @@ TEST_CASE("api: an order with a wait is answered at its end", "[bridge][api]") {
     CHECK(settled.header("Idempotent-Replayed") == "true");
 }
 
+TEST_CASE("api: a retry under a new key is answered when its key is stored", "[bridge][api]") {
+    ApiWorld w;
+    w.message("d/b42/up", kBirth);
+    constexpr auto kBody = R"({"do":"unlock","ref":"r1"})";
+    auto first = w.ask(ApiWorld::order(kBody, "", "\"k1\""));
+    w.store_works = false;
+    auto again = w.start(ApiWorld::order(kBody, "", "\"k2\""));
+    SECTION("it waits for the disk, whatever becomes of the order meanwhile") {
+        w.answer(first.text("id"), R"("r":"ok")");
+        w.advance(1s);
+        w.store.complete(false);
+        CHECK_FALSE(again->reply);
+        w.store.complete();
+        REQUIRE(again->reply);
+        CHECK(again->reply->text("id") == first.text("id"));
+        CHECK(again->reply->header("Idempotent-Replayed") == "true");
+    }
+    SECTION("a key that is known is answered at once") {
+        w.store.complete();
+        REQUIRE(again->reply);
+        CHECK(w.start(ApiWorld::order(kBody, "", "\"k2\""))->reply);
+    }
+    w.store.complete();
+    CHECK(w.store.find_by_key("anonymous\nk2"));
+}
+
 TEST_CASE("api: a wait that is over before the end gives 202", "[bridge][api]") {
     ApiWorld w;
     w.message("d/b42/up", kBirth);
