@@ -4,13 +4,16 @@
 
 namespace spoke::bridge {
 
+bool Cors::allows(std::string_view origin) const {
+    return std::ranges::any_of(origins_,
+                               [&](auto const& known) { return known == "*" || known == origin; });
+}
+
 void Cors::add_headers(std::string_view origin, HttpResponse& response) const {
     if (origins_.empty()) return;
     response.headers.emplace_back("Vary", "Origin");
+    if (origin.empty() || !allows(origin)) return;
     auto is_any = std::ranges::find(origins_, "*") != origins_.end();
-    if (origin.empty() || (!is_any && std::ranges::find(origins_, origin) == origins_.end())) {
-        return;
-    }
     response.headers.emplace_back("Access-Control-Allow-Origin",
                                   is_any ? std::string{"*"} : std::string{origin});
     response.headers.emplace_back(

@@ -14,6 +14,9 @@ class Cors {
 public:
     explicit Cors(std::vector<std::string> origins) : origins_(std::move(origins)) {}
 
+    /// Whether pages of `origin` are in the list.
+    [[nodiscard]] bool allows(std::string_view origin) const;
+
     /// Adds to an answer what a page of `origin` needs to read it.
     void add_headers(std::string_view origin, HttpResponse& response) const;
 

@@ -8,11 +8,14 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/ssl.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 #include "bridge/api/compression.hpp"
+#include "bridge/api/http_stream_peer.hpp"
+#include "bridge/api/http_web_socket.hpp"
 #include "bridge/api/problem.hpp"
 #include "bridge/api/trace_context.hpp"
 
@@ -25,8 +28,6 @@ namespace http = boost::beast::http;
 namespace ssl = boost::asio::ssl;
 using boost::system::error_code;
 using net::ip::tcp;
-
-using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 
 /// Bodies up to this size are not counted: the number of connections bounds them well enough.
 constexpr std::size_t kSmallBody = 16 * 1024;
@@ -83,17 +84,13 @@ public:
     Connection(std::shared_ptr<HttpServerState> server, std::string address, tcp::socket socket,
                More&... more)
         : server_(std::move(server)),
-          address_(std::move(address)),
-          stream_(std::move(socket), more...) {
-        place_ = server_->connections.insert(server_->connections.end(), this);
-    }
+          seat_(server_, std::move(address), this),
+          stream_(std::move(socket), more...) {}
     Connection(Connection const&) = delete;
     Connection& operator=(Connection const&) = delete;
     ~Connection() override {
         server_->leave_idle(idle_);
         server_->leave_transfer(transfer_);
-        server_->connections.erase(place_);
-        server_->on_connection_gone(address_);
     }
 
     void start() {
@@ -219,8 +216,11 @@ private:
             return respond(
                 to_response(Problem{ProblemKind::invalid, "the request has no Host header"}));
         }
+        if (beast::websocket::is_upgrade(message)) {
+            upgrade_ = std::make_unique<UpgradeRequest>(message.base());
+        }
         auto request = to_request(message);
-        request.address = address_;
+        request.address = seat_.address();
         if (asked_.trace.empty()) asked_.trace = make_traceparent(server_->random);
         request.trace = asked_.trace;
         request.when_gone = [this](std::function<void()> told) { gone_ = std::move(told); };
@@ -245,7 +245,10 @@ private:
         if (state_ == State::writing || state_ == State::closing) return;
         state_ = State::writing;
         gone_ = {};
+        if (response.web_socket.end) return open_web_socket(std::move(response));
+        upgrade_.reset();
         server_->cors.add_headers(asked_.origin, response);
+        if (response.stream.body) return open_stream(std::move(response));
         compress(response, asked_.accept_encoding, server_->options.gzip_bytes_min);
         auto bytes = response.body.size();
         fill(std::move(response));
@@ -258,6 +261,73 @@ private:
                           [self = this->shared_from_this()](error_code error, std::size_t) {
                               self->on_written(error);
                           });
+    }
+
+    /// The connection belongs to the stream from here on.
+    void open_stream(HttpResponse response) {
+        auto offer = std::move(response.stream);
+        if (asked_.is_head) offer.body = {};
+        keep_alive_ = false;
+        auto first = std::move(response.body);
+        auto content_type = std::move(response.content_type);
+        response.body = {};
+        fill(std::move(response));
+        response_.set(http::field::content_type, content_type);
+        response_.erase(http::field::content_length);
+        auto head = fmt::format("HTTP/1.1 {} {}\r\n", response_.result_int(),
+                                std::string_view{response_.reason()});
+        for (auto const& field : response_) {
+            head += fmt::format("{}: {}\r\n", std::string_view{field.name_string()},
+                                std::string_view{field.value()});
+        }
+        head += "\r\n" + first;
+        response_ = {};
+        buffer_.clear();
+        state_ = State::closing;
+        tcp_layer().expires_never();
+        serve_stream(std::move(seat_), release(), std::move(head), std::move(offer));
+    }
+
+    void open_web_socket(HttpResponse response) {
+        auto problem = check_upgrade();
+        if (problem) {
+            state_ = State::held;
+            return respond(to_response(*problem));
+        }
+        auto offer = std::move(response.web_socket);
+        response.status = 101;
+        fill(std::move(response));
+        auto head = std::move(response_.base());
+        response_ = {};
+        buffer_.clear();
+        state_ = State::closing;
+        tcp_layer().expires_never();
+        serve_web_socket(std::move(seat_), release(), std::move(*upgrade_), std::move(head),
+                         std::move(offer));
+    }
+
+    /// A page of another site could use what its visitor's browser reaches: no key may be wanted.
+    std::optional<Problem> check_upgrade() {
+        if (!upgrade_ || buffer_.size() > 0) {
+            return Problem{ProblemKind::invalid,
+                           "the request is no upgrade to WebSocket (RFC 6455, 4.1)"};
+        }
+        auto host = std::string_view{(*upgrade_)[http::field::host]};
+        auto origin = std::string_view{asked_.origin};
+        if (origin.empty() || server_->cors.allows(origin)) return std::nullopt;
+        auto from = origin.find("://");
+        if (from != std::string_view::npos && origin.substr(from + 3) == host) return std::nullopt;
+        return Problem{ProblemKind::origin,
+                       "add it to http.cors_origins if it is yours",
+                       {{"origin", std::string{origin}}}};
+    }
+
+    auto release() {
+        if constexpr (kIsTls) {
+            return std::move(stream_);
+        } else {
+            return stream_.release_socket();
+        }
     }
 
     void fill(HttpResponse response) {
@@ -273,7 +343,7 @@ private:
         if (!asked_.trace.empty()) response_.set("traceparent", asked_.trace);
         for (auto const& [name, value] : response.headers) response_.insert(name, value);
         response_.keep_alive(keep_alive_ && !server_->stopping);
-        if (response.status == 204 || response.status == 304) return;
+        if (response.status == 101 || response.status == 204 || response.status == 304) return;
         response_.set(http::field::content_type, response.content_type);
         response_.content_length(response.body.size());
         if (!asked_.is_head) response_.body() = std::move(response.body);
@@ -319,15 +389,15 @@ private:
     }
 
     std::shared_ptr<HttpServerState> server_;
-    std::list<HttpPeer*>::iterator place_{};
+    HttpSeat seat_;
     PeerPlace idle_{};
     PeerPlace transfer_{};
-    std::string address_;
     Stream stream_;
     beast::flat_buffer buffer_{};
     std::optional<http::request_parser<http::string_body>> parser_{};
     http::response<http::string_body> response_{};
     Asked asked_{};
+    std::unique_ptr<UpgradeRequest> upgrade_{};  // null: the request asks for none
     std::function<void()> gone_{};
     std::array<char, 256> drained_{};
     std::size_t drained_bytes_ = 0;

@@ -31,6 +31,18 @@ std::string_view HttpResponse::header(std::string_view name) const noexcept {
     return find_header(headers, name);
 }
 
+bool wants_web_socket(HttpRequest const& request) noexcept {
+    return request.method == "GET" && equal_ignoring_case(request.header("Upgrade"), "websocket") &&
+           !request.header("Sec-WebSocket-Key").empty();
+}
+
+bool names_subprotocol(HttpRequest const& request, std::string_view name) {
+    for (auto item : list_items(request.header("Sec-WebSocket-Protocol"))) {
+        if (equal_ignoring_case(item, name)) return true;
+    }
+    return false;
+}
+
 std::vector<std::string_view> list_items(std::string_view header) {
     std::vector<std::string_view> out;
     while (!header.empty()) {

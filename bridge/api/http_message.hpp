@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "bridge/api/http_stream.hpp"
+
 namespace spoke::bridge {
 
 /// A request as the API reads it: whole, its limits checked by the server.
@@ -31,6 +33,8 @@ struct HttpResponse {
     std::string content_type = "application/json";
     std::string body{};
     std::vector<std::pair<std::string, std::string>> headers{};
+    StreamOffer stream{};         // a body that comes over time, behind `body`
+    WebSocketOffer web_socket{};  // in place of a response
 
     /// The first header of that name; empty if there is none.
     [[nodiscard]] std::string_view header(std::string_view name) const noexcept;

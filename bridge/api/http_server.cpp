@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -183,6 +184,42 @@ void HttpServerState::look_at_held() {
     watch_held();
 }
 
+void HttpServerState::call_soon(std::shared_ptr<HttpPeer> peer) {
+    auto is_first = soon_.empty();
+    soon_.push_back(std::move(peer));
+    if (is_first) net::post(context, [self = shared_from_this()] { self->call_next(); });
+}
+
+/// Those who come while it runs are in the same list: they have their turn in it or after it.
+void HttpServerState::call_next() {
+    constexpr std::size_t kTurnMax = 1'000;  // then the rest of the loop has a turn
+    for (std::size_t called = 0; soon_at_ < soon_.size() && called < kTurnMax; ++called) {
+        auto peer = std::move(soon_[soon_at_++]);
+        peer->on_soon();
+    }
+    if (soon_at_ < soon_.size()) {
+        return net::post(context, [self = shared_from_this()] { self->call_next(); });
+    }
+    soon_.clear();
+    soon_at_ = 0;
+}
+
+void HttpServerState::forget_calls() {
+    auto calls = std::exchange(soon_, {});
+    soon_at_ = 0;
+}
+
+HttpSeat::HttpSeat(std::shared_ptr<HttpServerState> server, std::string address, HttpPeer* peer)
+    : server_(std::move(server)),
+      address_(std::move(address)),
+      place_(server_->connections.insert(server_->connections.end(), peer)) {}
+
+HttpSeat::~HttpSeat() {
+    if (!server_) return;
+    server_->connections.erase(place_);
+    server_->on_connection_gone(address_);
+}
+
 std::string const& HttpServerState::date() {
     auto now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
     if (date_.empty() || now != date_at_) {
@@ -200,6 +237,7 @@ HttpServer::HttpServer(net::io_context& context, Options options, Handler handle
 
 HttpServer::~HttpServer() {
     stop();
+    state_->forget_calls();
 }
 
 void HttpServer::listen() {

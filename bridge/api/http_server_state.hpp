@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "bridge/api/cors.hpp"
 #include "bridge/api/http_server.hpp"
@@ -36,6 +37,9 @@ public:
 
     /// The other side has closed, at least its half.
     virtual void on_gone() = 0;
+
+    /// HttpServerState::call_soon() was called for it.
+    virtual void on_soon() {}
 };
 
 /// A place in one of the lists of the server; empty if there is none.
@@ -69,6 +73,12 @@ struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
 
     void watch_held();
 
+    /// Calls peer->on_soon() out of the loop, for all who want it in one turn, unless too many do.
+    void call_soon(std::shared_ptr<HttpPeer> peer);
+
+    /// The loop does not turn any more: lets go of those who wait for a call.
+    void forget_calls();
+
     /// The Date header, made once a second.
     std::string const& date();
 
@@ -98,9 +108,35 @@ private:
     void admit(boost::asio::ip::tcp::socket socket);
     void on_accept(boost::system::error_code error, boost::asio::ip::tcp::socket socket);
     void look_at_held();
+    void call_next();
 
+    std::vector<std::shared_ptr<HttpPeer>> soon_{};
+    std::size_t soon_at_ = 0;  // of the next one
     std::string date_{};
     std::chrono::sys_seconds date_at_{};
+};
+
+/// A connection's place in the counts and lists of the server, for as long as it lasts; a peer may
+/// hand it to another one that goes on with the connection.
+class HttpSeat {
+public:
+    HttpSeat(std::shared_ptr<HttpServerState> server, std::string address, HttpPeer* peer);
+    HttpSeat(HttpSeat&& other) noexcept = default;
+    HttpSeat& operator=(HttpSeat&&) = delete;
+    ~HttpSeat();
+
+    void hand_to(HttpPeer* peer) { *place_ = peer; }
+
+    [[nodiscard]] HttpServerState& server() const noexcept { return *server_; }
+    [[nodiscard]] std::shared_ptr<HttpServerState> const& shared_server() const noexcept {
+        return server_;
+    }
+    [[nodiscard]] std::string const& address() const noexcept { return address_; }
+
+private:
+    std::shared_ptr<HttpServerState> server_;  // null: handed on
+    std::string address_;
+    std::list<HttpPeer*>::iterator place_{};
 };
 
 }  // namespace spoke::bridge

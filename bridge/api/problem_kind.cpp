@@ -28,6 +28,10 @@ constexpr std::array kTypes{
                 "The credentials are good, but do not cover this request: \"needs\" names the "
                 "scope, or they are for other devices.",
                 "Ask whoever issues the tokens for that scope, or use other credentials."},
+    ProblemType{ProblemKind::origin, "origin", 403, "Pages of this site may not connect",
+                "A web page of another site asks for a WebSocket. It could use what the browser of "
+                "its visitor reaches.",
+                "Add the origin of the page to the option http.cors_origins."},
     ProblemType{ProblemKind::denied, "denied", 403, "The device takes no such order",
                 "The record of the device has this verb, or \"*\", in its list \"deny\".",
                 "If that is not wanted any more, change the record: PATCH /v1/devices/{id} with "

@@ -12,6 +12,7 @@ enum class ProblemKind : std::uint8_t {
     key_required,
     unauthorized,
     scope,
+    origin,
     denied,
     no_such_path,
     no_such_device,
