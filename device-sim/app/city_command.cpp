@@ -1,15 +1,13 @@
 #include "device-sim/app/city_command.hpp"
 
 #include <CLI/CLI.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <cstdint>
-#include <fstream>
 #include <memory>
-#include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "device-sim/app/fleet_arguments.hpp"
+#include "device-sim/app/program_arguments.hpp"
 #include "device-sim/app/run_city.hpp"
 
 namespace spoke::sim {
@@ -29,30 +27,6 @@ struct CityArguments {
     std::string kills{};
     std::size_t random_kills = 0;
 };
-
-/// A port nobody listens on now.
-std::uint16_t free_port() {
-    namespace asio = boost::asio;
-    asio::io_context context;
-    asio::ip::tcp::acceptor acceptor{context, {asio::ip::make_address("127.0.0.1"), 0}};
-    return acceptor.local_endpoint().port();
-}
-
-void replace_all(std::string& text, std::string const& what, std::string const& with) {
-    for (auto at = text.find(what); at != std::string::npos;
-         at = text.find(what, at + with.size())) {
-        text.replace(at, what.size(), with);
-    }
-}
-
-std::string first_line_of(std::string const& name) {
-    std::ifstream file{name};
-    std::string line;
-    if (!std::getline(file, line) || line.empty()) {
-        throw std::runtime_error{"there is no token in " + name};
-    }
-    return line;
-}
 
 void add_city_options(CLI::App& city, CityArguments& arguments) {
     auto& run = arguments.run;
@@ -132,8 +106,7 @@ CityRunOptions finished(CityArguments& arguments) {
         city.kills.push_back(kill);
     }
     for (auto* command : {&city.start_broker, &city.start_bridge}) {
-        replace_all(*command, "{mqtt}", std::to_string(city.fleet.port));
-        replace_all(*command, "{http}", std::to_string(arguments.http_port));
+        *command = with_ports(std::move(*command), city.fleet.port, arguments.http_port);
     }
     city.firmware = arguments.fleet.firmware;
     city.faults = arguments.fleet.faults;

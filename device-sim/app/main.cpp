@@ -5,6 +5,7 @@
 
 #include "device-sim/app/city_command.hpp"
 #include "device-sim/app/run_command.hpp"
+#include "device-sim/app/watch_command.hpp"
 #include "device-sim/load/load_command.hpp"
 
 namespace {
@@ -16,7 +17,8 @@ constexpr int kBadUsage = 2;
 
 int main(int argc, char** argv) {
     CLI::App app{
-        "Plays a fleet of shared-bike locks, or a whole city, or loads a broker, over MQTT 3.1.1 and 5",
+        "Plays a fleet of shared-bike locks, or a whole city, or readers of the event log, or loads a "
+        "broker and a bridge",
         "spoke-sim"};
     app.set_version_flag("--version", kVersion);
     app.require_subcommand(1);
@@ -24,6 +26,7 @@ int main(int argc, char** argv) {
     std::function<int()> chosen;
     spoke::sim::add_run_command(app, chosen);
     spoke::sim::add_city_command(app, chosen);
+    spoke::sim::add_watch_command(app, chosen);
     spoke::sim::add_load_command(app, chosen);
 
     try {

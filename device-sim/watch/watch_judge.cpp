@@ -182,6 +182,15 @@ std::size_t WatchJudge::behind() const {
         }));
 }
 
+std::size_t WatchJudge::missing_writes() const {
+    std::size_t there = 0;
+    for (auto const& [offset, known] : known_) {
+        auto found = messages_.find(known.event.message);
+        there += found != messages_.end() && found->second.acknowledged ? 1 : 0;
+    }
+    return counts_.acknowledged - std::min<std::uint64_t>(there, counts_.acknowledged);
+}
+
 void WatchJudge::on_end(WallTime now) {
     now_ms_ = millis_between(began_, now);
     judge_log();

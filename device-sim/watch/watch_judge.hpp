@@ -73,6 +73,8 @@ public:
 
     /// How many readers have not yet been told the last event that they must be told.
     [[nodiscard]] std::size_t behind() const;
+    /// How many acknowledged writes have not been seen in the log.
+    [[nodiscard]] std::size_t missing_writes() const;
     void on_end(WallTime now);
 
     struct Counts {

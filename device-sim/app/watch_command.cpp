@@ -1,0 +1,182 @@
+#include "device-sim/app/watch_command.hpp"
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "device-sim/app/fleet_arguments.hpp"
+#include "device-sim/app/program_arguments.hpp"
+#include "device-sim/app/run_watch.hpp"
+
+namespace spoke::sim {
+namespace {
+
+using Millis = std::chrono::milliseconds;
+
+struct WatchArguments {
+    WatchRunOptions run{};
+    std::uint64_t run_for_ms = 60'000;
+    std::uint64_t settle_ms = 60'000;
+    std::uint64_t poll_every_ms = 250;
+    std::string token_file{};
+    std::string faults = "all";
+    std::string kills{};
+    std::size_t random_kills = 0;
+};
+
+/// The validator of an option which `parse` reads.
+template <class Parse>
+CLI::Validator readable_by(Parse parse) {
+    return CLI::Validator{[parse](std::string& text) {
+                              auto parsed = parse(text);
+                              auto const* problem = std::get_if<std::string>(&parsed);
+                              return problem == nullptr ? std::string{} : *problem;
+                          },
+                          "LIST"};
+}
+
+void add_play_options(CLI::App& command, WatchArguments& arguments) {
+    auto& watch = arguments.run.watch;
+    command.add_option("--readers", watch.readers_per_way, "Readers in each of the five ways")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    command.add_option("--writers", watch.writers, "Writers, a quarter each of four kinds")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    command.add_option("--rate", watch.events_per_s, "Messages a second, all writers together")
+        ->check(CLI::Range(0.1, 100'000.0))
+        ->capture_default_str();
+    command.add_option("--tables", watch.tables, "Topics t/<table>/say")
+        ->check(CLI::Range(1, 10'000))
+        ->capture_default_str();
+    command.add_option("--bikes", watch.bikes, "Topics d/<bike>/evt")
+        ->check(CLI::Range(1, 10'000))
+        ->capture_default_str();
+    command.add_option("--inboxes", watch.inboxes, "Inboxes, which are topics u/<who>/in too")
+        ->check(CLI::Range(1, 10'000))
+        ->capture_default_str();
+    command.add_option("--for", arguments.run_for_ms, "How long they write (default 1m)")
+        ->transform(duration());
+    command
+        .add_option("--settle", arguments.settle_ms,
+                    "Longest time until all readers know everything, at the end (default 1m)")
+        ->transform(duration());
+    command
+        .add_option("--poll-every", arguments.poll_every_ms,
+                    "Between two short polls of a reader (default 250ms)")
+        ->transform(duration());
+    command.add_option("--seed", watch.seed, "Of everything that is left to chance")
+        ->capture_default_str();
+    command
+        .add_option("--faults", arguments.faults,
+                    "What befalls the readers, as in all,slow=200%: the share of them a minute")
+        ->check(readable_by(parse_watch_faults))
+        ->capture_default_str();
+    std::map<std::string, ReaderFlaw> flaws{{"drops", ReaderFlaw::drops},
+                                            {"doubles", ReaderFlaw::doubles},
+                                            {"swaps", ReaderFlaw::swaps}};
+    command
+        .add_option("--faulty-reader", watch.flaw,
+                    "To see that the judge can see: the first reader drops each 50th event, tells "
+                    "it twice, or tells it behind the next")
+        ->transform(CLI::CheckedTransformer(flaws));
+    command.footer(
+        "FAULTS (`all` is a mixture of them, as often as stands here; `none` is none)\n" +
+        describe_watch_faults());
+}
+
+void add_place_options(CLI::App& command, WatchArguments& arguments) {
+    auto& reading = arguments.run.watch.reading;
+    command.add_option("-p,--port", reading.mqtt_port, "The broker's port; 0: a free one")
+        ->capture_default_str();
+    command.add_option("--http-port", reading.http.port, "The bridge's port; 0: a free one")
+        ->capture_default_str();
+    command
+        .add_option("--bridge-id", reading.bridge_id,
+                    "The bridge's client id, which is part of its replay topic")
+        ->capture_default_str();
+    command.add_option("--feed", reading.feed, "First level of the topics of its feed")
+        ->capture_default_str();
+    auto* token =
+        command.add_option("--token", reading.token, "Bearer token")->envname("SPOKE_TOKEN");
+    command.add_option("--token-file", arguments.token_file, "File with the bearer token")
+        ->excludes(token);
+}
+
+void add_program_options(CLI::App& command, WatchArguments& arguments) {
+    auto& programs = arguments.run.watch.programs;
+    auto* broker = command.add_option(
+        "--start-broker", programs.start_broker,
+        "Command line that starts the broker; {mqtt} and {http} stand for the ports. Left out: it "
+        "is there already");
+    auto* bridge =
+        command.add_option("--start-bridge", programs.start_bridge, "The same for the bridge");
+    command.add_option("--logs", programs.logs, "Folder for their output")->capture_default_str();
+    command
+        .add_option("--kill", arguments.kills,
+                    "SIGKILL them, as in broker@60s,bridge@120s: time since the first message")
+        ->check(readable_by(parse_kills))
+        ->needs(broker)
+        ->needs(bridge);
+    command.add_option("--kills", arguments.random_kills, "So many of each at random times")
+        ->check(CLI::Range(0, 1000))
+        ->needs(broker)
+        ->needs(bridge);
+}
+
+void add_report_options(CLI::App& command, WatchArguments& arguments) {
+    command.add_flag("--json", arguments.run.json, "A line of JSON each second instead of text");
+    command.add_option("--summary", arguments.run.summary,
+                       "Write the result to this file, as JSON");
+    command.add_option("--junit", arguments.run.junit, "Write it to this file, for a CI server");
+}
+
+WatchRunOptions finished(WatchArguments const& arguments) {
+    auto run = arguments.run;
+    auto& watch = run.watch;
+    auto& reading = watch.reading;
+    if (reading.mqtt_port == 0) reading.mqtt_port = free_port();
+    if (reading.http.port == 0) reading.http.port = free_port();
+    reading.http.timeout = std::chrono::seconds{20};
+    reading.http.body_bytes_max = std::size_t{16} << 20;
+    reading.poll_every = Millis{arguments.poll_every_ms};
+    if (!arguments.token_file.empty()) reading.token = first_line_of(arguments.token_file);
+    watch.run_for = Millis{arguments.run_for_ms};
+    watch.settle_for = Millis{arguments.settle_ms};
+    watch.faults = std::get<WatchFaultPlan>(parse_watch_faults(arguments.faults));
+    watch.fault_options = arguments.faults;
+    auto& programs = watch.programs;
+    programs.http = reading.http;
+    programs.seed = watch.seed;
+    programs.kills = std::get<std::vector<Kill>>(parse_kills(arguments.kills));
+    for (auto const& kill : random_kills(arguments.random_kills, watch.run_for, watch.seed)) {
+        programs.kills.push_back(kill);
+    }
+    for (auto* command : {&programs.start_broker, &programs.start_bridge}) {
+        *command = with_ports(std::move(*command), reading.mqtt_port, reading.http.port);
+    }
+    return run;
+}
+
+}  // namespace
+
+void add_watch_command(CLI::App& app, std::function<int()>& chosen) {
+    auto* watch = app.add_subcommand(
+        "watch",
+        "Write into the event log and read it in five ways at once, kill broker and "
+        "bridge, and judge what the readers are told");
+    auto arguments = std::make_shared<WatchArguments>();
+    add_play_options(*watch, *arguments);
+    add_place_options(*watch, *arguments);
+    add_program_options(*watch, *arguments);
+    add_report_options(*watch, *arguments);
+    watch->callback(
+        [arguments, &chosen] { chosen = [arguments] { return run_watch(finished(*arguments)); }; });
+}
+
+}  // namespace spoke::sim
