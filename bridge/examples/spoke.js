@@ -40,6 +40,20 @@ export function follow(options) {
   return feed;
 }
 
+/** Where the log ends now. First this, then a snapshot, then follow() from here: so nothing is lost
+ *  between the two. Takes the options of follow() that make a request. */
+export async function head(options) {
+  const feed = new Feed({ ...options, way: "poll", keep: "", since: undefined, onReset: undefined });
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      await feed.findHead();
+      return feed.cursor;
+    } catch (error) {
+      await pause(Math.max(backOffMs(attempt), error.afterMs ?? 0));
+    }
+  }
+}
+
 /** An id or cursor `<epoch>.<offset>`; undefined for anything else. */
 export function parseCursor(text) {
   const parts = /^([^.]+)\.(\d+)$/.exec(text ?? "");
@@ -174,6 +188,12 @@ class Feed {
   hello({ from }) {
     if (!this.cursor) this.goTo(from);
     this.live();
+  }
+
+  /** For a reader from now on, who must know where that is before anything happens. */
+  async findHead() {
+    const response = await this.get({ limit: 1 });
+    this.goTo((await response?.json())?.next);
   }
 
   url(path, query) {

@@ -198,7 +198,7 @@ async function* linesOf(socket, silence) {
 
 async function readMqtt(feed) {
   const { feed: root = "e", bridge = "spoke-bridge", user, password } = feed.options.mqtt ?? {};
-  if (!feed.cursor) await findHead(feed);
+  if (!feed.cursor) await feed.findHead();
   const inbox = `${root}/replay/${newKey()}`;
   let client;
   const ask = async () => client.publish(`$r/${bridge}/replay`, JSON.stringify({
@@ -221,12 +221,6 @@ async function readMqtt(feed) {
     feed.signal.removeEventListener("abort", stop);
     client?.close();
   }
-}
-
-/** Where the log ends: a reader from now on must know before anything happens. */
-async function findHead(feed) {
-  const response = await feed.get({ limit: 1 });
-  if (response) await takePage(feed, response);
 }
 
 /** One stream of two: what was missed comes as a replay, and what is published meanwhile waits for

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <regex>
 
 #include "bridge/api/static_files.hpp"
 #include "tests/unit/bridge/support/api_world.hpp"
@@ -62,6 +63,20 @@ TEST_CASE("examples: a page has nothing inline, which its policy would forbid", 
         CHECK_THAT(std::string{file.body}, Catch::Contains("<!doctype html>"));
         for (auto const* inlined : {"<style", " style=", " onclick=", "<script>", "javascript:"}) {
             CHECK_THAT(std::string{file.body}, !Catch::Contains(inlined));
+        }
+    }
+}
+
+TEST_CASE("examples: what a page or module names is there", "[bridge][api]") {
+    std::regex const named{R"re((?:href|src)="([\w./-]+)"|from "\./([\w.-]+)")re"};
+    for (auto const& file : example_files()) {
+        std::string text{file.body};
+        for (std::sregex_iterator it{text.begin(), text.end(), named}, end; it != end; ++it) {
+            auto name = (*it)[1].matched ? (*it)[1].str() : (*it)[2].str();
+            INFO(file.path << " names " << name);
+            if (name == "./") name = "index.html";
+            CHECK(std::ranges::find(example_files(), name, &StaticFile::path) !=
+                  example_files().end());
         }
     }
 }
