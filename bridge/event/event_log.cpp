@@ -55,8 +55,8 @@ bool EventLog::records(std::string_view topic) const noexcept {
                                [&](auto const& c) { return mqtt::matches(c.filter, topic); });
 }
 
-void EventLog::record(EventDraft draft, Need need, Now const& now, Done done,
-                      std::optional<InboxMark> mark) {
+std::uint64_t EventLog::record(EventDraft draft, Need need, Now const& now, Done done,
+                               std::optional<InboxMark> mark) {
     std::string key;
     if (!draft.key.empty()) {
         key = key_of(draft.topic, draft.key);
@@ -64,16 +64,17 @@ void EventLog::record(EventDraft draft, Need need, Now const& now, Done done,
         if (auto found = keys_in_flight_.find(key); found != keys_in_flight_.end()) {
             ++counters_.repeated;
             joined_[found->second].push_back(std::move(done));
-            return;
+            return 0;
         }
         if (auto earlier = store_.find_event(draft.topic, draft.key)) {
             ++counters_.repeated;
             Recorded recorded{true, true, earlier->offset};
-            return store_.append_events({}, std::move(mark), need,
-                                        [done = std::move(done), recorded](bool stored) mutable {
-                                            recorded.stored = stored;
-                                            if (done) done(recorded);
-                                        });
+            store_.append_events({}, std::move(mark), need,
+                                 [done = std::move(done), recorded](bool stored) mutable {
+                                     recorded.stored = stored;
+                                     if (done) done(recorded);
+                                 });
+            return 0;
         }
     }
     auto event = place(std::move(draft), now);
@@ -90,6 +91,7 @@ void EventLog::record(EventDraft draft, Need need, Now const& now, Done done,
             if (done) done({stored, false, at});
             settle_joined(at, stored);
         });
+    return offset;
 }
 
 void EventLog::settle_joined(std::uint64_t offset, bool stored) {
@@ -112,7 +114,8 @@ void EventLog::settle(Batch& batch, std::size_t index, Recorded const& recorded)
     if (--batch.open == 0 && batch.done) batch.done(batch.answers);
 }
 
-void EventLog::record_all(std::vector<EventDraft> drafts, Need need, Now const& now, AllDone done) {
+std::vector<std::uint64_t> EventLog::record_all(std::vector<EventDraft> drafts, Need need,
+                                                Now const& now, AllDone done) {
     auto batch = std::make_shared<Batch>();
     batch->answers.resize(drafts.size());
     batch->open = drafts.size() + 1;  // one for the write, so that it is not done before
@@ -120,6 +123,7 @@ void EventLog::record_all(std::vector<EventDraft> drafts, Need need, Now const& 
     batch->done = [done = std::move(done)](std::vector<Recorded> const& answers) {
         if (done) done({answers.begin(), answers.end() - 1});
     };
+    std::vector<std::uint64_t> places(drafts.size());
     std::vector<Event> events;
     std::vector<std::size_t> indexes;
     std::vector<std::string> keys;
@@ -141,6 +145,7 @@ void EventLog::record_all(std::vector<EventDraft> drafts, Need need, Now const& 
         }
         events.push_back(place(std::move(drafts[i]), now));
         indexes.push_back(i);
+        places[i] = events.back().offset;
         if (!key.empty()) keys_in_flight_.emplace(key, events.back().offset);
         keys.push_back(std::move(key));
     }
@@ -158,6 +163,7 @@ void EventLog::record_all(std::vector<EventDraft> drafts, Need need, Now const& 
                              settle(*batch, batch->answers.size() - 1, {stored, false, 0});
                              for (auto offset : offsets) settle_joined(offset, stored);
                          });
+    return places;
 }
 
 Event EventLog::place(EventDraft draft, Now const& now) {

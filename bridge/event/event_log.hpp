@@ -76,16 +76,14 @@ public:
 
     /// Places the event and has it written. `done` comes once, later, after its followers were
     /// told.
-    void record(EventDraft draft, Need need, Now const& now, Done done,
-                std::optional<InboxMark> mark = {});
+    /// Out     its place; 0 if an event of its key is there or on its way.
+    std::uint64_t record(EventDraft draft, Need need, Now const& now, Done done,
+                         std::optional<InboxMark> mark = {});
 
     /// The same for several, which are written all or not at all. `done` gets one answer for each.
     using AllDone = std::function<void(std::vector<Recorded> const&)>;
-    void record_all(std::vector<EventDraft> drafts, Need need, Now const& now, AllDone done);
-
-    /// The offset that was given out last: it grows if record() placed an event, and not if it met
-    /// an earlier one.
-    [[nodiscard]] std::uint64_t last_placed() const noexcept { return last_placed_; }
+    std::vector<std::uint64_t> record_all(std::vector<EventDraft> drafts, Need need, Now const& now,
+                                          AllDone done);
 
     /// Places an event that somebody else writes, next, together with a record of his own.
     /// on_written() must follow.

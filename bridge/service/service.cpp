@@ -161,6 +161,8 @@ Service::Service(Settings settings, World world)
       tracker_(settings_.commands, devices_, world_.random),
       requests_(settings_.requests, settings_.instance, standing_filters(), world_.uplink,
                 world_.random),
+      inboxes_(settings_.inboxes,
+               {world_.log, world_.clock, [this](SteadyTime when) { wake_at(when); }}),
       receipts_prefix_(fmt::format("$r/{}/receipts/", topic_level(settings_.instance))) {}
 
 void Service::restore() {
@@ -173,6 +175,7 @@ void Service::restore() {
         world_.warn(fmt::format("{} commands were open when the bridge ended", open.size()));
     }
     tracker_.restore(std::move(open), now, *this);
+    inboxes_.restore();
     finish();
 }
 
@@ -233,9 +236,8 @@ void Service::read(IncomingMessage const& message) {
 
 /// The message is acknowledged once its event is committed.
 void Service::record(IncomingMessage const& message) {
-    auto now = world_.clock();
-    world_.log.record(draft_of(message, now), Need::certain, now,
-                      [hold = hold_](EventLog::Recorded const&) {});
+    inboxes_.record(draft_of(message, world_.clock()), Need::certain,
+                    [hold = hold_](EventLog::Recorded const&) {});
 }
 
 void Service::on_client_event(std::string_view topic, std::string_view payload) {
@@ -328,6 +330,7 @@ void Service::on_timer() {
     tracker_.on_timer(now, *this);
     for (auto& wait : waits_.take_overdue(now.steady)) end_wait(std::move(wait));
     requests_.on_timer(now);
+    inboxes_.on_timer();
     finish();
 }
 
@@ -402,6 +405,7 @@ void Service::drain() {
     draining_ = true;
     for (auto& wait : waits_.take_overdue(SteadyTime::max())) end_wait(std::move(wait));
     requests_.drain();
+    inboxes_.drain();
     finish();
 }
 
@@ -468,6 +472,19 @@ mqtt::NotSent Service::publish(mqtt::Publish const& message, Caller const& calle
     entry.subject = message.topic;
     world_.store.append(std::move(entry), {});
     return cause;
+}
+
+void Service::put_messages(std::string const& who, std::vector<InboxMessage> messages,
+                           std::string const& key, Caller const& caller, Inboxes::PutDone done) {
+    auto entry = entry_of(caller, "inbox.put", world_.clock());
+    entry.subject = who;
+    auto noted = [this, entry = std::move(entry),
+                  done = std::move(done)](Inboxes::PutResult const& result) mutable {
+        auto is_new = result.kind == Inboxes::PutResult::Kind::stored && !result.repeated;
+        if (is_new) world_.store.append(std::move(entry), {});
+        done(result);
+    };
+    inboxes_.put(who, std::move(messages), key, std::move(noted));
 }
 
 void Service::request(RequestWish wish, Caller const& caller, Requests::Done done) {
@@ -602,10 +619,15 @@ void Service::finish() {
     if (next_wait && (!next || *next_wait < *next)) next = next_wait;
     auto next_request = requests_.next_deadline();
     if (next_request && (!next || *next_request < *next)) next = next_request;
-    if (next && *next != SteadyTime::max() && (!wake_ || *next < *wake_)) {
-        wake_ = next;
-        world_.wake_at(*next);
-    }
+    auto next_inbox = inboxes_.next_deadline();
+    if (next_inbox && (!next || *next_inbox < *next)) next = next_inbox;
+    if (next && *next != SteadyTime::max()) wake_at(*next);
+}
+
+void Service::wake_at(SteadyTime when) {
+    if (wake_ && *wake_ <= when) return;
+    wake_ = when;
+    world_.wake_at(when);
 }
 
 }  // namespace spoke::bridge

@@ -15,6 +15,7 @@
 #include "bridge/command/command_tracker.hpp"
 #include "bridge/command/device_registry.hpp"
 #include "bridge/event/event_log.hpp"
+#include "bridge/inbox/inboxes.hpp"
 #include "bridge/service/command_waits.hpp"
 #include "bridge/service/requests.hpp"
 #include "bridge/service/uplink.hpp"
@@ -76,6 +77,7 @@ public:
         CommandTracker::Limits commands{};
         DeviceRegistry::Limits devices{};
         Requests::Limits requests{};
+        Inboxes::Settings inboxes{};
         std::string instance = "spoke-bridge";  // client id: tells this bridge's topics from others
         std::size_t device_message_bytes_max =
             65'536;  // larger births, states, answers are dropped
@@ -143,8 +145,8 @@ public:
     /// Nobody waits for the request any more: it ends with the record as it is.
     void let_go(CommandWaits::Ticket const& ticket);
 
-    /// Requests that wait for a command.
-    [[nodiscard]] std::size_t held() const noexcept { return waits_.size(); }
+    /// Requests that wait for a command or an inbox.
+    [[nodiscard]] std::size_t held() const noexcept { return waits_.size() + inboxes_.held(); }
 
     /// Ends every wait with the record as it is and takes no new orders: the bridge stops.
     void drain();
@@ -175,6 +177,11 @@ public:
     /// What was refused, dropped or not believed since the start.
     [[nodiscard]] std::vector<Counter> counters() const;
 
+    /// Puts messages into an inbox, and notes it in the trail.
+    void put_messages(std::string const& who, std::vector<InboxMessage> messages,
+                      std::string const& key, Caller const& caller, Inboxes::PutDone done);
+
+    [[nodiscard]] Inboxes& inboxes() noexcept { return inboxes_; }
     [[nodiscard]] EventLog& log() noexcept { return world_.log; }
     [[nodiscard]] EventLog const& log() const noexcept { return world_.log; }
     [[nodiscard]] DeviceRegistry const& devices() const noexcept { return devices_; }
@@ -228,12 +235,14 @@ private:
     }
     void end_wait(CommandWait wait);
     void finish();
+    void wake_at(SteadyTime when);
 
     Settings settings_;
     World world_;
     DeviceRegistry devices_;
     CommandTracker tracker_;
     Requests requests_;
+    Inboxes inboxes_;
     CommandWaits waits_;
     std::vector<News> news_;  // of this call
     Hold hold_;               // of the message that is read right now
