@@ -64,8 +64,8 @@ Problem other_device_problem(std::string device) {
     return problem;
 }
 
-Api::Api(Service& service, Access& access, Settings settings)
-    : service_(service), access_(access), settings_(settings), limiter_({settings.buckets_max}) {}
+Api::Api(Service& service, Access& access, Hooks& hooks, Settings settings)
+    : service_(service), access_(access), hooks_(hooks), settings_(settings), limiter_({settings.buckets_max}) {}
 
 void Api::handle(HttpRequest const& request, Respond respond) {
     respond = measured(std::move(respond));

@@ -13,6 +13,7 @@
 
 #include "bridge/access/access.hpp"
 #include "bridge/access/rate_limiter.hpp"
+#include "bridge/api/hook_request.hpp"
 #include "bridge/api/http_message.hpp"
 #include "bridge/api/http_metrics.hpp"
 #include "bridge/api/parameters.hpp"
@@ -35,7 +36,7 @@ enum class Right : std::uint8_t {
 
 /// The HTTP API without HTTP: whole requests in, whole responses out, now or when what they wait
 /// for has happened. Decides who asks, whether he may and how often, before any handler is called.
-/// The service and the access outlive it.
+/// The service, the access and the hooks outlive it.
 /// Errors  as responses: problems, all of which mean that nothing was sent.
 /// Bound   one bucket per caller, `buckets_max`.  Thread  the service's.
 class Api {
@@ -44,10 +45,11 @@ public:
         RatePolicy per_caller{};   // of a token's subject or an API key
         RatePolicy per_address{};  // of an address that sends no good credentials
         std::size_t buckets_max = 100'000;
+        HookRules hooks{};
         bool examples = false;  // whether /examples/ is there
     };
 
-    Api(Service& service, Access& access, Settings settings);
+    Api(Service& service, Access& access, Hooks& hooks, Settings settings);
 
     void handle(HttpRequest const& request, Respond respond);
 
@@ -113,6 +115,12 @@ private:
     void publish(Call call);
     void request(Call call);
     void audit(Call call);
+    void list_hooks(Call call);
+    void show_hook(Call call);
+    void put_hook(Call call);
+    void delete_hook(Call call);
+    void list_deliveries(Call call);
+    void resend_delivery(Call call);
 
     void hold(Call const& call, CommandWait wait);
     void hold_order(Call const& call, CommandTracker::Accepted accepted, WaitWish const& wish);
@@ -140,6 +148,7 @@ private:
 
     Service& service_;  // outlives the API
     Access& access_;    // outlives the API
+    Hooks& hooks_;      // outlives the API
     Settings settings_;
     RateLimiter limiter_;
     HttpMetrics metrics_;

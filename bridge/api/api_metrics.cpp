@@ -55,6 +55,24 @@ void append_open(std::string& out, Service const& service) {
     }
 }
 
+void append_hooks(std::string& out, Hooks const& hooks) {
+    auto const& counters = hooks.counters();
+    append(out, {"gauge", "hooks", "Webhooks.", hooks.size()});
+    append(out, {"gauge", "hook_requests_open", "Requests to webhooks that are under way.",
+                 hooks.requests()});
+    append(out, {"gauge", "hook_deliveries_waiting",
+                 "Deliveries to webhooks that wait for another attempt.", hooks.waiting()});
+    append(out, {"counter", "hook_delivered_total", "Deliveries that were taken.",
+                 counters.delivered});
+    append(out, {"counter", "hook_attempts_failed_total", "Attempts that failed.",
+                 counters.failed});
+    append(out, {"counter", "hook_dead_total", "Deliveries that were given up.", counters.dead});
+    append(out, {"counter", "hook_resets_total", "Gaps that hooks were told of.",
+                 counters.resets});
+    append(out, {"counter", "hook_disabled_total", "Hooks that were disabled by a 410.",
+                 counters.disabled});
+}
+
 }  // namespace
 
 void Api::show_metrics(Call call) {
@@ -74,6 +92,7 @@ void Api::show_metrics(Call call) {
     append(out, {"gauge", "store_writable", "1 while the store takes records.",
                  service_.store_takes_writes() ? 1U : 0U});
     append_presence(out, service_);
+    append_hooks(out, hooks_);
     append_open(out, service_);
     for (auto const& counter : service_.counters()) {
         append(out,

@@ -46,6 +46,13 @@ constexpr std::array kTypes{
     ProblemType{ProblemKind::no_such_command, "no-such-command", 404, "There is no such command",
                 "It never was, or it was settled too long ago to be kept (store.keep).",
                 "Check the id; it is the one in the answer to the POST."},
+    ProblemType{ProblemKind::no_such_hook, "no-such-hook", 404, "There is no such webhook",
+                "It never was, or it was removed.",
+                "GET /v1/hooks lists those there are; PUT /v1/hooks/{name} makes one."},
+    ProblemType{ProblemKind::no_such_delivery, "no-such-delivery", 404, "There is no such delivery",
+                "It is not in the hook's queue, and the log has no event of this id in the hook's "
+                "topics, or the hook has not come to it yet.",
+                "GET /v1/hooks/{name}/deliveries lists the last ones."},
     ProblemType{ProblemKind::method, "method", 405, "This path does not take this method",
                 "The path is right, the method is not. The header Allow lists those there are.",
                 "Use one of them."},

@@ -17,6 +17,8 @@ enum class ProblemKind : std::uint8_t {
     no_such_path,
     no_such_device,
     no_such_command,
+    no_such_hook,
+    no_such_delivery,
     method,
     device_offline,
     nobody_listens,

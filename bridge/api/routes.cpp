@@ -39,6 +39,12 @@ std::span<Api::Route const> Api::routes() {
         Route{"POST", "/v1/publish/{topic...}", Right::publish, &Api::publish},
         Route{"POST", "/v1/request/{topic...}", Right::publish, &Api::request},
         Route{"GET", "/v1/audit", Right::audit, &Api::audit},
+        Route{"GET", "/v1/hooks", Right::admin, &Api::list_hooks},
+        Route{"PUT", "/v1/hooks/{name}", Right::admin, &Api::put_hook},
+        Route{"GET", "/v1/hooks/{name}", Right::admin, &Api::show_hook},
+        Route{"DELETE", "/v1/hooks/{name}", Right::admin, &Api::delete_hook},
+        Route{"GET", "/v1/hooks/{name}/deliveries", Right::admin, &Api::list_deliveries},
+        Route{"POST", "/v1/hooks/{name}/deliveries/{id}", Right::admin, &Api::resend_delivery},
     };
     return kRoutes;
 }

@@ -10,6 +10,7 @@
 
 #include "bridge/app/random_words.hpp"
 #include "bridge/store/memory_event_store.hpp"
+#include "bridge/store/memory_hook_store.hpp"
 #include "bridge/store/memory_store.hpp"
 #include "bridge/store/sqlite_store.hpp"
 #include "protocol/base/time.hpp"
@@ -45,8 +46,11 @@ Stores make_stores(StoreConfig const& config, EventsConfig const& events,
         spdlog::warn(
             "store.path is empty: commands, devices and the audit trail are in memory and "
             "end with this process");
-        return {std::make_shared<MemoryStore>(MemoryStore::Limits{}, defer),
-                std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer)};
+        auto records = std::make_shared<MemoryStore>(MemoryStore::Limits{}, defer);
+        auto audit = [records](AuditEntry entry) { records->append(std::move(entry), {}); };
+        return {records,
+                std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer),
+                std::make_shared<MemoryHookStore>(defer, audit)};
     }
     SqliteStore::Settings settings;
     settings.path = std::filesystem::absolute(config.path).string();
@@ -59,8 +63,10 @@ Stores make_stores(StoreConfig const& config, EventsConfig const& events,
     world.clock = read_clocks;
     world.info = [](std::string const& line) { spdlog::info(line); };
     world.warn = [](std::string const& line) { spdlog::warn(line); };
-    return {std::make_shared<SqliteStore>(std::move(settings), std::move(world)),
-            std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer)};
+    auto records = std::make_shared<SqliteStore>(std::move(settings), std::move(world));
+    auto audit = [records](AuditEntry entry) { records->append(std::move(entry), {}); };
+    return {records, std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer),
+            std::make_shared<MemoryHookStore>(defer, audit)};
 }
 
 }  // namespace spoke::bridge

@@ -6,14 +6,16 @@
 
 #include "bridge/config/config.hpp"
 #include "bridge/event/event_store.hpp"
+#include "bridge/store/hook_store.hpp"
 #include "bridge/store/store.hpp"
 
 namespace spoke::bridge {
 
-/// The records and the events; both may be one object.
+/// The records, the events, the webhooks; they may be one object.
 struct Stores {
     std::shared_ptr<Store> records;
     std::shared_ptr<EventStore> events;
+    std::shared_ptr<HookStore> hooks;
 };
 
 /// The store that is configured; what it completes runs on `context`, which outlives it. Says in

@@ -22,6 +22,7 @@
 #include "bridge/app/mqtt_uplink.hpp"
 #include "bridge/app/random_words.hpp"
 #include "bridge/app/security.hpp"
+#include "bridge/app/webhooks.hpp"
 #include "bridge/service/service.hpp"
 
 namespace spoke::bridge {
@@ -105,7 +106,8 @@ public:
           service_(service_settings(config), world()),
           auth_(config.auth),
           access_(token_rules(config.auth), load_keys(config.auth)),
-          api_(service_, access_, api_settings(config)),
+          webhooks_(context_, config.hooks, log_, *stores_.hooks, [this] { return random(); }),
+          api_(service_, access_, webhooks_.hooks(), api_settings(config)),
           server_(
               context_, server_options(config.http, access_.is_open()),
               [this](HttpRequest const& request, Respond respond) {
@@ -132,6 +134,7 @@ public:
         spdlog::info("listening on {}:{}{}", is_ipv6 ? "[" + host + "]" : host, server_.port(),
                      scheme);
         service_.restore();
+        webhooks_.start();
         await_signal();
         await_hangup();
         uplink_.start(service_);
@@ -213,6 +216,7 @@ private:
         });
         hangups_.cancel();
         service_.drain();
+        webhooks_.stop();
         uplink_.stop([this] { part_stopped(); });
         server_.stop([this] { part_stopped(); });
     }
@@ -233,6 +237,7 @@ private:
     Service service_;
     AuthConfig auth_;
     Access access_;
+    Webhooks webhooks_;
     Api api_;
     HttpServer server_;
     net::signal_set signals_;

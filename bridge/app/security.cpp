@@ -57,10 +57,13 @@ TokenRules token_rules(AuthConfig const& config) {
 
 Api::Settings api_settings(Config const& config) {
     auto const& rate = config.rate;
-    return {{rate.per_second, rate.burst},
-            {rate.anonymous_per_second, rate.anonymous_burst},
-            rate.buckets_max,
-            config.http.examples};
+    Api::Settings settings;
+    settings.per_caller = {rate.per_second, rate.burst};
+    settings.per_address = {rate.anonymous_per_second, rate.anonymous_burst};
+    settings.buckets_max = rate.buckets_max;
+    settings.examples = config.http.examples;
+    settings.hooks = {config.hooks.allow_http, config.hooks.allow_private};
+    return settings;
 }
 
 }  // namespace spoke::bridge

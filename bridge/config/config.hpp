@@ -93,6 +93,19 @@ struct EventsConfig {
         {"t/#"}};
 };
 
+struct HooksConfig {
+    bool allow_private = false;
+    bool allow_http = false;
+    std::string ca_file{};  // empty: the system's
+    std::chrono::milliseconds timeout{10'000};
+    std::chrono::milliseconds secret_overlap{std::chrono::hours{24}};
+    std::uint32_t hooks_max = 100;
+    std::uint32_t queue_max = 10'000;
+    std::uint32_t dead_max = 1'000;
+    std::uint32_t requests_per_hook_max = 4;
+    std::uint32_t requests_max = 32;
+};
+
 struct RequestsConfig {
     std::uint32_t open_max = 1'000;
     std::uint32_t waiting_max = 64;
@@ -119,6 +132,7 @@ struct Config {
     CommandsConfig commands{};
     StoreConfig store{};
     RequestsConfig requests{};
+    HooksConfig hooks{};
     EventsConfig events{};
     DevicesConfig devices{};
     LogConfig log{};

@@ -172,6 +172,30 @@ void requests_options(OptionTable& table, RequestsConfig& c) {
                 "429.");
 }
 
+void hooks_options(OptionTable& table, HooksConfig& c) {
+    table.section("hooks", "Webhooks: /v1/hooks.")
+        .flag("allow_private", c.allow_private,
+              "Sends to any address. Off: to public ones alone, neither loopback nor private, "
+              "link-local or multicast ones, whatever the name in the URL resolves to.")
+        .flag("allow_http", c.allow_http, "Sends to http:// as well, in the clear.")
+        .text("ca_file", c.ca_file,
+              "PEM file with the authorities that certificates of receivers are checked against; "
+              "empty: those of the system.")
+        .duration("timeout", c.timeout, {100ms, 1min},
+                  "A receiver that has not answered with 2xx by then has failed.")
+        .duration("secret_overlap", c.secret_overlap, {0s, 30 * 24h},
+                  "How long the older secret of a hook signs as well after it was changed.")
+        .number("hooks_max", c.hooks_max, {1, 10'000}, "hooks", "Hooks; above it 429.")
+        .number("queue_max", c.queue_max, {1, 10'000'000}, "deliveries",
+                "Deliveries of one hook that are under way or wait for another attempt. At it the "
+                "hook reads no more of the log until there is room.")
+        .number("dead_max", c.dead_max, {0, 1'000'000}, "deliveries",
+                "Deliveries of one hook that were given up and are listed; the oldest go.")
+        .number("requests_per_hook_max", c.requests_per_hook_max, {1, 1'000}, "requests",
+                "Requests of one hook at a time.")
+        .number("requests_max", c.requests_max, {1, 10'000}, "requests", "And of all hooks.");
+}
+
 void devices_options(OptionTable& table, DevicesConfig& c) {
     table.section("devices", "What is known of devices.")
         .number("devices_max", c.devices_max, {1, kCountMax}, "devices",
@@ -196,6 +220,7 @@ OptionTable option_table(Config& config) {
     commands_options(table, config.commands);
     store_options(table, config.store);
     requests_options(table, config.requests);
+    hooks_options(table, config.hooks);
     devices_options(table, config.devices);
     table.section("log", "What is told.")
         .choice("level", config.log.level,

@@ -44,9 +44,17 @@ std::vector<NeedRow> need_rows() {
     record.body = "{}";
     HttpRequest patch{"PATCH", "/v1/devices/b42"};
     patch.body = "{}";
+    HttpRequest hook{"PUT", "/v1/hooks/shop"};
+    hook.body = "{}";
     auto id = "c_00000000000000000000000001";
     return {
         {{"GET", "/metrics"}, "admin"},
+        {hook, "admin"},
+        {{"GET", "/v1/hooks"}, "admin"},
+        {{"GET", "/v1/hooks/shop"}, "admin"},
+        {{"DELETE", "/v1/hooks/shop"}, "admin"},
+        {{"GET", "/v1/hooks/shop/deliveries"}, "admin"},
+        {{"POST", "/v1/hooks/shop/deliveries/k7.1"}, "admin"},
         {{"GET", "/v1/devices"}, "devices:read"},
         {{"GET", "/v1/devices/b42"}, "devices:read"},
         {record, "devices:write"},

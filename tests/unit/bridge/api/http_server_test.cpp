@@ -417,7 +417,7 @@ TEST_CASE("http server: a port in use is one clear line", "[bridge][http]") {
 TEST_CASE("http server: an order from the socket to the broker and back", "[bridge][http][api]") {
     ServiceWorld bridge;
     Access access{{}, {}};
-    Api api{bridge.service, access, {}};
+    Api api{bridge.service, access, bridge.hooks, {}};
     ServerWorld w;
     w.handler = [&](HttpRequest const& request, Respond respond) {
         api.handle(request, std::move(respond));

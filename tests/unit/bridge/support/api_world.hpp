@@ -34,9 +34,9 @@ struct Pending {
 
 struct ApiWorld : ServiceWorld {
     explicit ApiWorld(KeyMaterial keys = {}, Api::Settings settings = {})
-        : access{{}, std::move(keys)}, api{service, access, settings} {}
+        : access{{}, std::move(keys)}, api{service, access, hooks, settings} {}
     explicit ApiWorld(Service::Settings settings)
-        : ServiceWorld{std::move(settings)}, access{{}, {}}, api{service, access, {}} {}
+        : ServiceWorld{std::move(settings)}, access{{}, {}}, api{service, access, hooks, {}} {}
 
     Access access;
     Api api;

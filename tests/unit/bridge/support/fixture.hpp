@@ -12,11 +12,14 @@
 
 #include "bridge/command/command_tracker.hpp"
 #include "bridge/command/device_message.hpp"
+#include "bridge/hook/hooks.hpp"
 #include "bridge/service/service.hpp"
 #include "bridge/service/uplink.hpp"
 #include "bridge/store/memory_event_store.hpp"
+#include "bridge/store/memory_hook_store.hpp"
 #include "bridge/store/memory_store.hpp"
 #include "protocol/base/base64.hpp"
+#include "tests/unit/bridge/support/fake_hook_client.hpp"
 
 namespace spoke::bridge::test {
 
@@ -375,6 +378,17 @@ struct ServiceWorld {
     std::vector<std::string> warnings;
     bool store_works = true;
     Service service;
+    MemoryHookStore hook_store{
+        [this](std::function<void()> task) { deferred.push_back(std::move(task)); },
+        [this](AuditEntry entry) { store.append(std::move(entry), {}); }};
+    FakeHookClient hook_client;
+    /// Of its timers only those go off that are due at once.
+    Hooks hooks{{},
+                {log, hook_store, hook_client, [this] { return clock.now; }, counting_random(),
+                 [this](SteadyTime when) {
+                     if (when <= clock.now.steady) deferred.push_back([this] { hooks.on_timer(); });
+                 },
+                 [this](std::string const& line) { warnings.push_back(line); }}};
 };
 
 }  // namespace spoke::bridge::test
