@@ -65,7 +65,11 @@ Problem other_device_problem(std::string device) {
 }
 
 Api::Api(Service& service, Access& access, Hooks& hooks, Settings settings)
-    : service_(service), access_(access), hooks_(hooks), settings_(settings), limiter_({settings.buckets_max}) {}
+    : service_(service),
+      access_(access),
+      hooks_(hooks),
+      settings_(settings),
+      limiter_({settings.buckets_max}) {}
 
 void Api::handle(HttpRequest const& request, Respond respond) {
     respond = measured(std::move(respond));

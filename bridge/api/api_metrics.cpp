@@ -62,13 +62,12 @@ void append_hooks(std::string& out, Hooks const& hooks) {
                  hooks.requests()});
     append(out, {"gauge", "hook_deliveries_waiting",
                  "Deliveries to webhooks that wait for another attempt.", hooks.waiting()});
-    append(out, {"counter", "hook_delivered_total", "Deliveries that were taken.",
-                 counters.delivered});
-    append(out, {"counter", "hook_attempts_failed_total", "Attempts that failed.",
-                 counters.failed});
+    append(out,
+           {"counter", "hook_delivered_total", "Deliveries that were taken.", counters.delivered});
+    append(out,
+           {"counter", "hook_attempts_failed_total", "Attempts that failed.", counters.failed});
     append(out, {"counter", "hook_dead_total", "Deliveries that were given up.", counters.dead});
-    append(out, {"counter", "hook_resets_total", "Gaps that hooks were told of.",
-                 counters.resets});
+    append(out, {"counter", "hook_resets_total", "Gaps that hooks were told of.", counters.resets});
     append(out, {"counter", "hook_disabled_total", "Hooks that were disabled by a 410.",
                  counters.disabled});
 }
