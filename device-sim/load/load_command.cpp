@@ -1,18 +1,15 @@
 #include "device-sim/load/load_command.hpp"
 
-#include <sched.h>
-#include <sys/resource.h>
-
 #include <CLI/CLI.hpp>
-#include <cerrno>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <memory>
 
 #include "device-sim/load/http_riders.hpp"
 #include "device-sim/load/load_failure.hpp"
+#include "device-sim/load/own_process.hpp"
 #include "device-sim/load/publish_template.hpp"
+#include "device-sim/load/push_command.hpp"
 #include "device-sim/load/settings.hpp"
 #include "device-sim/load/workload.hpp"
 
@@ -27,33 +24,10 @@ using load::Settings;
 constexpr std::uint32_t kPayloadMax = 16 * 1024 * 1024;
 constexpr std::uint32_t kWindowMax = 65'535;
 constexpr std::uint32_t kPeersMax = 1'000'000;
-constexpr rlim_t kOpenFilesWanted = 1'048'576;
-
-void pin_to(int cpu) {
-    if (cpu < 0) return;
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    CPU_SET(static_cast<std::size_t>(cpu), &set);
-    if (::sched_setaffinity(0, sizeof set, &set) != 0) {
-        throw load::LoadFailure{"--cpu: " + std::string{std::strerror(errno)}};
-    }
-}
-
-/// As many descriptors as we may have: up to the hard limit, beyond it if the process may raise
-/// that.
-void raise_open_files() {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    auto wanted = limit;
-    wanted.rlim_cur = wanted.rlim_max = std::max(limit.rlim_max, kOpenFilesWanted);
-    if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
 
 int run_mode(Settings const& settings) {
-    pin_to(settings.cpu);
-    raise_open_files();
+    load::pin_to(settings.cpu);
+    load::raise_open_files();
     auto outcome = load::make_workload(settings)->run();
     auto name = std::string{load::row_of(settings.mode).name};
     if (outcome.generator_bound) {
@@ -260,7 +234,7 @@ void add_mode(CLI::App& load, ModeRow const& row, std::function<int()>& chosen) 
 }
 
 int run_commands(load::RiderSettings const& settings) {
-    raise_open_files();
+    load::raise_open_files();
     auto outcome = load::run_riders(settings);
     outcome.report.add("ok", outcome.is_sound);
     std::printf("%s\n", outcome.report.text().c_str());
@@ -318,6 +292,7 @@ void add_load_command(CLI::App& app, std::function<int()>& chosen) {
     load->require_subcommand(1);
     for (auto const& row : load::kModes) add_mode(*load, row, chosen);
     add_riders(*load, chosen);
+    add_push_modes(*load, chosen);
 }
 
 }  // namespace spoke::sim
