@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -25,6 +25,7 @@ struct WatchArguments {
     std::uint64_t poll_every_ms = 250;
     std::string token_file{};
     std::string faults = "all";
+    std::string flaw{};  // empty: none
     std::string kills{};
     std::size_t random_kills = 0;
 };
@@ -38,6 +39,12 @@ CLI::Validator readable_by(Parse parse) {
                               return problem == nullptr ? std::string{} : *problem;
                           },
                           "LIST"};
+}
+
+ReaderFlaw flaw_of(std::string_view name) {
+    if (name == "drops") return ReaderFlaw::drops;
+    if (name == "doubles") return ReaderFlaw::doubles;
+    return name == "swaps" ? ReaderFlaw::swaps : ReaderFlaw::none;
 }
 
 void add_play_options(CLI::App& command, WatchArguments& arguments) {
@@ -77,14 +84,11 @@ void add_play_options(CLI::App& command, WatchArguments& arguments) {
                     "What befalls the readers, as in all,slow=200%: the share of them a minute")
         ->check(readable_by(parse_watch_faults))
         ->capture_default_str();
-    std::map<std::string, ReaderFlaw> flaws{{"drops", ReaderFlaw::drops},
-                                            {"doubles", ReaderFlaw::doubles},
-                                            {"swaps", ReaderFlaw::swaps}};
     command
-        .add_option("--faulty-reader", watch.flaw,
+        .add_option("--faulty-reader", arguments.flaw,
                     "To see that the judge can see: the first reader drops each 50th event, tells "
                     "it twice, or tells it behind the next")
-        ->transform(CLI::CheckedTransformer(flaws));
+        ->check(CLI::IsMember({"drops", "doubles", "swaps"}));
     command.footer(
         "FAULTS (`all` is a mixture of them, as often as stands here; `none` is none)\n" +
         describe_watch_faults());
@@ -150,6 +154,7 @@ WatchRunOptions finished(WatchArguments const& arguments) {
     watch.settle_for = Millis{arguments.settle_ms};
     watch.faults = std::get<WatchFaultPlan>(parse_watch_faults(arguments.faults));
     watch.fault_options = arguments.faults;
+    watch.flaw = flaw_of(arguments.flaw);
     auto& programs = watch.programs;
     programs.http = reading.http;
     programs.seed = watch.seed;
