@@ -61,8 +61,9 @@ void PollReading::ask() {
         request.headers.emplace_back("Authorization", "Bearer " + options_.token);
     }
     if (!etag_.empty()) request.headers.emplace_back("If-None-Match", etag_);
-    client_.send(request, [self = shared_from_this()](auto error, auto const& response) {
-        self->on_response(error, response);
+    // Not a pointer that keeps it: the client, which it owns, keeps this.
+    client_.send(request, [weak = weak_from_this()](auto error, auto const& response) {
+        if (auto self = weak.lock()) self->on_response(error, response);
     });
 }
 
