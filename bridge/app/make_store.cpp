@@ -44,16 +44,16 @@ Stores make_stores(StoreConfig const& config, EventsConfig const& events,
     };
     if (config.path.empty()) {
         spdlog::warn(
-            "store.path is empty: commands, devices and the audit trail are in memory and "
-            "end with this process");
-        auto records = std::make_shared<MemoryStore>(MemoryStore::Limits{}, defer);
+            "store.path is empty: commands, devices, events and the audit trail are in memory "
+            "and end with this process");
+        auto log = std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer);
+        auto records = std::make_shared<MemoryStore>(MemoryStore::Limits{}, defer, log.get());
         auto audit = [records](AuditEntry entry) { records->append(std::move(entry), {}); };
-        return {records,
-                std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer),
-                std::make_shared<MemoryHookStore>(defer, audit)};
+        return {records, log, std::make_shared<MemoryHookStore>(defer, audit)};
     }
     SqliteStore::Settings settings;
     settings.path = std::filesystem::absolute(config.path).string();
+    settings.classes = event_classes(events);
     settings.keep = config.keep;
     if (config.audit_keep.count() > 0) settings.audit_keep = config.audit_keep;
     settings.bytes_max = config.bytes_max;
@@ -63,10 +63,9 @@ Stores make_stores(StoreConfig const& config, EventsConfig const& events,
     world.clock = read_clocks;
     world.info = [](std::string const& line) { spdlog::info(line); };
     world.warn = [](std::string const& line) { spdlog::warn(line); };
-    auto records = std::make_shared<SqliteStore>(std::move(settings), std::move(world));
-    auto audit = [records](AuditEntry entry) { records->append(std::move(entry), {}); };
-    return {records, std::make_shared<MemoryEventStore>(new_epoch(), event_classes(events), defer),
-            std::make_shared<MemoryHookStore>(defer, audit)};
+    auto store = std::make_shared<SqliteStore>(std::move(settings), std::move(world));
+    auto audit = [store](AuditEntry entry) { store->append(std::move(entry), {}); };
+    return {store, store, std::make_shared<MemoryHookStore>(defer, audit)};
 }
 
 }  // namespace spoke::bridge

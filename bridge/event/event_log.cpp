@@ -236,9 +236,11 @@ std::variant<std::uint64_t, CursorProblem> EventLog::locate(
     if (cursor->epoch != store_.epoch()) return CursorProblem::other_epoch;
     if (cursor->offset > head_) return CursorProblem::future;
     if (tail_reaches(cursor->offset)) return cursor->offset;
-    for (std::size_t i = 0; i < settings_.classes.size(); ++i) {
-        if (!overlaps_one(filters, settings_.classes[i].filter)) continue;
-        if (store_.removed_upto(i) > cursor->offset) return CursorProblem::too_old;
+    auto const& classes = settings_.classes;
+    for (std::size_t i = 0; i <= classes.size(); ++i) {
+        // Behind the last: events of no class, which may be of any topic.
+        auto is_wanted = i == classes.size() || overlaps_one(filters, classes[i].filter);
+        if (is_wanted && store_.removed_upto(i) > cursor->offset) return CursorProblem::too_old;
     }
     return cursor->offset;
 }

@@ -72,13 +72,17 @@ public:
     [[nodiscard]] virtual std::optional<Event> find_event(std::string_view topic,
                                                           std::string_view key) const = 0;
 
-    /// The highest offset that was removed from a class (its place in the list given at the start);
-    /// 0: none was.
+    /// The highest offset that was removed from a class (its place in the list given at the start;
+    /// behind the last: events of none, which are kept as EventClass says); 0: none was.
     [[nodiscard]] virtual std::uint64_t removed_upto(std::size_t event_class) const = 0;
 
     /// Arrivals of the last events that came over MQTT, oldest first; at least those of the last
     /// 8192 events.
     [[nodiscard]] virtual std::vector<EventArrival> arrivals() const = 0;
+
+    /// Those of the events before are none of arrivals() any more: the session they came in is
+    /// over.
+    virtual void forget_arrivals() = 0;
 
     /// How far somebody has read his inbox; 0: not at all.
     [[nodiscard]] virtual std::uint64_t inbox_mark(std::string_view who) const = 0;

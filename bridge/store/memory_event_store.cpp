@@ -15,10 +15,6 @@ std::string key_of(std::string_view topic, std::string_view key) {
     return out;
 }
 
-std::uint64_t bytes_of(Event const& event) {
-    return event.topic.size() + event.data.size();
-}
-
 template <class Map>
 auto find_in(Map const& map, std::string_view key) -> std::optional<typename Map::mapped_type> {
     auto found = map.find(key);
@@ -32,7 +28,7 @@ MemoryEventStore::MemoryEventStore(std::string epoch, std::vector<EventClass> cl
     : epoch_(std::move(epoch)),
       classes_(std::move(classes)),
       defer_(std::move(defer)),
-      held_(classes_.size() + 1) {}
+      held_(classes_.size()) {}
 
 void MemoryEventStore::append_events(std::vector<Event> events, std::optional<InboxMark> mark, Need,
                                      Done done) {
@@ -48,14 +44,8 @@ void MemoryEventStore::append_events(std::vector<Event> events, std::optional<In
     });
 }
 
-std::size_t MemoryEventStore::class_of(std::string_view topic) const {
-    auto found = std::ranges::find_if(
-        classes_, [&](EventClass const& c) { return mqtt::matches(c.filter, topic); });
-    return static_cast<std::size_t>(found - classes_.begin());
-}
-
 void MemoryEventStore::add(Event event) {
-    auto event_class = class_of(event.topic);
+    auto event_class = classes_.of(event.topic);
     auto& held = held_[event_class];
     held.offsets.push_back(event.offset);
     held.bytes += bytes_of(event);
@@ -63,7 +53,6 @@ void MemoryEventStore::add(Event event) {
     if (!event.key.empty()) by_key_[key_of(event.topic, event.key)] = event.offset;
     last_offset_ = event.offset;
     events_.emplace(event.offset, std::move(event));
-    if (event_class == classes_.size()) return;
     auto const& limits = classes_[event_class];
     while (held.offsets.size() > limits.events_max || held.bytes > limits.bytes_max) {
         remove_oldest(event_class);

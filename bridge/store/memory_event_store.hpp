@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "bridge/event/event_store.hpp"
+#include "bridge/store/event_usage.hpp"
 
 namespace spoke::bridge {
 
@@ -32,6 +33,7 @@ public:
                                                   std::string_view key) const override;
     [[nodiscard]] std::uint64_t removed_upto(std::size_t event_class) const override;
     [[nodiscard]] std::vector<EventArrival> arrivals() const override;
+    void forget_arrivals() override {}
     [[nodiscard]] std::uint64_t inbox_mark(std::string_view who) const override;
     void put_position(std::string name, std::uint64_t offset) override;
     void erase_position(std::string_view name) override;
@@ -44,12 +46,11 @@ private:
         std::uint64_t removed_upto = 0;
     };
 
-    [[nodiscard]] std::size_t class_of(std::string_view topic) const;
     void add(Event event);
     void remove_oldest(std::size_t event_class);
 
     std::string epoch_;
-    std::vector<EventClass> classes_;
+    EventClasses classes_;
     Defer defer_;
     std::map<std::uint64_t, Event> events_;
     std::vector<Held> held_;  // by class, and last those of none

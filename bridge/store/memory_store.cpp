@@ -5,7 +5,11 @@
 
 namespace spoke::bridge {
 
-void MemoryStore::put(Command const& record, std::vector<AuditEntry> audit, Need, Done done) {
+void MemoryStore::put(Command const& record, std::vector<AuditEntry> audit,
+                      std::vector<Event> events, Need need, Done done) {
+    if (events_ != nullptr && !events.empty()) {
+        events_->append_events(std::move(events), {}, need, {});
+    }
     commands_.insert_or_assign(record.id, record);
     by_device_[record.request.device].insert(record.id);
     for (auto const& key : record.keys) by_key_.insert_or_assign(key, record.id);

@@ -7,6 +7,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "bridge/event/event_store.hpp"
 #include "bridge/store/store.hpp"
 
 namespace spoke::bridge {
@@ -21,10 +22,13 @@ public:
     };
     using Defer = std::function<void(std::function<void()>)>;
 
-    /// `defer` runs a function soon, after the present one has returned.
-    MemoryStore(Limits limits, Defer defer) : limits_(limits), defer_(std::move(defer)) {}
+    /// `defer` runs a function soon, after the present one has returned. `events`, which outlives
+    /// this, gets what is appended with a record.
+    MemoryStore(Limits limits, Defer defer, EventStore* events = nullptr)
+        : limits_(limits), defer_(std::move(defer)), events_(events) {}
 
-    void put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) override;
+    void put(Command const& record, std::vector<AuditEntry> audit, std::vector<Event> events,
+             Need need, Done done) override;
     void put_device(DeviceRecord const& record, AuditEntry audit, Done done) override;
     void erase_device(std::string_view id, AuditEntry audit, Done done) override;
     void append(AuditEntry audit, Done done) override;
@@ -44,6 +48,7 @@ private:
 
     Limits limits_;
     Defer defer_;
+    EventStore* events_;
     std::map<CommandId, Command> commands_;  // ids sort by age
     std::set<CommandId> settled_;
     std::map<std::string, std::set<CommandId>, std::less<>> by_device_;

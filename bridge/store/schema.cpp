@@ -110,7 +110,56 @@ CREATE TABLE marks (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array kSteps{SchemaStep{1, kVersion1}};
+constexpr auto kVersion2 = R"sql(
+CREATE TABLE log (
+    only  INTEGER NOT NULL PRIMARY KEY CHECK (only = 1),
+    epoch TEXT    NOT NULL
+) STRICT;
+INSERT INTO log VALUES (1, lower(hex(randomblob(4))));
+
+CREATE TABLE events (
+    offset      INTEGER NOT NULL PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    topic       TEXT    NOT NULL,
+    n           INTEGER NOT NULL,
+    bytes       INTEGER NOT NULL,
+    type        TEXT    NOT NULL,
+    key         TEXT    NOT NULL,
+    collapse    TEXT    NOT NULL,
+    expires_at  INTEGER,
+    from_broker INTEGER NOT NULL,
+    encoding    TEXT    NOT NULL,
+    data        TEXT    NOT NULL
+) STRICT;
+CREATE INDEX events_topic ON events(topic);
+CREATE UNIQUE INDEX events_key ON events(key, topic) WHERE key <> '';
+
+CREATE TABLE event_classes (
+    filter       TEXT    NOT NULL PRIMARY KEY,
+    place        INTEGER NOT NULL,
+    events       INTEGER NOT NULL,
+    bytes        INTEGER NOT NULL,
+    first        INTEGER NOT NULL,
+    removed_upto INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE arrivals (
+    upto     INTEGER NOT NULL PRIMARY KEY,
+    arrivals BLOB    NOT NULL
+) STRICT;
+
+CREATE TABLE inbox_marks (
+    who  TEXT    NOT NULL PRIMARY KEY,
+    upto INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE positions (
+    name   TEXT    NOT NULL PRIMARY KEY,
+    offset INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array kSteps{SchemaStep{1, kVersion1}, SchemaStep{2, kVersion2}};
 
 std::int64_t version_of(SqliteConnection& connection) {
     return connection.number("PRAGMA user_version");

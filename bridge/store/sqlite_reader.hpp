@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bridge/store/event_reader.hpp"
 #include "bridge/store/rows.hpp"
 #include "bridge/store/sqlite.hpp"
 #include "bridge/store/store.hpp"
@@ -25,6 +26,8 @@ public:
     void visit_open(std::function<void(Command&&)> const& visit);
     void visit_devices(std::function<void(StoredDevice&&)> const& visit);
 
+    [[nodiscard]] EventReader& log() noexcept { return log_; }
+
 private:
     std::uint64_t first_line_since(WallTime since);
     [[nodiscard]] std::vector<AuditLine> lines(SqliteStatement& statement);
@@ -39,6 +42,7 @@ private:
     SqliteStatement lines_of_who_;
     SqliteStatement ends_;
     SqliteStatement at_high_;
+    EventReader log_;
 };
 
 }  // namespace spoke::bridge

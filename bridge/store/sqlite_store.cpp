@@ -23,6 +23,10 @@ constexpr std::uint64_t kRoomPercent = 95;
 /// Cleaning takes at most one part in so many of the writer's time.
 constexpr int kCleanShare = 5;
 
+/// How long what has no hurry may wait for a commit that it can go with.
+constexpr std::chrono::milliseconds kSoon{20};
+constexpr std::chrono::milliseconds kPositionPatience{100};
+
 SqliteWriter::Settings writer_settings(SqliteStore::Settings const& settings) {
     SqliteWriter::Settings out;
     out.path = settings.path;
@@ -30,6 +34,7 @@ SqliteWriter::Settings writer_settings(SqliteStore::Settings const& settings) {
     out.retention.keep = settings.keep;
     out.retention.audit_keep = settings.audit_keep;
     out.retention.rows_per_step = settings.clean_rows;
+    out.classes = settings.classes;
     out.log_pages_max = settings.log_pages_max;
     return out;
 }
@@ -41,16 +46,22 @@ SqliteStore::SqliteStore(Settings settings, World world)
       world_(std::move(world)),
       lock_(settings_.path),
       writer_(writer_settings(settings_)),
-      queue_(settings_.writes_max) {
+      queue_(settings_.writes_max),
+      removed_upto_(settings_.classes.size() + 1) {
     try {
         writer_.open();
         reader_ = std::make_unique<SqliteReader>(settings_.path, settings_.vfs);
+        epoch_ = reader_->log().epoch();
+        positions_ = reader_->log().positions();
     } catch (std::exception const& error) {
         throw std::runtime_error{fmt::format("store {}: {}", settings_.path, error.what())};
     }
+    last_offset_ = writer_.log().last_offset;
+    note_removing(writer_.log());
     watch_size();
-    world_.info(fmt::format("store {}: {} bytes, audit trail up to line {}", settings_.path,
-                            writer_.bytes(), writer_.trail().number()));
+    world_.info(fmt::format("store {}: {} bytes, audit trail up to line {}, events up to {}.{}",
+                            settings_.path, writer_.bytes(), writer_.trail().number(), epoch_,
+                            writer_.log().last_offset));
     thread_ = std::thread{[this] { run(); }};
 }
 
@@ -61,12 +72,14 @@ SqliteStore::~SqliteStore() {
 
 // --- The bridge's thread -----------------------------------------------------------------------
 
-void SqliteStore::put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) {
+void SqliteStore::put(Command const& record, std::vector<AuditEntry> audit,
+                      std::vector<Event> events, Need need, Done done) {
     Write write;
     write.record = record;
     write.command = record.id;
     write.is_command = true;
     write.audit = std::move(audit);
+    write.events = std::move(events);
     write.need = need;
     write.done = std::move(done);
     enqueue(std::move(write));
@@ -95,7 +108,54 @@ void SqliteStore::append(AuditEntry audit, Done done) {
     enqueue(std::move(write));
 }
 
+void SqliteStore::append_events(std::vector<Event> events, std::optional<InboxMark> mark, Need need,
+                                Done done) {
+    Write write;
+    write.events = std::move(events);
+    write.mark = std::move(mark);
+    write.need = need;
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::forget_arrivals() {
+    Write write;
+    write.record = ForgottenArrivals{};
+    write.need = Need::certain_soon;
+    enqueue(std::move(write));
+}
+
+void SqliteStore::put_position(std::string name, std::uint64_t offset) {
+    positions_.insert_or_assign(name, offset);
+    write_position(std::move(name), offset);
+}
+
+void SqliteStore::erase_position(std::string_view name) {
+    auto found = positions_.find(name);
+    if (found == positions_.end()) return;
+    positions_.erase(found);
+    write_position(std::string{name}, std::nullopt);
+}
+
+void SqliteStore::write_position(std::string name, std::optional<std::uint64_t> offset) {
+    Write write;
+    write.record = ReaderPosition{std::move(name), offset};
+    write.need = Need::certain_soon;
+    write.patience = kPositionPatience;
+    enqueue(std::move(write));
+}
+
+std::optional<std::uint64_t> SqliteStore::position(std::string_view name) const {
+    auto found = positions_.find(name);
+    if (found == positions_.end()) return std::nullopt;
+    return found->second;
+}
+
 void SqliteStore::enqueue(Write write) {
+    if (write.need == Need::certain_soon) {
+        write.need = Need::certain;
+        if (write.patience.count() == 0) write.patience = kSoon;
+    }
     auto is_refused = write.need == Need::now_or_never && !takes_writes();
     if (!is_refused && queue_.add(write)) return;
     Writes refused;
@@ -146,6 +206,34 @@ std::vector<AuditLine> SqliteStore::audit(AuditQuery const& query) const {
     return read([&](SqliteReader& reader) { return reader.audit(query); });
 }
 
+EventPage SqliteStore::events(EventQuery const& query) const {
+    auto last = last_offset_.load();
+    auto page = read([&](SqliteReader& reader) { return reader.log().events(query, last); });
+    // What cannot be read has not been looked at.
+    page.scanned_to = std::max(page.scanned_to, query.after);
+    return page;
+}
+
+std::uint64_t SqliteStore::last_n(std::string_view topic) const {
+    return read([&](SqliteReader& reader) { return reader.log().last_n(topic); });
+}
+
+std::optional<Event> SqliteStore::find_event(std::string_view topic, std::string_view key) const {
+    return read([&](SqliteReader& reader) { return reader.log().find_event(topic, key); });
+}
+
+std::uint64_t SqliteStore::removed_upto(std::size_t event_class) const {
+    return removed_upto_.at(event_class);
+}
+
+std::vector<EventArrival> SqliteStore::arrivals() const {
+    return read([](SqliteReader& reader) { return reader.log().arrivals(); });
+}
+
+std::uint64_t SqliteStore::inbox_mark(std::string_view who) const {
+    return read([&](SqliteReader& reader) { return reader.log().inbox_mark(who); });
+}
+
 void SqliteStore::visit_open(std::function<void(Command&&)> const& visit) const {
     std::lock_guard lock{reader_mutex_};
     if (reader_) reader_->visit_open(visit);
@@ -189,7 +277,8 @@ void SqliteStore::run() {
 }
 
 void SqliteStore::commit(Writes writes) {
-    switch (writer_.write(writes)) {
+    auto removing = [this](EventWriter::State const& log) { note_removing(log); };
+    switch (writer_.write(writes, now_, removing)) {
         case SqliteWriter::Outcome::written:
             written(std::move(writes));
             break;
@@ -206,6 +295,7 @@ void SqliteStore::commit(Writes writes) {
 
 void SqliteStore::written(Writes writes) {
     ++commits_;
+    last_offset_ = writer_.log().last_offset;
     SPOKE_FAULT_POINT("store-complete");
     complete(std::move(writes), true);
     end_failing();
@@ -225,6 +315,7 @@ void SqliteStore::recover() {
     if (std::exchange(is_in_doubt_, false)) {
         auto doubtful = std::exchange(doubtful_, {});
         if (writer_.found_after_all()) {
+            last_offset_ = writer_.log().last_offset;
             complete(std::move(doubtful), true);
         } else {
             // What failed comes before what was asked for since.
@@ -270,6 +361,13 @@ void SqliteStore::end_failing() {
     world_.info(fmt::format("store {}: can be written again", settings_.path));
 }
 
+/// Before it is committed: nobody may go on from a place behind which something is missing.
+void SqliteStore::note_removing(EventWriter::State const& log) {
+    for (std::size_t i = 0; i < removed_upto_.size(); ++i) {
+        removed_upto_[i] = log.classes[i].removed_upto;
+    }
+}
+
 void SqliteStore::watch_size() {
     auto bytes = writer_.bytes();
     auto limit = is_full_ ? settings_.bytes_max / 100 * kRoomPercent : settings_.bytes_max;
@@ -311,11 +409,14 @@ void SqliteStore::clean() {
     auto begin = steady_clock::now();
     read_again();
     auto now = world_.clock();
+    now_.reset();
     if (!may_trust(now)) {
         clean_at_ = begin + settings_.clean_every;
         return;
     }
-    auto cleaning = writer_.clean(now.wall);
+    now_ = now.wall;
+    auto cleaning =
+        writer_.clean(now.wall, [this](EventWriter::State const& log) { note_removing(log); });
     if (cleaning == SqliteWriter::Cleaning::failed) begin_failing({});
     if (cleaning == SqliteWriter::Cleaning::more) watch_size();
     auto end = steady_clock::now();

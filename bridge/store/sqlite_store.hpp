@@ -4,11 +4,13 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "bridge/store/file_lock.hpp"
 #include "bridge/store/sqlite_reader.hpp"
@@ -27,10 +29,13 @@ namespace spoke::bridge {
 /// After an error of which nobody knows what it left on the disk, the file is closed and opened
 /// anew before anything is believed; only then is the fate of the writes told that were on their
 /// way. The file is locked against a second bridge.
-class SqliteStore final : public Store {
+class SqliteStore final : public Store, public EventStore {
 public:
+    using Done = Store::Done;
+
     struct Settings {
         std::string path;
+        std::vector<EventClass> classes{};  // of events; the first whose filter matches counts
         std::chrono::milliseconds keep{std::chrono::hours{24}};  // settled commands, and their keys
         std::optional<std::chrono::milliseconds> audit_keep{};   // nullopt: for ever
         std::uint64_t bytes_max = std::uint64_t{16}
@@ -59,7 +64,8 @@ public:
     /// Writes what has been asked for, unless the disk fails; completions may still be deferred.
     ~SqliteStore() override;
 
-    void put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) override;
+    void put(Command const& record, std::vector<AuditEntry> audit, std::vector<Event> events,
+             Need need, Done done) override;
     void put_device(DeviceRecord const& record, AuditEntry audit, Done done) override;
     void erase_device(std::string_view id, AuditEntry audit, Done done) override;
     void append(AuditEntry audit, Done done) override;
@@ -77,6 +83,22 @@ public:
     void visit_open(std::function<void(Command&&)> const& visit) const override;
     void visit_devices(std::function<void(StoredDevice&&)> const& visit) const override;
 
+    [[nodiscard]] std::string const& epoch() const override { return epoch_; }
+    [[nodiscard]] std::uint64_t last_offset() const override { return last_offset_; }
+    void append_events(std::vector<Event> events, std::optional<InboxMark> mark, Need need,
+                       Done done) override;
+    [[nodiscard]] EventPage events(EventQuery const& query) const override;
+    [[nodiscard]] std::uint64_t last_n(std::string_view topic) const override;
+    [[nodiscard]] std::optional<Event> find_event(std::string_view topic,
+                                                  std::string_view key) const override;
+    [[nodiscard]] std::uint64_t removed_upto(std::size_t event_class) const override;
+    [[nodiscard]] std::vector<EventArrival> arrivals() const override;
+    void forget_arrivals() override;
+    [[nodiscard]] std::uint64_t inbox_mark(std::string_view who) const override;
+    void put_position(std::string name, std::uint64_t offset) override;
+    void erase_position(std::string_view name) override;
+    [[nodiscard]] std::optional<std::uint64_t> position(std::string_view name) const override;
+
     /// Transactions so far.
     [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }
     /// Writes which the writer has not taken yet.
@@ -84,6 +106,7 @@ public:
 
 private:
     void enqueue(Write write);
+    void write_position(std::string name, std::optional<std::uint64_t> offset);
     void complete(Writes writes, bool stored);
     template <class Read>
     auto read(Read const& read) const -> decltype(read(std::declval<SqliteReader&>()));
@@ -100,6 +123,7 @@ private:
     void end_failing();
     void watch_size();
     void watch_log();
+    void note_removing(EventWriter::State const& log);
     void read_again();
     void clean();
     [[nodiscard]] bool may_trust(Now const& now);
@@ -115,7 +139,12 @@ private:
     std::atomic<bool> is_full_{false};
     mutable std::atomic<bool> reads_fail_{false};
     std::atomic<std::uint64_t> commits_{0};
-    Writes doubtful_;  // their commit failed, and may have worked
+    std::string epoch_;
+    std::atomic<std::uint64_t> last_offset_{0};
+    std::vector<std::atomic<std::uint64_t>> removed_upto_;  // by class, and last those of none
+    std::map<std::string, std::uint64_t, std::less<>> positions_;  // the bridge's thread
+    std::optional<WallTime> now_;  // of the last cleaning, if the clock can be trusted
+    Writes doubtful_;              // their commit failed, and may have worked
     bool is_in_doubt_ = false;
     bool is_log_held_ = false;
     SteadyTime clean_at_{};

@@ -43,7 +43,7 @@ std::int64_t comparable(std::uint64_t n) {
 
 }  // namespace
 
-SqliteWriter::Open::Open(Settings const& settings, bool after_io_error)
+SqliteWriter::Open::Open(Settings const& settings, EventClasses const& classes, bool after_io_error)
     : connection(connect(settings, after_io_error)),
       begin(connection.prepare("BEGIN IMMEDIATE")),
       commit(connection.prepare("COMMIT")),
@@ -68,12 +68,13 @@ SqliteWriter::Open::Open(Settings const& settings, bool after_io_error)
       page_count(connection.prepare("PRAGMA page_count")),
       free_pages(connection.prepare("PRAGMA freelist_count")),
       retention(connection, settings.retention),
+      log(connection, classes),
       page_bytes(connection.number("PRAGMA page_size")) {}
 
 void SqliteWriter::open() {
     open_.reset();
     try {
-        open_ = std::make_unique<Open>(settings_, is_broken_);
+        open_ = std::make_unique<Open>(settings_, classes_, is_broken_);
         load_state();
         is_broken_ = false;
         log_pages_due_ = settings_.log_pages_max;
@@ -98,15 +99,21 @@ void SqliteWriter::load_state() {
     state.trail = AuditChain{static_cast<std::uint64_t>(from.integer(0)), *hash};
     if (has_lines) state.at_high = last.integer(2);
     state.mark = connection.number("SELECT value FROM marks WHERE name = 'write'");
-    state_ = state;
+    state.log = open_->log.load();
+    state_ = std::move(state);
 }
 
-SqliteWriter::Outcome SqliteWriter::write(Writes const& writes) {
+SqliteWriter::Outcome SqliteWriter::write(Writes const& writes, std::optional<WallTime> now,
+                                          Removing const& removing) {
     auto const before = state_;
     SPOKE_FAULT_POINT("store-begin");
     try {
         open_->begin.run();
+        open_->log.begin();
         apply(writes);
+        open_->log.make_room(now, state_.log);
+        open_->log.finish(state_.log);
+        removing(state_.log);
     } catch (SqliteError const& error) {
         undo(error, before);
         return Outcome::not_written;
@@ -142,17 +149,27 @@ void SqliteWriter::undo(SqliteError const& error, State const& before) {
 void SqliteWriter::apply(Writes const& writes) {
     auto lines = std::size_t{0};
     for (auto const& write : writes) {
-        if (auto const* command = std::get_if<Command>(&write.record)) {
-            apply(*command);
-        } else if (auto const* device = std::get_if<DeviceRecord>(&write.record)) {
-            apply(*device);
-        } else if (auto const* erased = std::get_if<ErasedDevice>(&write.record)) {
-            open_->erase_device.bind(1, erased->id).run();
-        }
+        apply_record(write);
         for (auto const& entry : write.audit) add_line(entry);
         lines += write.audit.size();
+        for (auto const& event : write.events) open_->log.add(event, state_.log);
+        if (write.mark) open_->log.set(*write.mark);
     }
     if (lines == 0) open_->mark.bind(1, ++state_.mark).run();
+}
+
+void SqliteWriter::apply_record(Write const& write) {
+    if (auto const* command = std::get_if<Command>(&write.record)) {
+        apply(*command);
+    } else if (auto const* device = std::get_if<DeviceRecord>(&write.record)) {
+        apply(*device);
+    } else if (auto const* erased = std::get_if<ErasedDevice>(&write.record)) {
+        open_->erase_device.bind(1, erased->id).run();
+    } else if (auto const* position = std::get_if<ReaderPosition>(&write.record)) {
+        open_->log.set(*position);
+    } else if (std::holds_alternative<ForgottenArrivals>(write.record)) {
+        open_->log.forget_arrivals(state_.log);
+    }
 }
 
 void SqliteWriter::apply(Command const& command) {
@@ -187,13 +204,31 @@ void SqliteWriter::add_line(AuditEntry const& entry) {
     SPOKE_FAULT_POINT("store-audit");
 }
 
-SqliteWriter::Cleaning SqliteWriter::clean(WallTime now) {
+SqliteWriter::Cleaning SqliteWriter::clean(WallTime now, Removing const& removing) {
+    auto const before = state_;
     try {
-        return open_->retention.step(now) ? Cleaning::more : Cleaning::done;
+        auto more = open_->retention.step(now);
+        more = clean_log(now, removing) || more;
+        return more ? Cleaning::more : Cleaning::done;
     } catch (SqliteError const& error) {
-        undo(error, state_);
+        undo(error, before);
         return Cleaning::failed;
     }
+}
+
+bool SqliteWriter::clean_log(WallTime now, Removing const& removing) {
+    auto& log = open_->log;
+    auto rows = settings_.retention.rows_per_step;
+    if (!log.has_work(now, rows, state_.log)) return false;
+    open_->begin.run();
+    log.begin();
+    auto more = log.remove(now, rows, state_.log);
+    log.finish(state_.log);
+    SPOKE_FAULT_POINT("store-retention-log");
+    removing(state_.log);
+    open_->commit.run();
+    SPOKE_FAULT_POINT("store-retention-log-committed");
+    return more;
 }
 
 void SqliteWriter::keep_log_short() {

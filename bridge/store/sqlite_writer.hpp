@@ -1,10 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "bridge/store/audit_chain.hpp"
+#include "bridge/store/event_usage.hpp"
+#include "bridge/store/event_writer.hpp"
 #include "bridge/store/retention.hpp"
 #include "bridge/store/rows.hpp"
 #include "bridge/store/sqlite.hpp"
@@ -22,6 +27,7 @@ public:
         std::string path;
         std::string vfs{};  // empty: SQLite's own
         Retention::Limits retention{};
+        std::vector<EventClass> classes{};
         int log_pages_max = 4'096;  // of the write-ahead log; then they are copied into the file
     };
 
@@ -31,7 +37,8 @@ public:
         in_doubt,     // found_after_all() tells after the next open()
     };
 
-    explicit SqliteWriter(Settings settings) : settings_(std::move(settings)) {}
+    explicit SqliteWriter(Settings settings)
+        : settings_(std::move(settings)), classes_(settings_.classes) {}
 
     /// Makes or migrates the file if need be, and makes what the log of an earlier process holds
     /// durable. After an I/O error only what was copied into the file and synced is believed, for
@@ -42,8 +49,13 @@ public:
     /// False: open() must come first.
     [[nodiscard]] bool is_usable() const noexcept { return open_ != nullptr && !is_broken_; }
 
+    /// Is called with what will have been removed of the log, before it is committed.
+    using Removing = std::function<void(EventWriter::State const&)>;
+
     /// Even without any writes something is written.
-    [[nodiscard]] Outcome write(Writes const& writes);
+    /// In      `now`: events that are too old may go as well.
+    [[nodiscard]] Outcome write(Writes const& writes, std::optional<WallTime> now,
+                                Removing const& removing);
 
     /// Whether the write whose outcome was in doubt is there.
     [[nodiscard]] bool found_after_all() const noexcept;
@@ -54,7 +66,7 @@ public:
     enum class Cleaning : std::uint8_t { done, more, failed };
 
     /// A step of the retention.
-    [[nodiscard]] Cleaning clean(WallTime now);
+    [[nodiscard]] Cleaning clean(WallTime now, Removing const& removing);
 
     /// Copies the log into the file if it is long.
     void keep_log_short();
@@ -66,16 +78,20 @@ public:
 
     [[nodiscard]] AuditChain const& trail() const noexcept { return state_.trail; }
 
+    /// Of the log, as far as it is committed.
+    [[nodiscard]] EventWriter::State const& log() const noexcept { return state_.log; }
+
 private:
     /// What the next transaction builds on.
     struct State {
         AuditChain trail{};
         std::int64_t at_high = INT64_MIN;
         std::int64_t mark = 0;  // stands for a transaction that leaves no line in the trail
+        EventWriter::State log{};
     };
 
     struct Open {
-        Open(Settings const& settings, bool after_io_error);
+        Open(Settings const& settings, EventClasses const& classes, bool after_io_error);
         SqliteConnection connection;
         SqliteStatement begin;
         SqliteStatement commit;
@@ -90,6 +106,7 @@ private:
         SqliteStatement page_count;
         SqliteStatement free_pages;
         Retention retention;
+        EventWriter log;
         std::int64_t page_bytes;
     };
 
@@ -97,10 +114,13 @@ private:
     void apply(Writes const& writes);
     void apply(Command const& command);
     void apply(DeviceRecord const& device);
+    void apply_record(Write const& write);
+    [[nodiscard]] bool clean_log(WallTime now, Removing const& removing);
     void add_line(AuditEntry const& entry);
     void undo(SqliteError const& error, State const& before);
 
     Settings settings_;
+    EventClasses classes_;
     std::unique_ptr<Open> open_;
     bool is_broken_ = false;
     int log_pages_due_ = 0;

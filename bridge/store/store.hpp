@@ -6,10 +6,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "bridge/command/command.hpp"
 #include "bridge/command/device_record.hpp"
+#include "bridge/event/event.hpp"
 #include "bridge/event/need.hpp"
 #include "bridge/store/audit_entry.hpp"
 
@@ -47,9 +49,13 @@ public:
 
     /// Writes the record, new or in place of the older one, and remembers its device's `n`. `done`
     /// is called exactly once: true when it would survive what this form promises to survive; false
-    /// only for `now_or_never`. It may be empty.
-    virtual void put(Command const& record, std::vector<AuditEntry> audit, Need need,
-                     Done done) = 0;
+    /// only for `now_or_never`. It may be empty. `events` are appended to the log with it, as
+    /// EventStore::append_events does, in the order of the calls of both.
+    virtual void put(Command const& record, std::vector<AuditEntry> audit,
+                     std::vector<Event> events, Need need, Done done) = 0;
+    void put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) {
+        put(record, std::move(audit), {}, need, std::move(done));
+    }
 
     /// Writes what is said of a device (`now_or_never`).
     virtual void put_device(DeviceRecord const& record, AuditEntry audit, Done done) = 0;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <optional>
@@ -7,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "bridge/event/event_store.hpp"
 #include "bridge/store/store.hpp"
 
 namespace spoke::bridge {
@@ -16,14 +18,28 @@ struct ErasedDevice {
     std::string id;
 };
 
-/// One call of a Store, on its way to the disk. The variant is empty where a later write has the
-/// newer record, or there is none.
+/// The place of a reader of the log; nullopt: it is forgotten.
+struct ReaderPosition {
+    std::string name;
+    std::optional<std::uint64_t> offset{};
+};
+
+/// The arrivals of the events before are of no use any more.
+struct ForgottenArrivals {};
+
+/// One call of a Store or an EventStore, on its way to the disk. The variant is empty where a later
+/// write has the newer record, or there is none.
 struct Write {
-    std::variant<std::monostate, Command, DeviceRecord, ErasedDevice> record{};
+    std::variant<std::monostate, Command, DeviceRecord, ErasedDevice, ReaderPosition,
+                 ForgottenArrivals>
+        record{};
+    std::vector<Event> events{};
+    std::optional<InboxMark> mark{};
     CommandId command{};  // of a record that is, or was, a Command
     bool is_command = false;
     std::vector<AuditEntry> audit{};
     Need need = Need::now_or_never;
+    std::chrono::milliseconds patience{0};  // so long it may wait for others to go with it
     Store::Done done{};
 };
 

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <unordered_map>
 
 #include "bridge/store/write.hpp"
@@ -13,7 +14,8 @@
 namespace spoke::bridge {
 
 /// The writes that the bridge's thread has asked for and the writer has not taken yet, in order.
-/// Of a command only the newest record stays, if that one is `certain`; the audit entries all do.
+/// Of a command only the newest record stays, if that one is `certain`; the audit entries and
+/// events all do. Of a reader's positions only the newest stays.
 /// Bound   `writes_max` for `now_or_never`; `certain` writes are always taken: of each command one
 ///         record and what the trail does not have.
 /// Thread  any.
@@ -24,8 +26,9 @@ public:
     /// False: there are too many already, and the write (now_or_never) was not taken.
     [[nodiscard]] bool add(Write& write);
 
-    /// Everything, as soon as there is something; nothing if it is `until` before, or if the queue
-    /// was stopped. `eager` false: not before `until`, although there is something.
+    /// Everything, as soon as there is something that has waited as long as it may; nothing if it
+    /// is `until` before, or if the queue was stopped. `eager` false: not before `until`, although
+    /// there is something.
     [[nodiscard]] Writes take(SteadyTime until, bool eager);
 
     /// The writer could not write these: those that are `certain` go back to the front, the others,
@@ -40,12 +43,16 @@ public:
 
 private:
     void append(Write write);
+    [[nodiscard]] Writes take_all();
+    [[nodiscard]] bool replaces_position(Write const& write);
 
     std::size_t writes_max_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     Writes writes_;
     std::unordered_map<CommandId, std::size_t> latest_;  // place in writes_ of its newest record
+    std::unordered_map<std::string, std::size_t> positions_;  // place in writes_ of a reader's
+    SteadyTime due_ = SteadyTime::max();                      // of the first that must be written
     bool stopped_ = false;
 };
 

@@ -145,7 +145,7 @@ private:
             lines.push_back(std::move(line));
         }
         ++records;
-        store_.put(command, std::move(lines), need, [this, command](bool stored) {
+        store_.put(command, std::move(lines), {}, need, [this, command](bool stored) {
             if (!stored) std::abort();
             go_on(command);
         });

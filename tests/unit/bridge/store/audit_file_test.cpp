@@ -16,7 +16,7 @@ std::size_t fill(SqliteForm& form, RandomWrites& script, int steps = 150) {
     for (auto i = 0; i < steps; ++i) {
         auto step = script.next();
         lines += step.lines.size();
-        step.run(form.store(), form.done());
+        step.run(form.both(), form.done());
     }
     form.await_all();
     return lines;

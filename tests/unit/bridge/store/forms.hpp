@@ -10,10 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "bridge/store/memory_event_store.hpp"
 #include "bridge/store/memory_store.hpp"
 #include "bridge/store/sqlite_store.hpp"
 #include "tests/support/fault_vfs.hpp"
 #include "tests/support/temp_folder.hpp"
+#include "tests/unit/bridge/store/random_writes.hpp"
 #include "tests/unit/bridge/support/fixture.hpp"
 
 namespace spoke::bridge::test {
@@ -94,6 +96,8 @@ class StoreForm {
 public:
     virtual ~StoreForm() = default;
     [[nodiscard]] virtual Store& store() = 0;
+    [[nodiscard]] virtual EventStore& events() = 0;
+    [[nodiscard]] BothStores both() { return {store(), events()}; }
     /// As if the process had ended and another begun.
     virtual void reopen() = 0;
 
@@ -112,11 +116,19 @@ public:
 
 class MemoryForm final : public StoreForm {
 public:
+    explicit MemoryForm(std::vector<EventClass> classes = {})
+        : events_("m1", std::move(classes), defer()), store_({}, defer(), &events_) {}
     [[nodiscard]] Store& store() override { return store_; }
+    [[nodiscard]] EventStore& events() override { return events_; }
     void reopen() override {}
 
 private:
-    MemoryStore store_{{}, [this](std::function<void()> task) { tasks.add(std::move(task)); }};
+    std::function<void(std::function<void()>)> defer() {
+        return [this](std::function<void()> task) { tasks.add(std::move(task)); };
+    }
+
+    MemoryEventStore events_;
+    MemoryStore store_;
 };
 
 /// By default on a disk that never really syncs, which takes most of the time of a test.
@@ -128,6 +140,7 @@ public:
         open();
     }
     [[nodiscard]] Store& store() override { return *store_; }
+    [[nodiscard]] EventStore& events() override { return *store_; }
     [[nodiscard]] SqliteStore& sqlite() { return *store_; }
     void reopen() override {
         close();

@@ -1,18 +1,25 @@
 #include "tests/unit/bridge/store/random_writes.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
 
+#include "bridge/store/memory_event_store.hpp"
 #include "bridge/store/memory_store.hpp"
 
 namespace spoke::bridge::test {
 
+using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
 std::vector<std::string> RandomWrites::keys() {
     return {"k1", "k2", "k3", "k4", "k5", "k6", "key with \"quotes\"", "schl\xC3\xBCssel"};
+}
+
+std::vector<EventClass> RandomWrites::classes() {
+    return {{"d/+/evt", 1h, 100'000, 1'000'000'000}, {"t/#", 1h, 15, 1'000'000'000}};
 }
 
 std::vector<std::string> RandomWrites::devices() {
@@ -129,10 +136,12 @@ RandomWrites::Step RandomWrites::put(Command command, Need need) {
     commands_[command.id] = command;
     std::erase(open_, command.id);
     if (!is_settled(command.state)) open_.push_back(command.id);
-    auto run = [command, lines, need](Store& store, Store::Done done) {
-        store.put(command, lines, need, std::move(done));
+    auto events = one_in(2) ? fresh_events() : std::vector<Event>{};
+    auto witness = events.empty() ? 0 : events.front().offset;
+    auto run = [command, lines, events, need](BothStores to, Store::Done done) {
+        to.store.put(command, lines, events, need, std::move(done));
     };
-    return {run, lines, need};
+    return {run, lines, need, witness};
 }
 
 RandomWrites::Step RandomWrites::put_device() {
@@ -145,14 +154,53 @@ RandomWrites::Step RandomWrites::put_device() {
     record.version = static_cast<std::uint32_t>(below(100));
     auto line = entry("device.updated");
     line.device = record.id;
-    auto run = [record, line](Store& store, Store::Done done) {
-        store.put_device(record, line, std::move(done));
+    auto run = [record, line](BothStores to, Store::Done done) {
+        to.store.put_device(record, line, std::move(done));
     };
     return {run, {line}};
 }
 
+Event RandomWrites::fresh_event(std::string topic) {
+    Event event;
+    event.offset = ++offset_;
+    event.n = offset_;
+    event.at = now();
+    event.topic = std::move(topic);
+    event.data = one_in(5) ? '"' + std::string(3'000, 'x') + '"' : R"({"e":"moved"})";
+    event.type = one_in(2) ? "moved" : "";
+    if (one_in(3)) event.key = fmt::format("key-{}", offset_);
+    if (one_in(3)) event.expires_at = event.at + milliseconds{below(1'000)};
+    if (one_in(2)) event.arrival = {static_cast<std::uint16_t>(1 + below(1'000)), random_()};
+    return event;
+}
+
+/// The first of them stays.
+std::vector<Event> RandomWrites::fresh_events() {
+    std::vector<Event> out;
+    out.push_back(fresh_event("d/" + one_of(devices()) + "/evt"));
+    while (one_in(2)) out.push_back(fresh_event(fmt::format("t/{}", below(4))));
+    return out;
+}
+
+RandomWrites::Step RandomWrites::append_events() {
+    auto events = fresh_events();
+    auto witness = events.front().offset;
+    auto need = static_cast<Need>(below(3));
+    std::optional<InboxMark> mark;
+    if (one_in(3)) mark = InboxMark{one_of(people()), below(offset_)};
+    auto moves = one_in(3);
+    auto forgets = one_in(10);
+    auto run = [=](BothStores to, Store::Done done) {
+        if (moves) to.events.put_position("feed", witness);
+        if (forgets) to.events.forget_arrivals();
+        to.events.append_events(events, mark, need, std::move(done));
+    };
+    return {run, {}, need == Need::certain_soon ? Need::certain : need, witness};
+}
+
 RandomWrites::Step RandomWrites::next() {
     ++steps_;
+    if (one_in(4)) return append_events();
     auto kind = below(10);
     if (kind < 6 && !open_.empty()) {
         auto command = commands_.at(open_[below(open_.size())]);
@@ -168,21 +216,43 @@ RandomWrites::Step RandomWrites::next() {
     if (kind == 8) return put_device();
     auto line = entry(one_in(2) ? "publish" : "device.deleted");
     if (line.what == "publish") {
-        auto append = [line](Store& store, Store::Done done) {
-            store.append(line, std::move(done));
+        auto append = [line](BothStores to, Store::Done done) {
+            to.store.append(line, std::move(done));
         };
         return {append, {line}};
     }
     auto device = one_of(devices());
     line.device = device;
-    auto erase = [line, device](Store& store, Store::Done done) {
-        store.erase_device(device, line, std::move(done));
+    auto erase = [line, device](BothStores to, Store::Done done) {
+        to.store.erase_device(device, line, std::move(done));
     };
     return {erase, {line}};
 }
 
-Contents contents_of(Store const& store, RandomWrites const& script) {
+namespace {
+
+void add_events(EventStore const& log, Contents& out) {
+    EventQuery query;
+    query.limit = std::numeric_limits<std::size_t>::max();
+    query.scan_max = query.limit;
+    for (auto const& event : log.events(query).events) {
+        auto expires = event.expires_at ? event.expires_at->time_since_epoch().count() : 0;
+        out.events[event.offset] =
+            fmt::format("{} {} {} {} {} {} {}", event.topic, event.n, event.type, event.data,
+                        event.key, event.at.time_since_epoch().count(), expires);
+    }
+    for (std::size_t i = 0; i <= RandomWrites::classes().size(); ++i) {
+        out.removed.push_back(log.removed_upto(i));
+    }
+    for (auto const& who : RandomWrites::people()) out.marks.push_back(log.inbox_mark(who));
+}
+
+}  // namespace
+
+Contents contents_of(BothStores stores, RandomWrites const& script) {
     Contents out;
+    auto const& store = stores.store;
+    add_events(stores.events, out);
     store.visit_open([&](Command&& command) { out.open.push_back(std::move(command)); });
     store.visit_devices([&](StoredDevice&& device) {
         // A form may know a device of which nothing was said and which never had an order.
@@ -214,21 +284,36 @@ std::string difference(Contents const& a, Contents const& b) {
         out += fmt::format("commands: {} and {}; ", a.commands.size(), b.commands.size());
     }
     if (a.by_key != b.by_key) out += fmt::format("{} keys, {}; ", a.by_key.size(), b.by_key.size());
+    if (a.events != b.events) {
+        out += fmt::format("events: {} and {}; ", a.events.size(), b.events.size());
+    }
+    if (a.removed != b.removed) {
+        out += fmt::format("removed: {} and {}; ", fmt::join(a.removed, ","),
+                           fmt::join(b.removed, ","));
+    }
+    if (a.marks != b.marks) out += "inbox marks; ";
     if (a.trail != b.trail) out += fmt::format("trail: {}, {}; ", a.trail.size(), b.trail.size());
     return out;
 }
 
-std::string judge(Store const& store, RandomWrites const& script,
+std::string judge(BothStores stores, RandomWrites const& script,
                   std::vector<RandomWrites::Step> const& steps,
                   std::vector<Outcome> const& outcomes) {
-    auto found = contents_of(store, script);
-    MemoryStore expected{{}, [](std::function<void()> const&) {}};
+    auto found = contents_of(stores, script);
+    auto at_once = [](std::function<void()> const& task) { task(); };
+    MemoryEventStore expected_log{"m", RandomWrites::classes(), at_once};
+    MemoryStore expected{{}, at_once, &expected_log};
     std::size_t at = 0;
     for (std::size_t i = 0; i < steps.size(); ++i) {
         auto const& lines = steps[i].lines;
         auto is_there = at + lines.size() <= found.trail.size() &&
                         std::equal(lines.begin(), lines.end(),
                                    found.trail.begin() + static_cast<std::ptrdiff_t>(at));
+        auto has_event = steps[i].event == 0 || found.events.contains(steps[i].event);
+        if (lines.empty()) is_there = has_event;
+        if (is_there != has_event && steps[i].event != 0) {
+            return fmt::format("step {} is half there", i);
+        }
         auto const& told = outcomes[i];
         if (told && *told != is_there) {
             return fmt::format("step {} was told {}, but is {}there", i, *told,
@@ -236,10 +321,10 @@ std::string judge(Store const& store, RandomWrites const& script,
         }
         if (!is_there) continue;
         at += lines.size();
-        steps[i].run(expected, {});
+        steps[i].run({expected, expected_log}, {});
     }
     if (at != found.trail.size()) return fmt::format("line {} is of no step", at + 1);
-    return difference(found, contents_of(expected, script));
+    return difference(found, contents_of({expected, expected_log}, script));
 }
 
 }  // namespace spoke::bridge::test

@@ -19,6 +19,7 @@ using spoke::test::FaultVfs;
 SqliteStore::Settings on(FaultVfs const& disk) {
     SqliteStore::Settings settings;
     settings.vfs = disk.name();
+    settings.classes = RandomWrites::classes();
     settings.retry = 2ms;
     settings.log_pages_max = 64;  // so that the file itself is written now and then
     return settings;
@@ -31,12 +32,12 @@ struct Run {
 
     void step() {
         steps.push_back(script.next());
-        steps.back().run(form.store(), form.done());
+        steps.back().run(form.both(), form.done());
     }
     [[nodiscard]] std::string judge() {
         std::vector<Outcome> outcomes(steps.size());
         for (auto const& [number, stored] : form.outcomes) outcomes.at(number) = stored;
-        return test::judge(form.store(), script, steps, outcomes);
+        return test::judge(form.both(), script, steps, outcomes);
     }
 
     RandomWrites script;
@@ -122,13 +123,13 @@ TEST_CASE(
     for (auto i = 0; i < 30; ++i) run.step();
     auto next = run.script.next();
     for (; next.need == Need::certain; next = run.script.next()) {
-        next.run(run.form.store(), run.form.done());
+        next.run(run.form.both(), run.form.done());
         run.steps.push_back(next);
     }
     run.form.await_all();
     disk.fail_syncs(SQLITE_IOERR_FSYNC);
     auto doubtful = run.form.asked;
-    next.run(run.form.store(), run.form.done());
+    next.run(run.form.both(), run.form.done());
     run.steps.push_back(next);
     run.form.log.await("cannot be written");
     // It has been closed, which did not help, and could not be opened.

@@ -49,6 +49,7 @@ std::vector<std::string> fault_points(bool of_retention) {
 SqliteStore::Settings busy_settings(std::string const& path) {
     SqliteStore::Settings settings;
     settings.path = path;
+    settings.classes = RandomWrites::classes();
     settings.clean_every = 0ms;
     settings.clean_rows = 3;
     settings.keep = 100h;
@@ -76,7 +77,7 @@ struct Report {
             }
         };
         for (std::size_t i = 0; i < kSteps; ++i) {
-            script.next().run(form.store(), form.done());
+            script.next().run(form.both(), form.done());
             if (random() % 4 == 0) {
                 auto enough = form.outcomes.size() + random() % 3;
                 form.tasks.run_until([&] {
@@ -130,7 +131,7 @@ void check_what_is_left(std::string const& path, std::uint64_t seed, Victim cons
     RandomWrites script{seed};
     std::vector<RandomWrites::Step> steps;
     for (std::size_t i = 0; i < kSteps; ++i) steps.push_back(script.next());
-    CHECK(judge(form.store(), script, steps, victim.outcomes) == "");
+    CHECK(judge(form.both(), script, steps, victim.outcomes) == "");
     // And it goes on from there.
     form.store().append({}, form.done());
     form.await_all();
@@ -178,9 +179,9 @@ TEST_CASE("SQLite store: killed while old rows are removed, it has them in full 
                 SqliteForm form{settings};
                 RandomWrites script{seed};
                 for (std::size_t i = 0; i < kSteps; ++i)
-                    script.next().run(form.store(), form.done());
+                    script.next().run(form.both(), form.done());
                 form.await_all();
-                open_before = contents_of(form.store(), script).open.size();
+                open_before = contents_of(form.both(), script).open.size();
             }
             // All that is settled is old now, and so are all lines.
             settings.clean_every = 0ms;

@@ -218,9 +218,11 @@ TEST_CASE("SQLite store: a file with wrong bytes in it is told from a sound one,
           "[bridge][store]") {
     auto seed = spoke::test::seed_or(8'000) + static_cast<std::uint64_t>(GENERATE(range(0, 20)));
     INFO("SPOKE_SEED=" << seed);
-    SqliteForm form;
+    SqliteStore::Settings settings;
+    settings.classes = RandomWrites::classes();
+    SqliteForm form{settings};
     RandomWrites script{seed};
-    for (auto i = 0; i < 80; ++i) script.next().run(form.store(), form.done());
+    for (auto i = 0; i < 80; ++i) script.next().run(form.both(), form.done());
     form.await_all();
     form.close();
     std::mt19937_64 random{seed};
@@ -237,7 +239,7 @@ TEST_CASE("SQLite store: a file with wrong bytes in it is told from a sound one,
     try {
         static_cast<void>(AuditFile{form.settings.path}.verify());
         form.open();
-        static_cast<void>(contents_of(form.store(), script));
+        static_cast<void>(contents_of(form.both(), script));
         form.store().append({}, {});
         form.close();
     } catch (std::runtime_error const& error) {

@@ -12,6 +12,7 @@ namespace {
 SqliteStore::Settings on_the_real_disk() {
     SqliteStore::Settings settings;
     settings.vfs = "unix";
+    settings.classes = RandomWrites::classes();
     return settings;
 }
 
@@ -129,24 +130,24 @@ TEST_CASE("store: the forms tell the same after the same writes, also when opene
           "[bridge][store]") {
     auto seed = spoke::test::seed_or(5'001) + static_cast<std::uint64_t>(GENERATE(range(0, 4)));
     INFO("SPOKE_SEED=" << seed);
-    MemoryForm memory;
+    MemoryForm memory{RandomWrites::classes()};
     SqliteForm sqlite{on_the_real_disk()};
     RandomWrites script{seed};
     for (auto round = 0; round < 4; ++round) {
         for (auto i = 0; i < 60; ++i) {
             auto step = script.next();
-            step.run(memory.store(), memory.done());
-            step.run(sqlite.store(), sqlite.done());
+            step.run(memory.both(), memory.done());
+            step.run(sqlite.both(), sqlite.done());
             // Some in one commit, some alone.
             if (i % 7 == 0) sqlite.await_all();
         }
         memory.await_all();
         sqlite.await_all();
         CHECK(sqlite.outcomes == memory.outcomes);
-        auto expected = contents_of(memory.store(), script);
-        CHECK(difference(contents_of(sqlite.store(), script), expected) == "");
+        auto expected = contents_of(memory.both(), script);
+        CHECK(difference(contents_of(sqlite.both(), script), expected) == "");
         sqlite.reopen();
-        CHECK(difference(contents_of(sqlite.store(), script), expected) == "");
+        CHECK(difference(contents_of(sqlite.both(), script), expected) == "");
         check_lists(sqlite.store(), memory.store(), script);
     }
 }

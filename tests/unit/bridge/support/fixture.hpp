@@ -225,9 +225,11 @@ public:
 /// A store in memory that commits when told to, or fails.
 class FakeStore final : public Store {
 public:
-    void put(Command const& record, std::vector<AuditEntry> audit, Need need, Done done) override {
+    using Store::put;
+    void put(Command const& record, std::vector<AuditEntry> audit, std::vector<Event>, Need need,
+             Done done) override {
         enqueue(need, std::move(done), [this, record, audit = std::move(audit), need] {
-            held_.put(record, audit, need, {});
+            held_.put(record, audit, {}, need, {});
         });
     }
     void put_device(DeviceRecord const& record, AuditEntry audit, Done done) override {

@@ -54,6 +54,7 @@ public:
         return held_.removed_upto(event_class);
     }
     std::vector<EventArrival> arrivals() const override { return held_.arrivals(); }
+    void forget_arrivals() override { held_.forget_arrivals(); }
     std::uint64_t inbox_mark(std::string_view who) const override { return held_.inbox_mark(who); }
     void put_position(std::string name, std::uint64_t offset) override {
         held_.put_position(std::move(name), offset);
