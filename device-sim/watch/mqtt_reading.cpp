@@ -217,10 +217,13 @@ void MqttReading::on_request_failed(mqtt::RequestToken, mqtt::RequestFailure why
 }
 
 void MqttReading::end(std::string const& why) {
+    // Before the link stops, which ends it too.
+    auto* events = std::exchange(events_, nullptr);
+    if (events == nullptr) return;
     timer_.cancel();
     auto self = shared_from_this();
     link_.stop();
-    if (auto* events = std::exchange(events_, nullptr)) events->on_over(why, {});
+    events->on_over(why, {});
 }
 
 }  // namespace spoke::sim

@@ -1,0 +1,124 @@
+"""`spoke-sim watch`: five ways to read, through cuts and kills, are told the same; and its judge can see."""
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+from programs import DEADLINE_SECONDS, binary
+
+PASS, FAIL, INVALID = 0, 1, 3
+
+
+class Watch:
+    """Readers and writers with a broker and a bridge of their own, started at once."""
+
+    BROKER = '[persistence]\ndirectory = "{0}/store"\n'
+    BRIDGE = '[store]\npath = "{0}/bridge.db"\n' \
+             '[broker]\nreconnect_delay_min = "10 ms"\nreconnect_delay_max = "200 ms"\n'
+
+    def __init__(self, *options):
+        self._folder = tempfile.TemporaryDirectory(prefix="spoke-watch-")
+        folder = self._folder.name
+        for name, text in (("broker", self.BROKER), ("bridge", self.BRIDGE)):
+            with open(os.path.join(folder, name + ".toml"), "w", encoding="utf-8") as file:
+                file.write(text.format(folder))
+        self.summary = os.path.join(folder, "summary.json")
+        self.junit = os.path.join(folder, "junit.xml")
+        command = [binary("spoke-sim"), "watch", "--port", "0", "--http-port", "0", "--logs", folder,
+                   "--summary", self.summary, "--junit", self.junit,
+                   "--start-broker", f"{binary('spoke-broker')} -c {folder}/broker.toml -p {{mqtt}}",
+                   "--start-bridge", f"{binary('spoke-bridge')} -c {folder}/bridge.toml -p {{http}} "
+                                     "--broker 127.0.0.1:{mqtt}",
+                   "--seed", "7", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True)
+
+    def result(self):
+        """(exit code, summary, output) once it is over."""
+        try:
+            output, _ = self.process.communicate(timeout=4 * DEADLINE_SECONDS)
+            with open(self.summary, encoding="utf-8") as file:
+                summary = json.load(file)
+            cases = xml.etree.ElementTree.parse(self.junit).getroot().findall("testcase")
+            self.failed = [case.get("name") for case in cases if case.find("failure") is not None]
+            return self.process.returncode, summary, output[-6000:]
+        finally:
+            self.close()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+        self._folder.cleanup()
+
+
+class TheJudge(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        few = ("--readers", "1", "--faults", "none", "--for", "6s", "--rate", "60")
+        cls.watches = {
+            "faults and kills": Watch("--readers", "2", "--rate", "30", "--for", "12s", "--faults",
+                                      "all,cut=300%,change=300%", "--kill", "bridge@3s,broker@7s"),
+            "drops": Watch(*few, "--faulty-reader", "drops"),
+            "doubles": Watch(*few, "--faulty-reader", "doubles")}
+
+    @classmethod
+    def tearDownClass(cls):
+        for watch in cls.watches.values():
+            watch.close()
+
+    def test_five_ways_are_told_the_same_through_faults_and_kills(self):
+        watch = self.watches["faults and kills"]
+        code, summary, output = watch.result()
+        self.assertEqual(set(summary["wrong"].values()), {0}, output)
+        # A machine that is too busy makes it prove nothing; it is never wrong.
+        self.assertIn((code, summary["result"]), ((PASS, "PASS"), (INVALID, "INVALID")), output)
+        self.assertEqual(watch.failed, [] if code == PASS else ["result"])
+        self.assertEqual(summary["kills"], {"broker": 1, "bridge": 1})
+        self.assertGreater(summary["faults"], 5)
+        self.assertGreater(summary["acknowledged"], 50)
+        self.assertGreater(summary["inbox_states"], 5)
+        for way in ("poll", "long-poll", "sse", "websocket", "mqtt"):
+            self.assertGreater(summary["told"][way], 20, way)
+
+    def test_a_reader_that_drops_events_is_convicted(self):
+        watch = self.watches["drops"]
+        code, summary, output = watch.result()
+        self.assertGreater(summary["wrong"]["events_lost"], 0, output)
+        self.assertEqual((code, summary["result"]), (FAIL, "FAIL"))
+        self.assertEqual(watch.failed, ["events_lost", "result"], output)
+        self.assertEqual({example["who"] for example in summary["examples"]}, {"poll-0"})
+
+    def test_a_reader_that_tells_events_twice_is_convicted(self):
+        watch = self.watches["doubles"]
+        code, summary, output = watch.result()
+        self.assertGreater(summary["wrong"]["events_doubled"], 0, output)
+        self.assertEqual((code, summary["result"]), (FAIL, "FAIL"))
+        self.assertEqual(watch.failed, ["events_doubled", "result"], output)
+
+
+class TheCommandLine(unittest.TestCase):
+    def complaint(self, *options):
+        done = subprocess.run([binary("spoke-sim"), "watch", *options], capture_output=True,
+                              text=True, timeout=DEADLINE_SECONDS, check=False)
+        self.assertEqual(done.returncode, 2)
+        return done.stdout + done.stderr
+
+    def test_what_makes_no_sense_is_told(self):
+        programs = ("--start-broker", "true", "--start-bridge", "true")
+        for options, words in ((("--kill", "broker@60s"), "--start-broker"),
+                               ((*programs, "--kill", "sim@60s"), "broker@60s or bridge@120s"),
+                               (("--faults", "fire=1%"), "there is no fault"),
+                               (("--faults", "cut=1"), "no percentage"),
+                               (("--readers", "0"), "--readers"),
+                               (("--for", "10"), "--for"),
+                               (("--faulty-reader", "bad"), "--faulty-reader"),
+                               (("--token", "x", "--token-file", "y"), "--token")):
+            with self.subTest(options):
+                self.assertIn(words, self.complaint(*options))
+
+
+if __name__ == "__main__":
+    unittest.main()
