@@ -64,8 +64,7 @@ Stores make_stores(StoreConfig const& config, EventsConfig const& events,
     world.info = [](std::string const& line) { spdlog::info(line); };
     world.warn = [](std::string const& line) { spdlog::warn(line); };
     auto store = std::make_shared<SqliteStore>(std::move(settings), std::move(world));
-    auto audit = [store](AuditEntry entry) { store->append(std::move(entry), {}); };
-    return {store, store, std::make_shared<MemoryHookStore>(defer, audit)};
+    return {store, store, store};
 }
 
 }  // namespace spoke::bridge

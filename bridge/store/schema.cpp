@@ -159,7 +159,39 @@ CREATE TABLE positions (
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array kSteps{SchemaStep{1, kVersion1}, SchemaStep{2, kVersion2}};
+constexpr auto kVersion3 = R"sql(
+CREATE TABLE hooks (
+    name             TEXT    NOT NULL PRIMARY KEY,
+    url              TEXT    NOT NULL,
+    topics           TEXT    NOT NULL,
+    format           TEXT    NOT NULL,
+    state            TEXT    NOT NULL,
+    why              TEXT    NOT NULL,
+    secret           TEXT    NOT NULL,
+    old_secret       TEXT    NOT NULL,
+    old_secret_until INTEGER NOT NULL,
+    begin            INTEGER NOT NULL,
+    version          INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hook_deliveries (
+    hook     TEXT    NOT NULL,
+    id       TEXT    NOT NULL,
+    offset   INTEGER NOT NULL,
+    topic    TEXT    NOT NULL,
+    format   TEXT    NOT NULL,
+    state    TEXT    NOT NULL,
+    attempts INTEGER NOT NULL,
+    made_at  INTEGER NOT NULL,
+    due_at   INTEGER NOT NULL,
+    outcome  TEXT    NOT NULL,
+    body     TEXT    NOT NULL,
+    PRIMARY KEY (hook, id)
+) STRICT;
+)sql";
+
+constexpr std::array kSteps{SchemaStep{1, kVersion1}, SchemaStep{2, kVersion2},
+                            SchemaStep{3, kVersion3}};
 
 std::int64_t version_of(SqliteConnection& connection) {
     return connection.number("PRAGMA user_version");

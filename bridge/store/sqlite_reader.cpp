@@ -58,7 +58,8 @@ SqliteReader::SqliteReader(std::string const& path, std::string const& vfs)
       ends_(connection_.prepare("SELECT coalesce((SELECT min(number) FROM audit), 1), "
                                 "coalesce((SELECT max(number) FROM audit), 0)")),
       at_high_(connection_.prepare("SELECT at_high FROM audit WHERE number = ?1")),
-      log_(connection_) {}
+      log_(connection_),
+      hooks_(connection_) {}
 
 std::optional<Command> SqliteReader::find(CommandId const& id) {
     auto text = id.text();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "bridge/store/event_reader.hpp"
+#include "bridge/store/hook_rows.hpp"
 #include "bridge/store/rows.hpp"
 #include "bridge/store/sqlite.hpp"
 #include "bridge/store/store.hpp"
@@ -27,6 +28,7 @@ public:
     void visit_devices(std::function<void(StoredDevice&&)> const& visit);
 
     [[nodiscard]] EventReader& log() noexcept { return log_; }
+    [[nodiscard]] HookReader& hooks() noexcept { return hooks_; }
 
 private:
     std::uint64_t first_line_since(WallTime since);
@@ -43,6 +45,7 @@ private:
     SqliteStatement ends_;
     SqliteStatement at_high_;
     EventReader log_;
+    HookReader hooks_;
 };
 
 }  // namespace spoke::bridge

@@ -151,6 +151,53 @@ std::optional<std::uint64_t> SqliteStore::position(std::string_view name) const 
     return found->second;
 }
 
+void SqliteStore::put_hook(Hook hook, AuditEntry audit, Need need, Done done) {
+    Write write;
+    write.record = HookWrite{std::move(hook)};
+    write.audit.push_back(std::move(audit));
+    write.need = need;
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::erase_hook(std::string_view name, AuditEntry audit, Done done) {
+    Write write;
+    write.record = HookWrite{ErasedHook{std::string{name}}};
+    write.audit.push_back(std::move(audit));
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::put_delivery(HookDelivery delivery, Done done) {
+    Write write;
+    write.record = HookWrite{std::move(delivery)};
+    write.need = Need::certain;
+    write.done = std::move(done);
+    enqueue(std::move(write));
+}
+
+void SqliteStore::erase_delivery(std::string_view hook, std::string_view id) {
+    Write write;
+    write.record = HookWrite{ErasedDelivery{std::string{hook}, std::string{id}}};
+    write.need = Need::certain_soon;
+    enqueue(std::move(write));
+}
+
+std::optional<std::string> SqliteStore::delivery_body(std::string_view hook,
+                                                      std::string_view id) const {
+    return read([&](SqliteReader& reader) { return reader.hooks().body(hook, id); });
+}
+
+void SqliteStore::visit_hooks(std::function<void(Hook&&)> const& visit) const {
+    std::lock_guard lock{reader_mutex_};
+    if (reader_) reader_->hooks().visit_hooks(visit);
+}
+
+void SqliteStore::visit_deliveries(std::function<void(HookDelivery&&)> const& visit) const {
+    std::lock_guard lock{reader_mutex_};
+    if (reader_) reader_->hooks().visit_deliveries(visit);
+}
+
 void SqliteStore::enqueue(Write write) {
     if (write.need == Need::certain_soon) {
         write.need = Need::certain;

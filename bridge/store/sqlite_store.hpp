@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bridge/store/file_lock.hpp"
+#include "bridge/store/hook_store.hpp"
 #include "bridge/store/sqlite_reader.hpp"
 #include "bridge/store/sqlite_writer.hpp"
 #include "bridge/store/store.hpp"
@@ -29,7 +30,7 @@ namespace spoke::bridge {
 /// After an error of which nobody knows what it left on the disk, the file is closed and opened
 /// anew before anything is believed; only then is the fate of the writes told that were on their
 /// way. The file is locked against a second bridge.
-class SqliteStore final : public Store, public EventStore {
+class SqliteStore final : public Store, public EventStore, public HookStore {
 public:
     using Done = Store::Done;
 
@@ -98,6 +99,16 @@ public:
     void put_position(std::string name, std::uint64_t offset) override;
     void erase_position(std::string_view name) override;
     [[nodiscard]] std::optional<std::uint64_t> position(std::string_view name) const override;
+
+    void put_hook(Hook hook, AuditEntry audit, Need need, Done done) override;
+    void erase_hook(std::string_view name, AuditEntry audit, Done done) override;
+    void put_delivery(HookDelivery delivery, Done done) override;
+    void erase_delivery(std::string_view hook, std::string_view id) override;
+    [[nodiscard]] std::optional<std::string> delivery_body(std::string_view hook,
+                                                           std::string_view id) const override;
+    // Errors  std::runtime_error.
+    void visit_hooks(std::function<void(Hook&&)> const& visit) const override;
+    void visit_deliveries(std::function<void(HookDelivery&&)> const& visit) const override;
 
     /// Transactions so far.
     [[nodiscard]] std::uint64_t commits() const noexcept { return commits_; }

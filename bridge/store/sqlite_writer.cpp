@@ -69,6 +69,7 @@ SqliteWriter::Open::Open(Settings const& settings, EventClasses const& classes, 
       free_pages(connection.prepare("PRAGMA freelist_count")),
       retention(connection, settings.retention),
       log(connection, classes),
+      hooks(connection),
       page_bytes(connection.number("PRAGMA page_size")) {}
 
 void SqliteWriter::open() {
@@ -169,6 +170,8 @@ void SqliteWriter::apply_record(Write const& write) {
         open_->log.set(*position);
     } else if (std::holds_alternative<ForgottenArrivals>(write.record)) {
         open_->log.forget_arrivals(state_.log);
+    } else if (auto const* hook = std::get_if<HookWrite>(&write.record)) {
+        open_->hooks.write(*hook);
     }
 }
 

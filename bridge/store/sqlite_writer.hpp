@@ -10,6 +10,7 @@
 #include "bridge/store/audit_chain.hpp"
 #include "bridge/store/event_usage.hpp"
 #include "bridge/store/event_writer.hpp"
+#include "bridge/store/hook_rows.hpp"
 #include "bridge/store/retention.hpp"
 #include "bridge/store/rows.hpp"
 #include "bridge/store/sqlite.hpp"
@@ -107,6 +108,7 @@ private:
         SqliteStatement free_pages;
         Retention retention;
         EventWriter log;
+        HookWriter hooks;
         std::int64_t page_bytes;
     };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bridge/event/event_store.hpp"
+#include "bridge/store/hook_rows.hpp"
 #include "bridge/store/store.hpp"
 
 namespace spoke::bridge {
@@ -27,11 +28,11 @@ struct ReaderPosition {
 /// The arrivals of the events before are of no use any more.
 struct ForgottenArrivals {};
 
-/// One call of a Store or an EventStore, on its way to the disk. The variant is empty where a later
-/// write has the newer record, or there is none.
+/// One call of a Store, an EventStore or a HookStore, on its way to the disk. The variant is empty
+/// where a later write has the newer record, or there is none.
 struct Write {
     std::variant<std::monostate, Command, DeviceRecord, ErasedDevice, ReaderPosition,
-                 ForgottenArrivals>
+                 ForgottenArrivals, HookWrite>
         record{};
     std::vector<Event> events{};
     std::optional<InboxMark> mark{};

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bridge/store/memory_event_store.hpp"
+#include "bridge/store/memory_hook_store.hpp"
 #include "bridge/store/memory_store.hpp"
 #include "bridge/store/sqlite_store.hpp"
 #include "tests/support/fault_vfs.hpp"
@@ -97,6 +98,7 @@ public:
     virtual ~StoreForm() = default;
     [[nodiscard]] virtual Store& store() = 0;
     [[nodiscard]] virtual EventStore& events() = 0;
+    [[nodiscard]] virtual HookStore& hooks() = 0;
     [[nodiscard]] BothStores both() { return {store(), events()}; }
     /// As if the process had ended and another begun.
     virtual void reopen() = 0;
@@ -120,6 +122,7 @@ public:
         : events_("m1", std::move(classes), defer()), store_({}, defer(), &events_) {}
     [[nodiscard]] Store& store() override { return store_; }
     [[nodiscard]] EventStore& events() override { return events_; }
+    [[nodiscard]] HookStore& hooks() override { return hooks_; }
     void reopen() override {}
 
 private:
@@ -129,6 +132,8 @@ private:
 
     MemoryEventStore events_;
     MemoryStore store_;
+    MemoryHookStore hooks_{defer(),
+                           [this](AuditEntry entry) { store_.append(std::move(entry), {}); }};
 };
 
 /// By default on a disk that never really syncs, which takes most of the time of a test.
@@ -141,6 +146,7 @@ public:
     }
     [[nodiscard]] Store& store() override { return *store_; }
     [[nodiscard]] EventStore& events() override { return *store_; }
+    [[nodiscard]] HookStore& hooks() override { return *store_; }
     [[nodiscard]] SqliteStore& sqlite() { return *store_; }
     void reopen() override {
         close();
