@@ -10,6 +10,7 @@ from certificates import Authority
 from hook_receiver import Receiver, verify
 from programs import DEADLINE_SECONDS, Bridge, Broker, free_port
 
+DOCS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "bridge", "EVENTS.md")
 OPEN = """
     [hooks]
     allow_private = true
@@ -49,6 +50,15 @@ class Hooked(Bridge):
 
     def deliveries(self, name):
         return self.curl(f"/v1/hooks/{name}/deliveries").body["deliveries"]
+
+
+def verify_of_the_docs():
+    """The function that EVENTS.md shows."""
+    with open(DOCS, encoding="utf-8") as file:
+        code = file.read().partition("```python\n")[2].partition("```")[0]
+    names = {}
+    exec(code, names)
+    return names["verify"]
 
 
 def data_of(receiver):
@@ -108,6 +118,9 @@ class WebhookTest(unittest.TestCase):
         headers = {k.lower(): v for k, v in headers.items()}
         now = int(headers["webhook-timestamp"])
         verify(secret, headers, body, now)
+        self.assertEqual(verify_of_the_docs()(secret, headers, body), headers["webhook-id"])
+        with self.assertRaises(ValueError):
+            verify_of_the_docs()(secret, headers, body + b" ")
         for bad in ((secret, headers, body + b" ", now), ("whsec_AAAA", headers, body, now),
                     (secret, headers, body, now + 301), (secret, {**headers, "webhook-id": "x"}, body, now)):
             with self.assertRaises(ValueError):
