@@ -16,6 +16,7 @@ struct Scopes {
     bool admin = false;
     std::vector<std::string> verbs{};    // of "command:<verb>"; "*" stands for all
     std::vector<std::string> filters{};  // of "publish:<filter>"
+    std::vector<std::string> events{};   // of "events:<filter>"
     bool is_everything = false;
     friend bool operator==(Scopes const&, Scopes const&) = default;
 
@@ -23,6 +24,9 @@ struct Scopes {
 
     /// Whether a filter covers the topic, by MQTT's rules (4.7).
     [[nodiscard]] bool may_publish(std::string_view topic) const noexcept;
+
+    /// Whether a granted filter covers the filter: every topic in it may be read.
+    [[nodiscard]] bool may_read(std::string_view filter) const noexcept;
 
     [[nodiscard]] static Scopes all();
 };

@@ -23,6 +23,8 @@ std::string_view scope_name(Right right) {
             return "devices:write";
         case Right::command:
             return "command:*";
+        case Right::events:
+            return "events:<filter>";
         case Right::publish:
             return "publish:#";
         case Right::audit:
@@ -69,9 +71,20 @@ Api::Api(Service& service, Access& access, Hooks& hooks, Settings settings)
       access_(access),
       hooks_(hooks),
       settings_(settings),
-      limiter_({settings.buckets_max}) {}
+      limiter_({settings.buckets_max}),
+      streams_(service, settings.events),
+      polls_(streams_) {}
 
 void Api::handle(HttpRequest const& request, Respond respond) {
+    route(request, std::move(respond), &Api::admit, {});
+}
+
+void Api::handle_as(Identity const& who, HttpRequest const& request, Respond respond) {
+    route(request, std::move(respond), &Api::admit_caller, who);
+}
+
+void Api::route(HttpRequest const& request, Respond respond,
+                void (Api::*admission)(Route const& route, Call call), Identity const& who) {
     respond = measured(std::move(respond));
     auto target = parse_target(request.target);
     if (!target) {
@@ -83,7 +96,8 @@ void Api::handle(HttpRequest const& request, Respond respond) {
     for (auto const& route : routes()) {
         if (!match(route.pattern, *target, parts)) continue;
         if (route.method == method) {
-            return admit(route, {request, *target, std::move(parts), {}, std::move(respond)});
+            return (this->*admission)(
+                route, {request, *target, std::move(parts), who, std::move(respond)});
         }
         methods.push_back(route.method);
     }
@@ -128,12 +142,21 @@ void Api::no_route(std::vector<std::string_view> const& methods, HttpRequest con
     respond(std::move(response));
 }
 
-/// Who asks, how often, whether he may; then the handler.
+/// Who asks; then the rest.
 void Api::admit(Route const& route, Call call) {
     if (route.right == Right::none) return (this->*route.handler)(std::move(call));
-    auto result = access_.identify(call.request.header("Authorization"), service_.now().wall);
+    auto result = identify(call);
     if (auto const* error = std::get_if<AccessError>(&result)) return unauthorized(*error, call);
     call.who = std::get<Identity>(std::move(result));
+    admit_caller(route, std::move(call));
+}
+
+std::variant<Identity, AccessError> Api::identify(Call const& call) {
+    return access_.identify(call.request.header("Authorization"), service_.now().wall);
+}
+
+/// How often, and whether he may.
+void Api::admit_caller(Route const& route, Call call) {
     auto policy = settings_.per_caller;
     if (call.who.is_limited && !policy.is_off()) {
         auto verdict = limiter_.take(call.who.by, policy, service_.now().steady);
@@ -178,6 +201,8 @@ std::optional<Problem> Api::check_right(Route const& route, Call const& call) {
                 return scopes.devices_write;
             case Right::command:  // which verb is for the handler to judge
                 return scopes.is_everything || !scopes.verbs.empty();
+            case Right::events:  // which topics is for the handler to judge
+                return scopes.is_everything || !scopes.events.empty();
             case Right::publish:
                 return scopes.may_publish(call.parts[0]);
             case Right::audit:
@@ -190,6 +215,9 @@ std::optional<Problem> Api::check_right(Route const& route, Call const& call) {
     if (!is_covered()) {
         auto needs = std::string{scope_name(route.right)};
         if (route.right == Right::publish) needs = "publish:" + call.parts[0];
+        if (auto topic = call.target.parameter("topic"); topic && route.right == Right::events) {
+            needs = "events:" + std::string{*topic};
+        }
         return scope_problem(std::move(needs));
     }
     if (route.pattern.starts_with("/v1/devices/{id}") && !call.who.may_see(call.parts[0])) {

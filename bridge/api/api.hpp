@@ -13,6 +13,8 @@
 
 #include "bridge/access/access.hpp"
 #include "bridge/access/rate_limiter.hpp"
+#include "bridge/api/event_polls.hpp"
+#include "bridge/api/event_streams.hpp"
 #include "bridge/api/hook_request.hpp"
 #include "bridge/api/http_message.hpp"
 #include "bridge/api/http_metrics.hpp"
@@ -29,6 +31,7 @@ enum class Right : std::uint8_t {
     devices_read,
     devices_write,
     command,  // "command:" of the verb, which the handler knows
+    events,   // "events:" with filters that cover those in the query
     publish,  // "publish:" with a filter that covers the topic in the path
     audit,
     admin,
@@ -46,12 +49,19 @@ public:
         RatePolicy per_address{};  // of an address that sends no good credentials
         std::size_t buckets_max = 100'000;
         HookRules hooks{};
+        EventStreams::Limits events{};
         bool examples = false;  // whether /examples/ is there
     };
 
     Api(Service& service, Access& access, Hooks& hooks, Settings settings);
 
     void handle(HttpRequest const& request, Respond respond);
+
+    /// The same for somebody who has said before who he is.
+    void handle_as(Identity const& who, HttpRequest const& request, Respond respond);
+
+    /// Answers all requests that wait for events: the bridge stops.
+    void drain() { polls_.drain(); }
 
     [[nodiscard]] HttpMetrics& metrics() noexcept { return metrics_; }
 
@@ -92,6 +102,10 @@ private:
     void no_route(std::vector<std::string_view> const& methods, HttpRequest const& request,
                   Respond const& respond) const;
     void admit(Route const& route, Call call);
+    void admit_caller(Route const& route, Call call);
+    std::variant<Identity, AccessError> identify(Call const& call);
+    void route(HttpRequest const& request, Respond respond,
+               void (Api::*admission)(Route const& route, Call call), Identity const& who);
     static std::optional<Problem> check_right(Route const& route, Call const& call);
     void unauthorized(AccessError error, Call const& call);
 
@@ -103,6 +117,7 @@ private:
     void show_problem(Call call);
     void find_examples(Call call);
     void show_example(Call call);
+    void read_events(Call call);
     void list_devices(Call call);
     void show_device(Call call);
     void put_device(Call call);
@@ -122,6 +137,8 @@ private:
     void list_deliveries(Call call);
     void resend_delivery(Call call);
 
+    void open_stream(Call const& call, EventsWish wish,
+                     std::variant<std::uint64_t, CursorProblem> const& place);
     void hold(Call const& call, CommandWait wait);
     void hold_order(Call const& call, CommandTracker::Accepted accepted, WaitWish const& wish);
     HttpResponse refuse(Refusal refusal, CommandRequest const& request) const;
@@ -152,6 +169,8 @@ private:
     Settings settings_;
     RateLimiter limiter_;
     HttpMetrics metrics_;
+    EventStreams streams_;
+    EventPolls polls_;
     static constexpr std::size_t kChangesMax = 64;
     /// Changes of a record, kChangesMax at most; the first is under way.
     std::map<std::string, std::deque<std::function<void()>>> changes_;

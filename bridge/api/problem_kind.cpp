@@ -67,6 +67,11 @@ constexpr std::array kTypes{
                 "The broker took the request and has no subscriber for its topic, so it went "
                 "nowhere.",
                 "Check the topic, and whether the device is connected and subscribed."},
+    ProblemType{ProblemKind::cursor, "cursor", 409, "Nobody can go on from this cursor",
+                "It has another form than a cursor, or is of a log that is gone, or of an event "
+                "that is not there yet, or events behind it were removed as too old: \"reason\" "
+                "says malformed, epoch, future or too-old. Events may have been missed.",
+                "Read the state at \"snapshot\", then go on from \"cursor\"."},
     ProblemType{ProblemKind::lane_busy, "lane-busy", 409, "Another order of this lane is open",
                 "The order said \"if_busy\": \"fail\", and an earlier order in its lane has not "
                 "ended.",
@@ -135,6 +140,11 @@ constexpr std::array kTypes{
                 "Too many connections from this address",
                 "The address has http.connections_per_address_max connections open.",
                 "Close some, or keep connections alive and use them again."},
+    ProblemType{ProblemKind::too_many_readers, "too-many-readers", 503,
+                "Too many readers wait for events",
+                "As many streams as events.streams_max allows, or as many long polls as "
+                "events.polls_max, are open.",
+                "Try again after Retry-After, perhaps with short polls."},
 };
 
 }  // namespace

@@ -22,6 +22,7 @@ enum class ProblemKind : std::uint8_t {
     method,
     device_offline,
     nobody_listens,
+    cursor,
     lane_busy,
     too_late,
     precondition,
@@ -38,6 +39,7 @@ enum class ProblemKind : std::uint8_t {
     log_full,
     not_ready,
     too_many_connections,
+    too_many_readers,
 };
 
 /// What is the same in every problem of a kind, and its page at /problems/<name>.

@@ -27,6 +27,7 @@ std::span<Api::Route const> Api::routes() {
         Route{"GET", "/examples", Right::none, &Api::find_examples},
         Route{"GET", "/examples/{path...}", Right::none, &Api::show_example},
         Route{"GET", "/v1/openapi.json", Right::none, &Api::show_openapi},
+        Route{"GET", "/v1/events", Right::events, &Api::read_events},
         Route{"GET", "/v1/devices", Right::devices_read, &Api::list_devices},
         Route{"GET", "/v1/devices/{id}", Right::devices_read, &Api::show_device},
         Route{"PUT", "/v1/devices/{id}", Right::devices_write, &Api::put_device},

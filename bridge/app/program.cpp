@@ -217,6 +217,7 @@ private:
         hangups_.cancel();
         service_.drain();
         webhooks_.stop();
+        api_.drain();
         uplink_.stop([this] { part_stopped(); });
         server_.stop([this] { part_stopped(); });
     }

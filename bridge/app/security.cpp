@@ -57,12 +57,19 @@ TokenRules token_rules(AuthConfig const& config) {
 
 Api::Settings api_settings(Config const& config) {
     auto const& rate = config.rate;
+    auto const& events = config.events;
     Api::Settings settings;
     settings.per_caller = {rate.per_second, rate.burst};
     settings.per_address = {rate.anonymous_per_second, rate.anonymous_burst};
     settings.buckets_max = rate.buckets_max;
     settings.examples = config.http.examples;
     settings.hooks = {config.hooks.allow_http, config.hooks.allow_private};
+    settings.events.streams_max = events.streams_max;
+    settings.events.polls_max = events.polls_max;
+    settings.events.filters_max = events.filters_max;
+    settings.events.stream_bytes_max = events.stream_bytes_max;
+    settings.events.message_bytes_max = events.message_bytes_max;
+    settings.events.slow_timeout = events.slow_timeout;
     return settings;
 }
 

@@ -91,6 +91,12 @@ struct EventsConfig {
         {"d/+/state"},
         {"u/+/in", std::chrono::hours{30 * 24}, 10'000'000, std::uint64_t{4} << 30},
         {"t/#"}};
+    std::uint32_t streams_max = 10'000;
+    std::uint32_t polls_max = 10'000;
+    std::uint32_t filters_max = 64;
+    std::uint32_t stream_bytes_max = 64 * 1024;
+    std::uint32_t message_bytes_max = 64 * 1024;
+    std::chrono::milliseconds slow_timeout{10'000};
 };
 
 struct HooksConfig {

@@ -196,6 +196,25 @@ void hooks_options(OptionTable& table, HooksConfig& c) {
         .number("requests_max", c.requests_max, {1, 10'000}, "requests", "And of all hooks.");
 }
 
+void events_options(OptionTable& table, EventsConfig& c) {
+    table.section("events", "GET /v1/events: who reads the log of events.")
+        .number("streams_max", c.streams_max, {1, kCountMax}, "streams",
+                "Server-sent event streams and WebSockets that are open; above it 503. Each takes "
+                "about 2 KiB, a WebSocket about 8 KiB, and one over TLS about 65 KiB.")
+        .number("polls_max", c.polls_max, {1, kCountMax}, "requests",
+                "Long polls that wait; above it 503.")
+        .number("filters_max", c.filters_max, {1, 10'000}, "filters",
+                "Topic filters of one reader; above it 400.")
+        .bytes("stream_bytes_max", c.stream_bytes_max, {4 * kKiB, 64 * kMiB},
+               "What waits for one reader that is slow, in the bridge and once more in the kernel. "
+               "The rest stays in the log until he has taken it.")
+        .bytes("message_bytes_max", c.message_bytes_max, {kKiB, 16 * kMiB},
+               "Longest message of a reader over WebSocket; a longer one closes it with 1009.")
+        .duration("slow_timeout", c.slow_timeout, {100ms, 10min},
+                  "A reader that does not take what waits for him by then is given up: his stream "
+                  "is closed, his WebSocket with 1013 and the cursor to go on from.");
+}
+
 void devices_options(OptionTable& table, DevicesConfig& c) {
     table.section("devices", "What is known of devices.")
         .number("devices_max", c.devices_max, {1, kCountMax}, "devices",
@@ -221,6 +240,7 @@ OptionTable option_table(Config& config) {
     store_options(table, config.store);
     requests_options(table, config.requests);
     hooks_options(table, config.hooks);
+    events_options(table, config.events);
     devices_options(table, config.devices);
     table.section("log", "What is told.")
         .choice("level", config.log.level,

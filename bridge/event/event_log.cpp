@@ -274,6 +274,15 @@ EventLog::Page EventLog::read(std::uint64_t after, std::vector<std::string> cons
     return page;
 }
 
+std::uint64_t EventLog::last_matching(std::vector<std::string> const& filters) const {
+    constexpr std::size_t kScanMax = 4'000;
+    std::size_t scanned = 0;
+    for (auto at = tail_.rbegin(); at != tail_.rend() && scanned < kScanMax; ++at, ++scanned) {
+        if (matches_one(filters, (*at)->event().topic)) return (*at)->offset();
+    }
+    return scanned == 0 ? head_ : tail_[tail_.size() - scanned]->offset() - 1;
+}
+
 void EventLog::follow(std::vector<std::string> const& filters, EventFollower& follower) {
     for (auto const& filter : filters) index_.add(filter, &follower);
 }

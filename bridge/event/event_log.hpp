@@ -115,6 +115,10 @@ public:
     [[nodiscard]] Page read(std::uint64_t after, std::vector<std::string> const& filters,
                             std::size_t limit) const;
 
+    /// The offset of the newest event that matches; if that is not among the newest ones, one
+    /// behind it, so that nothing matches from there on. Does a bounded amount of work.
+    [[nodiscard]] std::uint64_t last_matching(std::vector<std::string> const& filters) const;
+
     void follow(std::vector<std::string> const& filters, EventFollower& follower);
     void unfollow(std::vector<std::string> const& filters, EventFollower& follower);
 

@@ -331,7 +331,14 @@ void Service::on_timer() {
     for (auto& wait : waits_.take_overdue(now.steady)) end_wait(std::move(wait));
     requests_.on_timer(now);
     inboxes_.on_timer();
+    while (auto what = alarms_.take_due(now.steady)) what();
     finish();
+}
+
+Alarms::Ticket Service::call_at(SteadyTime when, std::function<void()> what) {
+    auto ticket = alarms_.add(when, std::move(what));
+    wake_at(when);
+    return ticket;
 }
 
 std::variant<CommandTracker::Accepted, Refusal> Service::submit(CommandRequest request,
@@ -621,6 +628,8 @@ void Service::finish() {
     if (next_request && (!next || *next_request < *next)) next = next_request;
     auto next_inbox = inboxes_.next_deadline();
     if (next_inbox && (!next || *next_inbox < *next)) next = next_inbox;
+    auto next_alarm = alarms_.next_deadline();
+    if (next_alarm && (!next || *next_alarm < *next)) next = next_alarm;
     if (next && *next != SteadyTime::max()) wake_at(*next);
 }
 

@@ -16,6 +16,7 @@
 #include "bridge/command/device_registry.hpp"
 #include "bridge/event/event_log.hpp"
 #include "bridge/inbox/inboxes.hpp"
+#include "bridge/service/alarms.hpp"
 #include "bridge/service/command_waits.hpp"
 #include "bridge/service/requests.hpp"
 #include "bridge/service/uplink.hpp"
@@ -147,6 +148,9 @@ public:
 
     /// Requests that wait for a command or an inbox.
     [[nodiscard]] std::size_t held() const noexcept { return waits_.size() + inboxes_.held(); }
+    /// Calls `what` once, then, out of on_timer().
+    Alarms::Ticket call_at(SteadyTime when, std::function<void()> what);
+    void call_off(Alarms::Ticket const& ticket) { alarms_.remove(ticket); }
 
     /// Ends every wait with the record as it is and takes no new orders: the bridge stops.
     void drain();
@@ -186,6 +190,7 @@ public:
     [[nodiscard]] EventLog const& log() const noexcept { return world_.log; }
     [[nodiscard]] DeviceRegistry const& devices() const noexcept { return devices_; }
     [[nodiscard]] Now now() const { return world_.clock(); }
+    [[nodiscard]] std::uint64_t random() { return world_.random(); }
     [[nodiscard]] bool is_draining() const noexcept { return draining_; }
     [[nodiscard]] bool store_takes_writes() const { return world_.store.takes_writes(); }
     [[nodiscard]] bool broker_is_ready() const noexcept { return tracker_.broker_is_ready(); }
@@ -244,6 +249,7 @@ private:
     Requests requests_;
     Inboxes inboxes_;
     CommandWaits waits_;
+    Alarms alarms_;
     std::vector<News> news_;  // of this call
     Hold hold_;               // of the message that is read right now
     std::string receipts_prefix_;

@@ -67,6 +67,7 @@ std::vector<NeedRow> need_rows() {
         {{"POST", "/v1/publish/shop/1"}, "publish:shop/1"},
         {{"POST", "/v1/request/shop/1?wait=1"}, "publish:shop/1"},
         {{"GET", "/v1/audit"}, "audit"},
+        {{"GET", "/v1/events?topic=t/1"}, "events:t/1"},
     };
 }
 
@@ -75,7 +76,7 @@ std::vector<NeedRow> need_rows() {
 TEST_CASE("api: each route asks for its scope and no other will do", "[bridge][api][access]") {
     std::vector<std::string> const all{"devices:read", "devices:write",  "command:unlock",
                                        "command:*",    "publish:shop/1", "audit",
-                                       "admin"};
+                                       "admin",        "events:t/1"};
     for (auto const& row : need_rows()) {
         INFO(row.request.method << " " << row.request.target);
         GuardedWorld w;

@@ -34,6 +34,8 @@ std::string scope_of(Right right) {
             return "devices:write";
         case Right::command:
             return "command:<verb>";
+        case Right::events:
+            return "events:<filter>";
         case Right::publish:
             return "publish:<filter>";
         case Right::audit:

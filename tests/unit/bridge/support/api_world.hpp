@@ -64,6 +64,16 @@ struct ApiWorld : ServiceWorld {
         return *pending->reply;
     }
 
+    /// Records an event, committed at once.
+    void happens(std::string_view topic, std::string data, std::string type = {}) {
+        EventDraft draft;
+        draft.topic = topic;
+        draft.data = std::move(data);
+        draft.type = std::move(type);
+        log.record(std::move(draft), Need::now_or_never, clock.now, {});
+        store_all();
+    }
+
     Reply get(std::string target) { return ask({"GET", std::move(target)}); }
 
     static HttpRequest order(std::string body, std::string query = {}, std::string key = {}) {

@@ -1,0 +1,81 @@
+#include "bridge/api/sse_stream.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <utility>
+
+namespace spoke::bridge {
+
+SseStream::SseStream(EventStreams& streams, std::vector<std::string> filters, std::uint64_t after)
+    : streams_(streams), reader_(streams.log(), std::move(filters), after, [this] {
+          if (sink_ != nullptr && has_room_) sink_->call_soon();
+      }) {
+    streams_.join(*this);
+}
+
+SseStream::~SseStream() {
+    streams_.leave(*this);
+}
+
+void SseStream::on_open(StreamSink& sink) {
+    sink_ = &sink;
+    has_room_ = true;
+    pump();
+}
+
+void SseStream::on_room() {
+    if (sink_ == nullptr) return;
+    if (!std::exchange(has_room_, true)) streams_.unblock(*this);
+    pump();
+}
+
+void SseStream::pump() {
+    constexpr int kPiecesMax = 8;  // then others have their turn
+    for (int i = 0; i < kPiecesMax && has_room_; ++i) {
+        auto taken = reader_.take(kPiece);
+        std::array<SharedBytes, kPiece> frames;
+        std::size_t count = 0;
+        for (auto const& event : taken.events) frames.at(count++) = event->sse_frame();
+        if (count > 0) send({frames.data(), count});
+        if (taken.is_end) return;
+    }
+    if (has_room_) sink_->call_soon();
+}
+
+void SseStream::send(std::span<SharedBytes const> pieces) {
+    was_active_ = true;
+    has_room_ = sink_->send(pieces);
+    if (!has_room_) streams_.block(*this);
+}
+
+void SseStream::on_stop() {
+    if (sink_ == nullptr) return;
+    if (!has_room_) return sink_->drop();
+    auto bye = fmt::format("event: bye\ndata: {{\"cursor\":\"{}\"}}\n\n",
+                           Cursor{streams_.log().epoch(), reader_.position()}.text());
+    sink_->send(std::make_shared<std::string const>(std::move(bye)));
+    has_room_ = false;
+    sink_->end();
+}
+
+void SseStream::on_gone() {
+    sink_ = nullptr;
+    has_room_ = false;
+    streams_.unblock(*this);
+}
+
+void SseStream::keep_alive() {
+    if (std::exchange(was_active_, false) || sink_ == nullptr || !has_room_) return;
+    // What is on its way to it would come with an older id.
+    if (reader_.position() != streams_.log().head_offset()) return;
+    auto const& line = streams_.head_line();
+    send({&line, 1});
+    was_active_ = false;
+}
+
+void SseStream::give_up() {
+    if (sink_ != nullptr) sink_->drop();
+}
+
+}  // namespace spoke::bridge
