@@ -180,8 +180,9 @@ class WebhookTest(unittest.TestCase):
         self.assertEqual(len(receiver.asked), 1)
         receiver.answer = lambda _: 200
         bridge.put_hook("shop", receiver.url, status=200)
-        receiver.await_that(lambda: len(receiver.taken) == 2, "an event was lost")
-        self.assertEqual(sorted(data_of(receiver)), [1, 1, 2])
+        # The first one has failed, and comes again by the schedule.
+        receiver.await_that(lambda: len(receiver.taken) >= 2 and set(data_of(receiver)[1:]) == {1, 2},
+                            "an event was lost")
 
     def test_addresses_are_restricted_whatever_the_name(self):
         bridge = self.start(more='[hooks]\nallow_http = true\n')
