@@ -10,7 +10,7 @@
 #include <limits>
 #include <utility>
 
-#include "device-sim/watch/leave_socket.hpp"
+#include "device-sim/watch/reader_socket.hpp"
 
 namespace spoke::sim {
 namespace {
@@ -31,6 +31,7 @@ SseReading::SseReading(net::io_context& context, ReadingOptions const& options, 
 
 void SseReading::start() {
     net::ip::tcp::endpoint server{net::ip::make_address(options_.http.address), options_.http.port};
+    open_small(stream_);
     stream_.expires_after(kOpenTimeout);
     stream_.async_connect(server, [self = shared_from_this()](Error error) { self->ask(error); });
 }

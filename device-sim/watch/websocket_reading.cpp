@@ -7,7 +7,7 @@
 #include <boost/json.hpp>
 #include <utility>
 
-#include "device-sim/watch/leave_socket.hpp"
+#include "device-sim/watch/reader_socket.hpp"
 
 namespace spoke::sim {
 namespace {
@@ -28,6 +28,7 @@ WebSocketReading::WebSocketReading(net::io_context& context, ReadingOptions cons
 void WebSocketReading::start() {
     net::ip::tcp::endpoint server{net::ip::make_address(options_.http.address), options_.http.port};
     auto& stream = beast::get_lowest_layer(socket_);
+    open_small(stream);
     stream.expires_after(kOpenTimeout);
     stream.async_connect(server,
                          [self = shared_from_this()](Error error) { self->shake_hands(error); });

@@ -1,9 +1,21 @@
-#include "device-sim/watch/leave_socket.hpp"
+#include "device-sim/watch/reader_socket.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/system/error_code.hpp>
 
 namespace spoke::sim {
+namespace {
+
+constexpr int kReceiveBytes = 4096;
+
+}  // namespace
+
+void open_small(boost::beast::tcp_stream& stream) {
+    boost::system::error_code ignored;
+    stream.socket().open(boost::asio::ip::tcp::v4(), ignored);
+    stream.socket().set_option(boost::asio::socket_base::receive_buffer_size{kReceiveBytes},
+                               ignored);
+}
 
 void leave_socket(boost::beast::tcp_stream& stream, Leave how) {
     boost::system::error_code ignored;

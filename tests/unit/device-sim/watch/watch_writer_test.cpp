@@ -1,0 +1,175 @@
+#include "device-sim/watch/watch_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <catch2/catch.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/scripted_server.hpp"
+
+namespace spoke::sim::test {
+namespace {
+
+namespace net = boost::asio;
+using boost::system::error_code;
+using net::ip::tcp;
+using spoke::test::ScriptedServer;
+
+/// What a writer needs, and what it has done.
+struct World {
+    void write(WriteWay way) {
+        WriterRole role{"w", way, {"t/0/say"}, std::chrono::milliseconds{2}, 7};
+        writer = make_writer(context, hub, options, judge, tally, std::move(role));
+        writer->start();
+    }
+    void run_until(std::function<bool()> const& done) { spoke::test::run_until(context, done); }
+    void finish() {
+        bool is_done = false;
+        writer->finish([&] { is_done = true; });
+        run_until([&] { return is_done; });
+        writer->stop();
+    }
+
+    net::io_context context;
+    mqtt::LinkHub hub{context, 1};
+    WriterOptions options;
+    WatchJudge judge{WallTime{}};
+    WriterTally tally;
+    std::unique_ptr<WatchWriter> writer;
+};
+
+/// A bridge of one connection that answers requests as it is told, in turn, and the last for ever.
+struct HttpWorld : World {
+    explicit HttpWorld(std::vector<std::string> list) : answers(std::move(list)) {
+        options.http.port = acceptor.local_endpoint().port();
+        accept();
+    }
+
+    void accept() {
+        acceptor.async_accept([this](error_code error, tcp::socket peer) {
+            if (error) return;
+            socket = std::move(peer);
+            received.clear();
+            read();
+        });
+    }
+    void read() {
+        socket.async_read_some(net::buffer(chunk), [this](error_code error, std::size_t size) {
+            if (error) return accept();
+            received.append(chunk.data(), size);
+            if (received.find("}") != std::string::npos) answer();
+            if (socket.is_open()) return read();
+            accept();
+        });
+    }
+    void answer() {
+        requests.push_back(std::exchange(received, {}));
+        auto text = answers[std::min(requests.size(), answers.size()) - 1];
+        if (text.empty()) return socket.close();
+        error_code ignored;
+        net::write(socket, net::buffer(text), ignored);
+    }
+    /// The message and its key in a request.
+    [[nodiscard]] std::string key(std::size_t index) const {
+        auto const& request = requests[index];
+        auto at = request.find("Idempotency-Key: ") + 17;
+        return request.substr(at, request.find('\r', at) - at);
+    }
+
+    tcp::acceptor acceptor{context, {net::ip::make_address("127.0.0.1"), 0}};
+    tcp::socket socket{context};
+    std::array<char, 4096> chunk{};
+    std::string received;
+    std::vector<std::string> requests;
+    std::vector<std::string> answers;
+};
+
+std::string response(std::string_view head, std::string_view body) {
+    return fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n\r\n{}", head, body.size(), body);
+}
+
+/// A broker that keeps what is published, and acknowledges it unless it is told to hang up.
+struct MqttWorld : World {
+    MqttWorld() {
+        options.mqtt_port = server.port();
+        server.on_packet = [this](ScriptedServer::Peer& peer, mqtt::Packet const& packet) {
+            auto const* publish = std::get_if<mqtt::Publish>(&packet);
+            if (publish == nullptr) return ScriptedServer::answer(peer, packet);
+            published.push_back(*publish);
+            if (published.size() == hangs_up_at) return peer.close();
+            ScriptedServer::answer(peer, packet);
+        };
+    }
+
+    ScriptedServer server{context};
+    std::vector<mqtt::Publish> published;
+    std::size_t hangs_up_at = 0;
+};
+
+}  // namespace
+
+TEST_CASE("watch writer: over HTTP it asks again under the same key until it is taken",
+          "[watch-writer]") {
+    auto [way, path, taken] = GENERATE(table<WriteWay, std::string, std::string>(
+        {{WriteWay::http, "POST /v1/publish/t/0/say?qos=1 ",
+          response("200 OK", R"({"acknowledged":true})")},
+         {WriteWay::inbox, "POST /v1/inboxes/t/0/say/messages ",
+          response("201 Created", R"({"ids":["k7.1"],"unread":1})")}}));
+    HttpWorld w{{response("503 Service Unavailable", "{}"), "", taken}};
+    w.write(way);
+    w.run_until([&] { return w.judge.counts().acknowledged >= 2; });
+    w.finish();
+    for (std::size_t i = 0; i < 4; ++i) CHECK(w.requests[i].starts_with(path));
+    CHECK(w.key(0) == "\"w-1\"");
+    CHECK(w.key(1) == "\"w-1\"");
+    CHECK(w.key(2) == "\"w-1\"");
+    CHECK(w.key(3) == "\"w-2\"");
+    CHECK(w.tally.again == 2);
+    CHECK(w.tally.refused.size() == 1);
+    CHECK(w.judge.counts().asked == w.judge.counts().acknowledged);
+}
+
+TEST_CASE("watch writer: that something was sent is no acknowledgement", "[watch-writer]") {
+    HttpWorld w{{response("202 Accepted", R"({"acknowledged":false})"),
+                 response("200 OK", R"({"acknowledged":true})")}};
+    w.write(WriteWay::http);
+    w.run_until([&] { return w.judge.counts().acknowledged >= 1; });
+    w.finish();
+    CHECK(w.key(1) == "\"w-1\"");
+}
+
+TEST_CASE("watch writer: over MQTT with a key it publishes again what may have arrived",
+          "[watch-writer]") {
+    MqttWorld w;
+    w.hangs_up_at = 1;
+    w.write(WriteWay::mqtt_keyed);
+    w.run_until([&] { return w.judge.counts().acknowledged >= 2; });
+    w.finish();
+    CHECK(w.published[0].payload == w.published[1].payload);
+    mqtt::UserProperties key{{"key", "w-1"}};
+    CHECK(w.published[0].properties.user_properties == key);
+    CHECK(w.published[1].properties.user_properties == key);
+    CHECK(w.tally.unknown == 0);
+}
+
+TEST_CASE("watch writer: over MQTT without a key it never publishes again what may have arrived",
+          "[watch-writer]") {
+    MqttWorld w;
+    w.hangs_up_at = 1;
+    w.write(WriteWay::mqtt);
+    w.run_until([&] { return w.judge.counts().acknowledged >= 2; });
+    w.finish();
+    CHECK(w.published[0].payload != w.published[1].payload);
+    CHECK(w.published[0].properties.user_properties.empty());
+    CHECK(w.tally.unknown == 1);
+    CHECK(w.judge.counts().asked == w.judge.counts().acknowledged + 1);
+}
+
+}  // namespace spoke::sim::test
