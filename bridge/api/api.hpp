@@ -139,6 +139,7 @@ private:
 
     void open_stream(Call const& call, EventsWish wish,
                      std::variant<std::uint64_t, CursorProblem> const& place);
+    void open_socket(Call const& call, EventsWish const& wish);
     void hold(Call const& call, CommandWait wait);
     void hold_order(Call const& call, CommandTracker::Accepted accepted, WaitWish const& wish);
     HttpResponse refuse(Refusal refusal, CommandRequest const& request) const;

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "bridge/api/api.hpp"
+#include "bridge/api/event_socket.hpp"
 #include "bridge/api/event_wish.hpp"
 #include "bridge/api/sse_stream.hpp"
 
@@ -45,6 +46,7 @@ void Api::read_events(Call call) {
     std::variant<std::uint64_t, CursorProblem> place = log.head_offset();
     if (!wish.since.empty()) place = log.locate(wish.since, wish.filters);
     if (wish.form == EventsWish::Form::stream) return open_stream(call, std::move(wish), place);
+    if (wish.form == EventsWish::Form::web_socket) return open_socket(call, wish);
     if (auto const* reason = std::get_if<CursorProblem>(&place)) {
         return call.refuse(cursor_problem(*reason, log.head(), wish.filters[0]));
     }
@@ -69,6 +71,24 @@ void Api::open_stream(Call const& call, EventsWish wish,
         std::make_shared<SseStream>(streams_, std::move(wish.filters),
                                     after == nullptr ? service_.log().head_offset() : *after);
     response.stream.kernel_bytes_max = settings_.events.stream_bytes_max;
+    call.respond(std::move(response));
+}
+
+void Api::open_socket(Call const& call, EventsWish const& wish) {
+    if (streams_.is_full()) return call.refuse(too_many_readers());
+    auto handle = [this, who = call.who](HttpRequest const& request, Respond respond) {
+        handle_as(who, request, std::move(respond));
+    };
+    auto socket =
+        std::make_shared<EventSocket>(streams_, call.who, call.request.address, std::move(handle));
+    socket->begin(wish);
+    HttpResponse response;
+    response.status = 101;
+    auto& offer = response.web_socket;
+    offer.end = std::move(socket);
+    offer.message_bytes_max = settings_.events.message_bytes_max;
+    offer.room_bytes = settings_.events.stream_bytes_max;
+    offer.kernel_bytes_max = settings_.events.stream_bytes_max;
     call.respond(std::move(response));
 }
 

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "bridge/api/http_message.hpp"
+#include "bridge/api/problem.hpp"
+
+namespace spoke::bridge {
+
+/// What a reader asks for over his WebSocket.
+struct EventOperation {
+    enum class Kind {
+        subscribe,    // to `topic`, from `since` on
+        unsubscribe,  // from `topic`
+        request,      // what `request` does, by the same rules
+    };
+
+    Kind kind{};
+    std::string topic{};
+    std::string since{};  // a cursor or "oldest"; empty: from now on
+    HttpRequest request{};
+    std::string_view member{};  // of the answer, that holds the document; empty: its members do
+};
+
+/// A message of a reader, read.
+struct EventOperationResult {
+    std::string q{};  // the member "q" as JSON text; empty: there is none
+    std::variant<EventOperation, RequestError> operation{RequestError{}};
+};
+
+/// Reads {"op":"sub","topic":"t/1/#","since":"k7.9","q":1}; "unsub", "publish", "command", "read".
+[[nodiscard]] EventOperationResult parse_event_operation(std::string_view text);
+
+/// {"q":1,"ok":true,...}, or {"q":1,"ok":false,"problem":{...}} of a problem.
+/// In  `member` as in EventOperation
+[[nodiscard]] std::string operation_answer(std::string_view q, std::string_view member,
+                                           HttpResponse const& response);
+
+}  // namespace spoke::bridge
