@@ -116,8 +116,10 @@ function showHand(seat) {
   byId("hand-title").textContent = (seat < 0 ? "You are watching" : "Your cards") + trump;
   const hand = seat < 0 || !table.hands ? [] : table.hands[seat];
   const allowed = playable(table, seat);
+  const focused = document.activeElement.dataset.card;
   byId("hand").replaceChildren(...hand.map((card) => face("button", card, {
     disabled: isSending || !allowed.includes(card), onclick: () => move({ do: "play", card }) })));
+  if (focused) byId("hand").querySelector(`[data-card="${focused}"]`)?.focus();
 }
 
 function face(tag, card, properties) {

@@ -84,22 +84,17 @@ function askForToken() {
   });
 }
 
-/** For the option `ticket`: a token for one connection, no more than `scope`; none without keys. */
+/** For the option `ticket`: a token for one connection and no more than `scope`. */
 export function ticketFor(scope) {
   return async () => {
     const token = await bearer(false);
-    if (!token) return "";
-    const { status, body } = await post("/v1/tokens", { scope, ttl_s: 60 }, token);
-    if (status === 401) await bearer(true);
-    if (status !== 201) throw new Error(body.title ?? `the bridge answers ${status}`);
+    const headers = { "content-type": "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+    const response = await fetch("/v1/tokens", { method: "POST", headers, body: JSON.stringify({ scope, ttl_s: 60 }) });
+    if (response.status === 401) await bearer(true);
+    const body = await response.json();
+    if (response.status !== 201) throw new Error(body.title ?? `the bridge answers ${response.status}`);
     return body.token;
   };
-}
-
-async function post(path, body, token) {
-  const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
-  const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-  return { status: response.status, body: await response.json().catch(() => ({})) };
 }
 
 /** GETs a document, as often as it takes: {status, body}. `body` is a problem from 400 on. */

@@ -193,7 +193,8 @@ class Feed {
   /** For a reader from now on, who must know where that is before anything happens. */
   async findHead() {
     const response = await this.get({ limit: 1 });
-    this.goTo((await response?.json())?.next);
+    const next = (await response?.json())?.next;
+    if (!this.cursor) this.goTo(next);
   }
 
   url(path, query) {

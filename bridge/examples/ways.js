@@ -19,17 +19,17 @@ export const kRunners = {
 
 // --- Short and long poll ---------------------------------------------------------------------
 
+/** The first request is answered at once, so that it is known whether the way works. */
 async function poll(feed, wait) {
   let tag = "";
-  while (!feed.signal.aborted) {
+  for (let hold = 0; !feed.signal.aborted; hold = wait) {
     const headers = tag ? { "if-none-match": tag } : {};
-    const response = await feed.get({ since: feed.cursor, wait, limit: kPageSize }, headers);
+    const response = await feed.get({ since: feed.cursor, wait: hold, limit: kPageSize }, headers);
     if (!response) return;
     const count = await takePage(feed, response);
     feed.live();
     if (wait > 0) continue;
-    // Only after an answer without events, for a page need not be all there is.
-    tag = count === 0 ? response.headers.get("etag") ?? tag : "";
+    tag = response.headers.get("etag") ?? tag;
     const ms = Math.min(retryAfterMs(response) ?? 1000, feed.options.pollMsMax ?? Infinity);
     if (count < kPageSize) await pause(ms, feed.signal);
   }
@@ -198,7 +198,8 @@ async function* linesOf(socket, silence) {
 
 async function readMqtt(feed) {
   const { feed: root = "e", bridge = "spoke-bridge", user, password } = feed.options.mqtt ?? {};
-  if (!feed.cursor) await feed.findHead();
+  // With keys it also tells whether the token is good, and asks for one.
+  if (!feed.cursor || feed.options.bearer) await feed.findHead();
   const inbox = `${root}/replay/${newKey()}`;
   let client;
   const ask = async () => client.publish(`$r/${bridge}/replay`, JSON.stringify({

@@ -20,7 +20,7 @@ def main():
     # One file after the other: browsers and servers of several would wait for each other.
     passed = failed = 0
     for name in files:
-        done = subprocess.run(["node", "--test", name], cwd=HERE, env=environment, text=True,
+        done = subprocess.run(["node", "--test", "--test-reporter=tap", name], cwd=HERE, env=environment, text=True,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, check=False)
         print(done.stdout, flush=True)
