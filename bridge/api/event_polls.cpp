@@ -146,6 +146,12 @@ bool EventPolls::collect(Held& held) {
     EventLog::Page found;
     for (int i = 0; i < kPagesMax && found.events.empty() && !found.is_end; ++i) {
         auto taken = held.reader.take(held.limit);
+        if (taken.has_lost) {
+            Cursor cursor{streams_.log().epoch(), taken.begin(held.reader)};
+            auto const& filter = held.reader.filters().front();
+            finish(held, to_response(cursor_problem(CursorProblem::too_old, cursor, filter)));
+            return true;
+        }
         found = {std::move(taken.events), held.reader.position(), taken.is_end};
     }
     if (found.events.empty() && found.is_end) return false;

@@ -85,6 +85,7 @@ void EventSocket::pump() {
     for (int i = 0; i < kPiecesMax && has_room_ && !is_end; ++i) {
         if (sink_->waiting_bytes() == 0) safe_ = reader_->position();
         auto taken = reader_->take(kPiece);
+        if (taken.has_lost) say_loss(taken.begin(*reader_));
         for (auto const& event : taken.events) {
             if (is_wanted(event->event())) send(event->document());
         }
@@ -92,6 +93,16 @@ void EventSocket::pump() {
     }
     is_pumping_ = false;
     if (has_room_ && !is_end) sink_->call_soon();
+}
+
+/// Under each filter, as nobody knows which of them it was.
+void EventSocket::say_loss(std::uint64_t from) {
+    Cursor cursor{streams_.log().epoch(), from};
+    for (auto const& filter : filters_) {
+        say(fmt::format(R"({{"op":"reset",{},"topic":{}}})",
+                        reset_members(CursorProblem::too_old, cursor, filter.text),
+                        quoted(filter.text)));
+    }
 }
 
 void EventSocket::send(SharedBytes message) {

@@ -34,13 +34,21 @@ void SseStream::pump() {
     constexpr int kPiecesMax = 8;  // then others have their turn
     for (int i = 0; i < kPiecesMax && has_room_; ++i) {
         auto taken = reader_.take(kPiece);
-        std::array<SharedBytes, kPiece> frames;
+        std::array<SharedBytes, kPiece + 1> frames;
         std::size_t count = 0;
+        if (taken.has_lost) frames.at(count++) = reset_frame(taken.begin(reader_));
         for (auto const& event : taken.events) frames.at(count++) = event->sse_frame();
         if (count > 0) send({frames.data(), count});
         if (taken.is_end) return;
     }
     if (has_room_) sink_->call_soon();
+}
+
+SharedBytes SseStream::reset_frame(std::uint64_t from) const {
+    Cursor cursor{streams_.log().epoch(), from};
+    return std::make_shared<std::string const>(
+        fmt::format("event: reset\ndata: {{{}}}\n\n",
+                    reset_members(CursorProblem::too_old, cursor, reader_.filters().front())));
 }
 
 void SseStream::send(std::span<SharedBytes const> pieces) {

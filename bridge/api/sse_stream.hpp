@@ -30,6 +30,7 @@ public:
 
 private:
     void pump();
+    [[nodiscard]] SharedBytes reset_frame(std::uint64_t from) const;
     void send(std::span<SharedBytes const> pieces);
 
     EventStreams& streams_;  // outlives this

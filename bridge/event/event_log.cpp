@@ -236,13 +236,19 @@ std::variant<std::uint64_t, CursorProblem> EventLog::locate(
     if (cursor->epoch != store_.epoch()) return CursorProblem::other_epoch;
     if (cursor->offset > head_) return CursorProblem::future;
     if (tail_reaches(cursor->offset)) return cursor->offset;
+    if (removed_upto(filters) > cursor->offset) return CursorProblem::too_old;
+    return cursor->offset;
+}
+
+std::uint64_t EventLog::removed_upto(std::vector<std::string> const& filters) const {
     auto const& classes = settings_.classes;
+    std::uint64_t out = 0;
     for (std::size_t i = 0; i <= classes.size(); ++i) {
         // Behind the last: events of no class, which may be of any topic.
         auto is_wanted = i == classes.size() || overlaps_one(filters, classes[i].filter);
-        if (is_wanted && store_.removed_upto(i) > cursor->offset) return CursorProblem::too_old;
+        if (is_wanted) out = std::max(out, store_.removed_upto(i));
     }
-    return cursor->offset;
+    return out;
 }
 
 EventLog::Page EventLog::read(std::uint64_t after, std::vector<std::string> const& filters,
@@ -259,6 +265,7 @@ EventLog::Page EventLog::read(std::uint64_t after, std::vector<std::string> cons
         }
         page.position = std::min(std::max(found.scanned_to, after), head_);
         page.is_end = page.position == head_;
+        page.removed_upto = removed_upto(filters);  // behind the read: what it missed is in it
         return page;
     }
     auto at = std::ranges::upper_bound(tail_, after, {}, &LoggedEvent::offset);

@@ -108,6 +108,9 @@ public:
         std::vector<SharedEvent> events{};
         std::uint64_t position = 0;  // read up to there
         bool is_end = false;         // nothing more for now
+        // What has left the log of the classes of these filters; 0 while all that is wanted is
+        // among the newest.
+        std::uint64_t removed_upto = 0;
     };
 
     /// Events behind `after`, in order, `limit` at most. Does a bounded amount of work: a page may
@@ -118,6 +121,9 @@ public:
     /// The offset of the newest event that matches; if that is not among the newest ones, one
     /// behind it, so that nothing matches from there on. Does a bounded amount of work.
     [[nodiscard]] std::uint64_t last_matching(std::vector<std::string> const& filters) const;
+
+    /// The highest offset that has left the log of the classes in which these filters may match.
+    [[nodiscard]] std::uint64_t removed_upto(std::vector<std::string> const& filters) const;
 
     void follow(std::vector<std::string> const& filters, EventFollower& follower);
     void unfollow(std::vector<std::string> const& filters, EventFollower& follower);

@@ -1,5 +1,6 @@
 #include "bridge/event/log_reader.hpp"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -7,7 +8,11 @@ namespace spoke::bridge {
 
 LogReader::LogReader(EventLog& log, std::vector<std::string> filters, std::uint64_t after,
                      std::function<void()> wake)
-    : log_(log), filters_(std::move(filters)), wake_(std::move(wake)), position_(after) {
+    : log_(log),
+      filters_(std::move(filters)),
+      wake_(std::move(wake)),
+      position_(after),
+      removed_upto_(log.removed_upto(filters_)) {
     log_.follow(filters_, *this);
 }
 
@@ -29,9 +34,11 @@ LogReader::Taken LogReader::take(std::size_t max) {
         return out;
     }
     auto page = log_.read(position_, filters_, max);
+    auto has_lost = page.removed_upto > std::max(position_, removed_upto_);
+    removed_upto_ = std::max(removed_upto_, page.removed_upto);
     position_ = page.position;
     is_live_ = page.is_end;
-    return {std::move(page.events), page.is_end};
+    return {std::move(page.events), page.is_end, has_lost};
 }
 
 std::uint64_t LogReader::position() const noexcept {

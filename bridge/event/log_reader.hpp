@@ -31,6 +31,13 @@ public:
     struct Taken {
         std::vector<SharedEvent> events{};
         bool is_end = false;  // nothing more for now: wake() will be called. Else: take again, soon
+        // Before these, events may have left the log that nobody took: the taker was too slow.
+        bool has_lost = false;
+
+        /// The place before these events, for whoever is told of a loss.
+        [[nodiscard]] std::uint64_t begin(LogReader const& reader) const {
+            return events.empty() ? reader.position() : events.front()->offset() - 1;
+        }
     };
 
     /// The next events, `max` at most, perhaps none although it is not the end: a bounded amount of
@@ -50,7 +57,8 @@ private:
     std::function<void()> wake_;
     std::vector<SharedEvent> waiting_;  // live: came since the last take()
     std::uint64_t position_;
-    bool is_live_ = false;  // everything before waiting_ has been taken
+    std::uint64_t removed_upto_;  // what had left the log when that was last looked at
+    bool is_live_ = false;        // everything before waiting_ has been taken
     bool is_woken_ = false;
 };
 
