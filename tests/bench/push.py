@@ -35,6 +35,8 @@ READY_SECONDS_MAX = 60
 BRIDGE_CONFIG = """\
 [http]
 port = {http}
+connections_max = {connections}
+connections_per_address_max = {connections}
 [broker]
 port = {mqtt}
 [store]
@@ -74,7 +76,8 @@ class Ours:
         config = os.path.join(folder, "bridge.toml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(BRIDGE_CONFIG.format(http=self.port, mqtt=self.mqtt, data=folder,
-                                            streams=self.bench.options.streams + 100))
+                                            streams=self.bench.options.streams + 100,
+                                            connections=self.bench.options.streams + 200))
         log = os.path.join(folder, "bridge.log")
         with open(log, "w", encoding="utf-8") as out:
             self.bridge = subprocess.Popen(
