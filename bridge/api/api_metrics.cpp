@@ -55,6 +55,16 @@ void append_open(std::string& out, Service const& service) {
     }
 }
 
+void append_events(std::string& out, EventLog const& log) {
+    auto const& counters = log.counters();
+    append(out,
+           {"counter", "events_recorded_total", "Events that were recorded.", counters.recorded});
+    append(out, {"counter", "events_repeated_total", "Events that were there, by their key.",
+                 counters.repeated});
+    append(out, {"counter", "events_refused_total", "Events that the store did not take.",
+                 counters.refused});
+}
+
 void append_hooks(std::string& out, Hooks const& hooks) {
     auto const& counters = hooks.counters();
     append(out, {"gauge", "hooks", "Webhooks.", hooks.size()});
@@ -91,6 +101,13 @@ void Api::show_metrics(Call call) {
     append(out, {"gauge", "store_writable", "1 while the store takes records.",
                  service_.store_takes_writes() ? 1U : 0U});
     append_presence(out, service_);
+    append_events(out, service_.log());
+    append(out,
+           {"gauge", "event_streams", "Streams and WebSockets that are open.", streams_.size()});
+    append(out, {"gauge", "event_polls", "Long polls that wait.", polls_.held()});
+    append(out,
+           {"counter", "event_readers_given_up_total",
+            "Streams and WebSockets that were closed as they did not read.", streams_.given_up()});
     append_hooks(out, hooks_);
     append_open(out, service_);
     for (auto const& counter : service_.counters()) {

@@ -71,7 +71,6 @@ public:
     std::set<std::string> known{};     // ids behind the place that are in the queue
     std::size_t requests = 0;          // under way
     std::uint64_t noted_place = 0;     // as the store has it
-    std::uint64_t told_gap = 0;        // the log's loss up to this offset was told
     std::uint64_t delivered = 0;       // since the start of the process, as all counts here
     std::uint64_t failed = 0;          // attempts
     std::string last_problem{};        // of the last attempt; empty: it was fine

@@ -8,7 +8,6 @@
 #include "bridge/hook/hook_document.hpp"
 #include "bridge/hook/hook_schedule.hpp"
 #include "bridge/hook/hook_signature.hpp"
-#include "protocol/topic/filter_sets.hpp"
 
 namespace spoke::bridge {
 namespace {
@@ -37,7 +36,7 @@ void Hooks::restore() {
         // Of a log that is gone: everything in this one is new.
         auto is_foreign = place > log.head_offset();
         auto& run = add(std::move(hook), is_foreign ? 0 : place);
-        if (is_foreign) tell_gap(run, name_of(CursorProblem::other_epoch), 0, world_.clock());
+        if (is_foreign) tell_gap(run, name_of(CursorProblem::other_epoch), 0, 0);
     });
     std::vector<HookDelivery> strays;
     world_.store.visit_deliveries([&](HookDelivery&& delivery) {
@@ -46,6 +45,9 @@ void Hooks::restore() {
         run->known.insert(delivery.id);
         run->keep(std::move(delivery));
     });
+    for (auto& [name, run] : runs_) {
+        std::erase_if(run->taken, [&](auto const& gap) { return run->known.erase(gap.id) != 0; });
+    }
     // Their attempt ended while their hook was being removed.
     for (auto const& stray : strays) world_.store.erase_delivery(stray.hook, stray.id);
     wake(world_.clock().steady);
@@ -65,6 +67,11 @@ void Hooks::follow(HookRun& run, std::uint64_t after) {
         run.may_take = true;
         wake(world_.clock().steady);
     });
+    // A reader tells only what the log loses from now on.
+    auto place = world_.log.locate(Cursor{world_.log.epoch(), after}.text(), run.hook.topics);
+    if (std::holds_alternative<std::uint64_t>(place)) return;
+    tell_gap(run, name_of(std::get<CursorProblem>(place)), after,
+             world_.log.removed_upto(run.hook.topics));
 }
 
 HookRun* Hooks::run_of(std::string_view name) {
@@ -114,7 +121,7 @@ bool Hooks::start_one(HookRun& run, Now const& now) {
     if (due && due->first <= now.wall) return retry(run, due->second, now);
     auto has_room = run.waiting() + run.begun() < limits_.queue_max && run.begun() < kWindowMax;
     if (!has_room) return false;
-    if (run.taken.empty() && run.may_take) fetch(run, now);
+    if (run.taken.empty() && run.may_take) fetch(run);
     if (run.taken.empty()) {
         is_more_ = is_more_ || run.may_take;
         return false;
@@ -128,51 +135,36 @@ bool Hooks::start_one(HookRun& run, Now const& now) {
 }
 
 /// Events that are in the queue already, from before a restart, are passed over.
-void Hooks::fetch(HookRun& run, Now const& now) {
-    if (auto lost = lost_upto(run); lost > run.told_gap) {
-        return tell_gap(run, name_of(CursorProblem::too_old), lost, now);
-    }
+void Hooks::fetch(HookRun& run) {
+    auto after = run.reader->position();
     auto got = run.reader->take(kTakeMax);
     run.may_take = !got.is_end;
+    if (got.has_lost) {
+        auto upto = world_.log.removed_upto(run.hook.topics);
+        tell_gap(run, name_of(CursorProblem::too_old), after, upto);
+    }
     for (auto const& event : got.events) {
-        if (run.known.erase(event->id()) == 0)
+        if (run.known.erase(event->id()) == 0) {
             run.taken.push_back(make_hook_delivery(run.hook, *event));
-    }
-}
-
-/// The highest offset, behind the reader, of an event that may have been for the hook and has left
-/// the log; 0: none has.
-std::uint64_t Hooks::lost_upto(HookRun const& run) const {
-    auto const& log = world_.log;
-    auto const& topics = run.hook.topics;
-    Cursor cursor{log.epoch(), run.reader->position()};
-    if (std::holds_alternative<std::uint64_t>(log.locate(cursor.text(), topics))) return 0;
-    std::uint64_t lost = 0;
-    for (std::size_t i = 0; i < log.classes().size(); ++i) {
-        auto const& filter = log.classes()[i].filter;
-        if (std::ranges::none_of(topics, [&](auto const& t) { return mqtt::overlap(t, filter); })) {
-            continue;
         }
-        lost = std::max(lost, log.store().removed_upto(i));
     }
-    return lost;
 }
 
-void Hooks::tell_gap(HookRun& run, std::string_view reason, std::uint64_t lost_upto,
-                     Now const& now) {
+/// Between the two, events may have left the log before their turn came.
+void Hooks::tell_gap(HookRun& run, std::string_view reason, std::uint64_t after,
+                     std::uint64_t upto) {
     auto const& epoch = world_.log.epoch();
-    run.told_gap = lost_upto;
     ++counters_.resets;
-    Cursor after{epoch, run.reader->position()};
-    Cursor cursor{epoch, lost_upto};
+    Cursor from{epoch, after};
+    Cursor cursor{epoch, upto};
     HookDelivery delivery;
     delivery.hook = run.hook.name;
     delivery.id = "reset_" + cursor.text();
-    delivery.offset = after.offset + 1;
+    delivery.offset = after + 1;
     delivery.format = run.hook.format;
-    delivery.body = hook_body(run.hook.format,
-                              HookGap{delivery.id, reason, after.text(), cursor.text(), now.wall});
-    if (run.known.erase(delivery.id) == 0) run.taken.push_back(std::move(delivery));
+    HookGap gap{delivery.id, reason, from.text(), cursor.text(), world_.clock().wall};
+    delivery.body = hook_body(run.hook.format, gap);
+    run.taken.push_back(std::move(delivery));
 }
 
 bool Hooks::retry(HookRun& run, std::string const& id, Now const& now) {

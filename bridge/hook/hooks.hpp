@@ -138,9 +138,8 @@ private:
     bool start_one(HookRun& run, Now const& now);
     void start(HookRun& run, HookDelivery delivery, bool is_first, Now const& now);
     bool retry(HookRun& run, std::string const& id, Now const& now);
-    void fetch(HookRun& run, Now const& now);
-    void tell_gap(HookRun& run, std::string_view reason, std::uint64_t lost_upto, Now const& now);
-    [[nodiscard]] std::uint64_t lost_upto(HookRun const& run) const;
+    void fetch(HookRun& run);
+    void tell_gap(HookRun& run, std::string_view reason, std::uint64_t after, std::uint64_t upto);
     void on_outcome(std::uint64_t ticket, HookOutcome const& outcome);
     void succeed(HookRun& run, Flight flight);
     void fail(HookRun& run, Flight flight, HookOutcome const& outcome, Now const& now);
