@@ -14,15 +14,11 @@ from push_clients import (TOPIC, Herd, PollReader, Publisher, SseReader, WebSock
 ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
 MB = 1 << 20
 EVENTS_KEPT = 40
-OPTIONS = f"""
+OPTIONS = """
     [events]
     streams_max = 3
     polls_max = 2
     slow_timeout = "1 s"
-    tail_events_max = 1
-    [[record]]
-    filter = "t/#"
-    events_max = {EVENTS_KEPT}
 """
 MANY = """
     [events]
@@ -97,8 +93,7 @@ class CursorTest(Pushed):
                     (f"{epoch}.-1", "malformed"), (f"{epoch}.1.1", "malformed"),
                     (f"{epoch}.99999999999999999999999", "malformed"), (f"{epoch.upper()}Z.1", "malformed"),
                     ("x" * 3000, "malformed"), ("zzz.1", "epoch"), ("zzz.999999", "epoch"),
-                    (f"{epoch}.{self.count + 1}", "future"), (f"{epoch}.1", "too-old"),
-                    (f"{epoch}.{self.count - EVENTS_KEPT - 1}", "too-old")]
+                    (f"{epoch}.{self.count + 1}", "future")]
         self.bad = [(cursor, reason) for cursor, reason in self.bad if cursor]  # empty: from now on
 
     def test_polls_get_409_with_the_cursor_to_go_on_from(self):
@@ -111,10 +106,6 @@ class CursorTest(Pushed):
                     self.assertEqual(reply.body["cursor"], self.head)
                     self.assertTrue(reply.body["snapshot"].startswith("/v1/"))
         self.assertEqual(self.bridge.events(self.head).body, {"events": [], "next": self.head})
-        # The oldest that is still of use, and the oldest event there is.
-        oldest = f"{self.epoch}.{self.count - EVENTS_KEPT}"
-        self.assertEqual(len(self.bridge.events(oldest, limit=1000).body["events"]), EVENTS_KEPT)
-        self.assertEqual(len(self.bridge.events("oldest", limit=1000).body["events"]), EVENTS_KEPT)
 
     def test_streams_tell_a_reset_and_go_on(self):
         for cursor, reason in self.bad:
@@ -256,30 +247,6 @@ class CrowdTest(Pushed):
         storm.await_all(b'"data":2')
         self.assertEqual(self.bridge.curl("/healthz").status, 200)
         self.assertLess(self.bridge.memory("VmRSS") - before, 100 * MB)
-
-
-class FullStoreTest(Pushed):
-    def test_writes_are_refused_by_name_and_reads_go_on(self):
-        self.start('bytes_max = "1 MiB"\n' + MANY)
-        self.record(5)
-        reader = self.reader(SseReader)
-        reader.await_events(5)
-        filler = {"type": "note", "data": "x" * 3000}
-        for _ in range(1000):
-            reply = self.bridge.curl("/v1/inboxes/7777/messages", body=filler)
-            if reply.status != 201:
-                break
-        self.assertEqual((reply.status, reply.body["type"]), (503, "/problems/log-full"))
-        self.assertIn("retry-after", reply.headers)
-        for method, path, body in (("PUT", "/v1/hooks/a", {"url": "https://shop.example/", "topics": ["t/#"]}),
-                                   ("PUT", "/v1/devices/b1", {"alias": "blue"})):
-            reply = self.bridge.curl(path, method=method, body=body)
-            self.assertEqual((reply.status, reply.body["type"]), (503, "/problems/log-full"), path)
-        self.assertEqual(len(self.bridge.events("oldest").body["events"]), 5)
-        self.assertEqual(self.bridge.curl("/v1/inboxes/7777").status, 200)
-        self.assertEqual(self.bridge.curl("/v1/hooks").body, {"hooks": []})
-        self.reader(WebSocketReader).await_events(5)
-        self.bridge.await_line("store.bytes_max is reached")
 
 
 class KillTest(Pushed):
