@@ -26,6 +26,7 @@ Access::Access(TokenRules rules, KeyMaterial keys) : rules_(std::move(rules)) {
 }
 
 void Access::replace(KeyMaterial keys) {
+    ++generation_;
     is_open_ = keys.is_open();
     token_keys_ = std::move(keys.token_keys);
     remembered_.clear();
@@ -52,7 +53,9 @@ std::variant<Identity, AccessError> Access::identify_key(std::string_view key, W
     }
     auto const& known = found->second;
     if (known.ends && now >= *known.ends) return AccessError::expired;
-    return Identity{"key:" + known.name, known.scopes};
+    Identity who{"key:" + known.name, known.scopes};
+    who.ends = known.ends;
+    return who;
 }
 
 std::variant<Identity, AccessError> Access::identify_token(std::string_view token, WallTime now) {
@@ -67,7 +70,9 @@ std::variant<Identity, AccessError> Access::identify_token(std::string_view toke
     auto const& known = found->second;
     if (now >= known.ends) return AccessError::expired;
     if (now < known.begins) return AccessError::not_yet;
-    return known.identity;
+    auto who = known.identity;
+    who.ends = known.ends;
+    return who;
 }
 
 }  // namespace spoke::bridge

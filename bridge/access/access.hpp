@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ public:
     /// No key is wanted: everybody may do everything.
     [[nodiscard]] bool is_open() const noexcept { return is_open_; }
 
+    /// Grows whenever the keys are replaced.
+    [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
+
     /// In      the Authorization header as sent; empty: none.
     [[nodiscard]] std::variant<Identity, AccessError> identify(std::string_view authorization,
                                                                WallTime now);
@@ -53,6 +57,7 @@ private:
     std::vector<VerificationKey> token_keys_;
     std::map<Sha256, ApiKey> api_keys_;
     std::unordered_map<std::string, Token> remembered_;  // by the bytes of the token's SHA-256
+    std::uint64_t generation_ = 0;
     bool is_open_ = false;
 };
 

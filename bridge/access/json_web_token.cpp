@@ -164,6 +164,8 @@ std::string_view describe(AccessError error) noexcept {
             return "the token needs \"sub\" and \"exp\", and every claim in its right form";
         case AccessError::unknown_key:
             return "there is no such API key";
+        case AccessError::unknown_token:
+            return "the token of the query was used before, has ended, or never was";
     }
     return {};
 }

@@ -22,8 +22,9 @@ enum class AccessError : std::uint8_t {
     not_yet,        // before "nbf"
     wrong_audience,
     wrong_issuer,
-    bad_claims,   // a claim that is needed is missing or of the wrong type
-    unknown_key,  // no API key of this value
+    bad_claims,     // a claim that is needed is missing or of the wrong type
+    unknown_key,    // no API key of this value
+    unknown_token,  // no short-lived token of this value, or it was used, or it has ended
 };
 
 /// One line for people; holds nothing of the credentials.

@@ -27,12 +27,28 @@ std::string_view scope_name(Right right) {
             return "events:<filter>";
         case Right::publish:
             return "publish:#";
+        case Right::inbox:
+            return "inbox:*";
+        case Right::inbox_write:
+            return "inbox:write";
+        case Right::anybody:
+            return "";
         case Right::audit:
             return "audit";
         case Right::admin:
             return "admin";
     }
     return "";
+}
+
+/// Takes the token out of the query, so that no handler has to know of it.
+std::optional<std::string> take_token(Target& target) {
+    auto found =
+        std::ranges::find(target.query, "token", &std::pair<std::string, std::string>::first);
+    if (found == target.query.end()) return std::nullopt;
+    auto token = std::move(found->second);
+    target.query.erase(found);
+    return token;
 }
 
 void add_rate_headers(HttpResponse& response, RatePolicy policy,
@@ -71,6 +87,7 @@ Api::Api(Service& service, Access& access, Hooks& hooks, Settings settings)
       access_(access),
       hooks_(hooks),
       settings_(settings),
+      short_tokens_(settings.tokens_max, [&service] { return service.random(); }),
       limiter_({settings.buckets_max}),
       streams_(service, settings.events),
       polls_(streams_) {}
@@ -96,8 +113,9 @@ void Api::route(HttpRequest const& request, Respond respond,
     for (auto const& route : routes()) {
         if (!match(route.pattern, *target, parts)) continue;
         if (route.method == method) {
-            return (this->*admission)(
-                route, {request, *target, std::move(parts), who, std::move(respond)});
+            auto token = route.takes_token ? take_token(*target) : std::nullopt;
+            return (this->*admission)(route, {request, *target, std::move(parts), who,
+                                              std::move(respond), std::move(token)});
         }
         methods.push_back(route.method);
     }
@@ -135,8 +153,9 @@ void Api::no_route(std::vector<std::string_view> const& methods, HttpRequest con
     if (!request.header("Access-Control-Request-Method").empty()) {
         response.headers.emplace_back("Access-Control-Allow-Methods", allowed);
         response.headers.emplace_back("Access-Control-Allow-Headers",
-                                      "Accept, Authorization, Content-Type, Idempotency-Key, "
-                                      "If-Match, If-None-Match, Prefer, Request-Id, traceparent");
+                                      "Accept, Authorization, Cache-Control, Content-Type, "
+                                      "Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, "
+                                      "Prefer, Request-Id, traceparent");
         response.headers.emplace_back("Access-Control-Max-Age", "600");
     }
     respond(std::move(response));
@@ -149,10 +168,6 @@ void Api::admit(Route const& route, Call call) {
     if (auto const* error = std::get_if<AccessError>(&result)) return unauthorized(*error, call);
     call.who = std::get<Identity>(std::move(result));
     admit_caller(route, std::move(call));
-}
-
-std::variant<Identity, AccessError> Api::identify(Call const& call) {
-    return access_.identify(call.request.header("Authorization"), service_.now().wall);
 }
 
 /// How often, and whether he may.
@@ -168,6 +183,22 @@ void Api::admit_caller(Route const& route, Call call) {
     }
     if (auto problem = check_right(route, call)) return call.refuse(*problem);
     (this->*route.handler)(std::move(call));
+}
+
+/// By the header; where there is none, by a token that is used up with this.
+std::variant<Identity, AccessError> Api::identify(Call const& call) {
+    auto authorization = call.request.header("Authorization");
+    auto now = service_.now().wall;
+    if (!authorization.empty() || !call.token) return access_.identify(authorization, now);
+    if (auto who = short_tokens().use(*call.token, now)) return std::move(*who);
+    return AccessError::unknown_token;
+}
+
+/// Those whose makers would still be let in.
+ShortTokens& Api::short_tokens() {
+    auto generation = access_.generation();
+    if (std::exchange(keys_generation_, generation) != generation) short_tokens_.clear();
+    return short_tokens_;
 }
 
 /// 401, or 429 for an address that keeps trying.
@@ -205,6 +236,12 @@ std::optional<Problem> Api::check_right(Route const& route, Call const& call) {
                 return scopes.is_everything || !scopes.events.empty();
             case Right::publish:
                 return scopes.may_publish(call.parts[0]);
+            case Right::inbox:
+                return scopes.may_read_inbox(call.parts[0]);
+            case Right::inbox_write:
+                return scopes.inbox_write;
+            case Right::anybody:
+                return true;
             case Right::audit:
                 return scopes.audit;
             case Right::admin:
@@ -218,6 +255,7 @@ std::optional<Problem> Api::check_right(Route const& route, Call const& call) {
         if (auto topic = call.target.parameter("topic"); topic && route.right == Right::events) {
             needs = "events:" + std::string{*topic};
         }
+        if (route.right == Right::inbox) needs = "inbox:" + call.parts[0];
         return scope_problem(std::move(needs));
     }
     if (route.pattern.starts_with("/v1/devices/{id}") && !call.who.may_see(call.parts[0])) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -9,10 +10,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "bridge/access/access.hpp"
 #include "bridge/access/rate_limiter.hpp"
+#include "bridge/access/short_tokens.hpp"
 #include "bridge/api/event_polls.hpp"
 #include "bridge/api/event_streams.hpp"
 #include "bridge/api/hook_request.hpp"
@@ -30,9 +33,12 @@ enum class Right : std::uint8_t {
     none,  // open to everybody
     devices_read,
     devices_write,
-    command,  // "command:" of the verb, which the handler knows
-    events,   // "events:" with filters that cover those in the query
-    publish,  // "publish:" with a filter that covers the topic in the path
+    command,      // "command:" of the verb, which the handler knows
+    events,       // "events:" with filters that cover those in the query
+    publish,      // "publish:" with a filter that covers the topic in the path
+    inbox,        // "inbox:" of the name in the path
+    inbox_write,  // "inbox:write"
+    anybody,      // whoever has credentials
     audit,
     admin,
 };
@@ -50,7 +56,10 @@ public:
         std::size_t buckets_max = 100'000;
         HookRules hooks{};
         EventStreams::Limits events{};
-        bool examples = false;  // whether /examples/ is there
+        bool examples = false;                    // whether /examples/ is there
+        std::size_t tokens_max = 10'000;          // short-lived ones that are not used yet
+        std::chrono::seconds token_ttl{60};       // of one whose maker does not say
+        std::chrono::seconds token_ttl_max{300};  // of any
     };
 
     Api(Service& service, Access& access, Hooks& hooks, Settings settings);
@@ -70,6 +79,7 @@ public:
         std::string_view method;
         std::string_view pattern;
         Right right;
+        bool takes_token = false;  // a short-lived one, as ?token=
     };
     [[nodiscard]] static std::vector<RouteName> route_names();
 
@@ -81,6 +91,7 @@ private:
         std::vector<std::string> parts{};
         Identity who{};
         Respond respond{};
+        std::optional<std::string> token{};  // ?token=, where the route takes one
 
         [[nodiscard]] Caller caller() const { return {who.by, request.trace, request.address}; }
         void refuse(Problem const& problem) const { respond(to_response(problem)); }
@@ -92,6 +103,7 @@ private:
             pattern;  // "{id}" stands for one segment, "{topic...}" for all that follow
         Right right;
         void (Api::*handler)(Call call);
+        bool takes_token = false;
     };
 
     static std::span<Route const> routes();
@@ -107,6 +119,7 @@ private:
     void route(HttpRequest const& request, Respond respond,
                void (Api::*admission)(Route const& route, Call call), Identity const& who);
     static std::optional<Problem> check_right(Route const& route, Call const& call);
+    ShortTokens& short_tokens();
     void unauthorized(AccessError error, Call const& call);
 
     // One for each route.
@@ -136,6 +149,15 @@ private:
     void delete_hook(Call call);
     void list_deliveries(Call call);
     void resend_delivery(Call call);
+    void show_inbox(Call call);
+    void list_inbox(Call call);
+    void put_messages(Call call);
+    void read_inbox(Call call);
+    void make_token(Call call);
+
+    std::optional<Problem> locate(std::string_view cursor, std::string const& who,
+                                  std::uint64_t& out);
+    void read_upto(std::string const& who, std::string_view cursor, Respond respond);
 
     void open_stream(Call const& call, EventsWish wish,
                      std::variant<std::uint64_t, CursorProblem> const& place);
@@ -168,6 +190,8 @@ private:
     Access& access_;    // outlives the API
     Hooks& hooks_;      // outlives the API
     Settings settings_;
+    ShortTokens short_tokens_;
+    std::uint64_t keys_generation_ = 0;  // those that let the makers of these tokens in
     RateLimiter limiter_;
     HttpMetrics metrics_;
     EventStreams streams_;

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "bridge/api/api.hpp"
+#include "bridge/api/command_request.hpp"
 #include "bridge/api/publish_request.hpp"
 #include "protocol/topic/topic.hpp"
 
@@ -118,7 +119,11 @@ void Api::publish(Call call) {
     mqtt::Publish message;
     auto error = check_parameters(call.target, {"qos", "retain", "expiry"});
     if (!error) error = parse_message(call.request, call.target, call.parts[0], message);
+    std::string key;
+    if (!error) error = parse_idempotency_key(call.request.header("Idempotency-Key"), key);
     if (error) return call.respond(to_response(*error));
+    // Under one key a message is recorded once, however often it is published.
+    if (!key.empty()) message.properties.user_properties.push_back({"key", std::move(key)});
     auto problem = check_topic(call.who, message.topic);
     if (!problem) problem = not_sending(service_);
     if (problem) return call.refuse(*problem);

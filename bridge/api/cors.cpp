@@ -18,7 +18,7 @@ void Cors::add_headers(std::string_view origin, HttpResponse& response) const {
                                   is_any ? std::string{"*"} : std::string{origin});
     response.headers.emplace_back(
         "Access-Control-Expose-Headers",
-        "ETag, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, "
+        "ETag, Event-Cursor, Idempotent-Replayed, Link, Location, Preference-Applied, RateLimit, "
         "RateLimit-Policy, Request-Id, Retry-After, traceparent");
 }
 

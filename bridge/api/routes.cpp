@@ -27,7 +27,7 @@ std::span<Api::Route const> Api::routes() {
         Route{"GET", "/examples", Right::none, &Api::find_examples},
         Route{"GET", "/examples/{path...}", Right::none, &Api::show_example},
         Route{"GET", "/v1/openapi.json", Right::none, &Api::show_openapi},
-        Route{"GET", "/v1/events", Right::events, &Api::read_events},
+        Route{"GET", "/v1/events", Right::events, &Api::read_events, true},
         Route{"GET", "/v1/devices", Right::devices_read, &Api::list_devices},
         Route{"GET", "/v1/devices/{id}", Right::devices_read, &Api::show_device},
         Route{"PUT", "/v1/devices/{id}", Right::devices_write, &Api::put_device},
@@ -39,6 +39,11 @@ std::span<Api::Route const> Api::routes() {
         Route{"DELETE", "/v1/commands/{cid}", Right::command, &Api::cancel_command},
         Route{"POST", "/v1/publish/{topic...}", Right::publish, &Api::publish},
         Route{"POST", "/v1/request/{topic...}", Right::publish, &Api::request},
+        Route{"GET", "/v1/inboxes/{who}", Right::inbox, &Api::show_inbox, true},
+        Route{"GET", "/v1/inboxes/{who}/messages", Right::inbox, &Api::list_inbox, true},
+        Route{"POST", "/v1/inboxes/{who}/messages", Right::inbox_write, &Api::put_messages},
+        Route{"POST", "/v1/inboxes/{who}/read", Right::inbox, &Api::read_inbox},
+        Route{"POST", "/v1/tokens", Right::anybody, &Api::make_token},
         Route{"GET", "/v1/audit", Right::audit, &Api::audit},
         Route{"GET", "/v1/hooks", Right::admin, &Api::list_hooks},
         Route{"PUT", "/v1/hooks/{name}", Right::admin, &Api::put_hook},
@@ -52,7 +57,9 @@ std::span<Api::Route const> Api::routes() {
 
 std::vector<Api::RouteName> Api::route_names() {
     std::vector<RouteName> out;
-    for (auto const& route : routes()) out.push_back({route.method, route.pattern, route.right});
+    for (auto const& route : routes()) {
+        out.push_back({route.method, route.pattern, route.right, route.takes_token});
+    }
     return out;
 }
 

@@ -69,6 +69,10 @@ Service::Settings service_settings(Config const& config) {
     settings.devices.devices_max = config.devices.devices_max;
     settings.devices.quiet_after = config.devices.quiet_after;
     settings.devices.offline_after = config.devices.offline_after;
+    settings.inboxes.limits.unread_max = config.inboxes.unread_max;
+    settings.inboxes.limits.behind_max = std::size_t{10} * config.inboxes.unread_max;
+    settings.inboxes.cache_bytes_max = config.inboxes.cache_bytes_max;
+    settings.inboxes.expiries_max = config.inboxes.expiries_max;
     settings.instance = config.broker.client_id;
     settings.device_message_bytes_max = config.devices.message_bytes_max;
     return settings;

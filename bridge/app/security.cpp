@@ -63,6 +63,9 @@ Api::Settings api_settings(Config const& config) {
     settings.per_address = {rate.anonymous_per_second, rate.anonymous_burst};
     settings.buckets_max = rate.buckets_max;
     settings.examples = config.http.examples;
+    settings.tokens_max = config.tokens.open_max;
+    settings.token_ttl = config.tokens.ttl;
+    settings.token_ttl_max = config.tokens.ttl_max;
     settings.hooks = {config.hooks.allow_http, config.hooks.allow_private};
     settings.events.streams_max = events.streams_max;
     settings.events.polls_max = events.polls_max;

@@ -37,6 +37,19 @@ struct AuthConfig {
     std::chrono::seconds leeway{30};
 };
 
+/// Short-lived tokens for browsers.
+struct TokensConfig {
+    std::chrono::seconds ttl{60};
+    std::chrono::seconds ttl_max{300};
+    std::uint32_t open_max = 10'000;
+};
+
+struct InboxesConfig {
+    std::uint32_t unread_max = 10'000;
+    std::uint64_t cache_bytes_max = std::uint64_t{64} << 20;
+    std::uint32_t expiries_max = 1'000'000;
+};
+
 struct RateConfig {
     std::uint32_t per_second = 1'000;  // 0: no limit
     std::uint32_t burst = 2'000;
@@ -133,6 +146,7 @@ struct LogConfig {
 struct Config {
     HttpConfig http{};
     AuthConfig auth{};
+    TokensConfig tokens{};
     RateConfig rate{};
     BrokerConfig broker{};
     CommandsConfig commands{};
@@ -140,6 +154,7 @@ struct Config {
     RequestsConfig requests{};
     HooksConfig hooks{};
     EventsConfig events{};
+    InboxesConfig inboxes{};
     DevicesConfig devices{};
     LogConfig log{};
 };

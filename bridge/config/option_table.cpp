@@ -86,6 +86,29 @@ void auth_options(OptionTable& table, AuthConfig& c) {
                   "How far the clock of whoever makes the tokens may be off.");
 }
 
+void tokens_options(OptionTable& table, TokensConfig& c) {
+    table
+        .section("tokens",
+                 "POST /v1/tokens: tokens that a browser puts into a URL, good for one request.")
+        .duration("ttl", c.ttl, {1s, 24h}, "How long one is good, if its maker does not say.")
+        .duration("ttl_max", c.ttl_max, {1s, 24h}, "And at most; more gets 400.")
+        .number("open_max", c.open_max, {1, kCountMax}, "tokens",
+                "Tokens that were neither used nor have ended; above it 429.");
+}
+
+void inboxes_options(OptionTable& table, InboxesConfig& c) {
+    table.section("inboxes", "Unread counts: the state of the topics u/{who}/in.")
+        .number("unread_max", c.unread_max, {1, 1'000'000}, "messages",
+                "Unread messages of one inbox. One more makes the oldest count as read; so does "
+                "one that is ten times as many events old.")
+        .bytes("cache_bytes_max", c.cache_bytes_max, {kKiB, std::uint64_t{1} << 40},
+               "State that is kept in memory. What does not fit is read from the log when it is "
+               "asked for.")
+        .number("expiries_max", c.expiries_max, {1, kCountMax}, "inboxes",
+                "Inboxes with a message that will expire. Of one more nobody is told at that "
+                "moment; its count is right whenever it is asked for.");
+}
+
 void rate_options(OptionTable& table, RateConfig& c) {
     table.section("rate", "How often a caller may ask. Nobody is limited while there are no keys.")
         .number("per_second", c.per_second, {0, kCountMax}, "requests a second",
@@ -234,6 +257,7 @@ OptionTable option_table(Config& config) {
     OptionTable table;
     http_options(table, config.http);
     auth_options(table, config.auth);
+    tokens_options(table, config.tokens);
     rate_options(table, config.rate);
     broker_options(table, config.broker);
     commands_options(table, config.commands);
@@ -241,6 +265,7 @@ OptionTable option_table(Config& config) {
     requests_options(table, config.requests);
     hooks_options(table, config.hooks);
     events_options(table, config.events);
+    inboxes_options(table, config.inboxes);
     devices_options(table, config.devices);
     table.section("log", "What is told.")
         .choice("level", config.log.level,
@@ -260,6 +285,9 @@ void check(Config const& config) {
     if (broker.reconnect_delay_min > broker.reconnect_delay_max) {
         throw options::OptionError{
             "broker.reconnect_delay_min is above broker.reconnect_delay_max"};
+    }
+    if (config.tokens.ttl > config.tokens.ttl_max) {
+        throw options::OptionError{"tokens.ttl is above tokens.ttl_max"};
     }
     auto const& http = config.http;
     if (http.certificate.empty() != http.private_key.empty()) {
