@@ -60,6 +60,8 @@ public:
         std::size_t tokens_max = 10'000;          // short-lived ones that are not used yet
         std::chrono::seconds token_ttl{60};       // of one whose maker does not say
         std::chrono::seconds token_ttl_max{300};  // of any
+        /// Answers GET /mqtt; empty: there is no such path.
+        std::function<void(HttpRequest const& request, Respond respond)> mqtt_relay{};
     };
 
     Api(Service& service, Access& access, Hooks& hooks, Settings settings);
@@ -154,6 +156,7 @@ private:
     void put_messages(Call call);
     void read_inbox(Call call);
     void make_token(Call call);
+    void open_mqtt(Call call);
 
     std::optional<Problem> locate(std::string_view cursor, std::string const& who,
                                   std::uint64_t& out);

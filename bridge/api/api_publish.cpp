@@ -136,6 +136,18 @@ void Api::publish(Call call) {
     if (cause != mqtt::NotSent::none) call.refuse(refused_message(cause));
 }
 
+/// MQTT itself, over a WebSocket: whom the broker lets in is let in.
+void Api::open_mqtt(Call call) {
+    if (auto error = check_parameters(call.target, {})) return call.respond(to_response(*error));
+    if (!settings_.mqtt_relay) {
+        return call.refuse({ProblemKind::no_such_path, "http.mqtt is false"});
+    }
+    if (service_.is_draining()) {
+        return call.refuse({ProblemKind::draining, {}, {}, {{"Retry-After", "5"}}});
+    }
+    settings_.mqtt_relay(call.request, call.respond);
+}
+
 void Api::request(Call call) {
     RequestWish wish;
     WaitWish wait;

@@ -26,6 +26,7 @@ std::span<Api::Route const> Api::routes() {
         Route{"GET", "/problems/{type}", Right::none, &Api::show_problem},
         Route{"GET", "/examples", Right::none, &Api::find_examples},
         Route{"GET", "/examples/{path...}", Right::none, &Api::show_example},
+        Route{"GET", "/mqtt", Right::none, &Api::open_mqtt},
         Route{"GET", "/v1/openapi.json", Right::none, &Api::show_openapi},
         Route{"GET", "/v1/events", Right::events, &Api::read_events, true},
         Route{"GET", "/v1/devices", Right::devices_read, &Api::list_devices},

@@ -18,6 +18,7 @@
 
 #include "bridge/api/api.hpp"
 #include "bridge/api/http_server.hpp"
+#include "bridge/api/mqtt_relay.hpp"
 #include "bridge/app/make_store.hpp"
 #include "bridge/app/mqtt_uplink.hpp"
 #include "bridge/app/random_words.hpp"
@@ -99,6 +100,26 @@ HttpServer::Options server_options(HttpConfig const& config, bool loopback_only)
     return options;
 }
 
+MqttRelay::Settings relay_settings(Config const& config) {
+    MqttRelay::Settings settings;
+    settings.host = config.broker.address;
+    settings.port = config.broker.port;
+    settings.connections_max = config.http.mqtt_connections_max;
+    settings.message_bytes_max = config.http.mqtt_message_bytes_max;
+    settings.connect_timeout = config.broker.connect_timeout;
+    return settings;
+}
+
+/// The relay outlives the API.
+Api::Settings with_relay(Config const& config, MqttRelay& relay) {
+    auto settings = api_settings(config);
+    if (!config.http.mqtt) return settings;
+    settings.mqtt_relay = [&relay](HttpRequest const& request, Respond respond) {
+        relay.open(request, std::move(respond));
+    };
+    return settings;
+}
+
 /// All parts, in the order in which they need each other.
 class Program {
 public:
@@ -111,7 +132,8 @@ public:
           auth_(config.auth),
           access_(token_rules(config.auth), load_keys(config.auth)),
           webhooks_(context_, config.hooks, log_, *stores_.hooks, [this] { return random(); }),
-          api_(service_, access_, webhooks_.hooks(), api_settings(config)),
+          relay_(context_, relay_settings(config)),
+          api_(service_, access_, webhooks_.hooks(), with_relay(config, relay_)),
           server_(
               context_, server_options(config.http, access_.is_open()),
               [this](HttpRequest const& request, Respond respond) {
@@ -243,6 +265,7 @@ private:
     AuthConfig auth_;
     Access access_;
     Webhooks webhooks_;
+    MqttRelay relay_;
     Api api_;
     HttpServer server_;
     net::signal_set signals_;

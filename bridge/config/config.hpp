@@ -24,6 +24,9 @@ struct HttpConfig {
     std::uint32_t gzip_bytes_min = 1024;
     std::vector<std::string> cors_origins{};
     bool examples = false;
+    bool mqtt = true;  // MQTT over WebSocket
+    std::uint32_t mqtt_connections_max = 1'000;
+    std::uint32_t mqtt_message_bytes_max = 1024 * 1024;
     std::string certificate{};  // empty: no TLS
     std::string private_key{};
 };

@@ -66,6 +66,14 @@ void http_options(OptionTable& table, HttpConfig& c) {
         .texts("cors_origins", c.cors_origins,
                "Origins whose web pages may use the API, such as \"https://app.example\"; \"*\": "
                "all.")
+        .flag("mqtt", c.mqtt,
+              "Whether GET /mqtt is there: MQTT over WebSocket, handed on to the broker, which "
+              "decides who may connect.")
+        .number("mqtt_connections_max", c.mqtt_connections_max, {1, kCountMax}, "connections",
+                "MQTT connections over WebSocket; above it 503.")
+        .bytes("mqtt_message_bytes_max", c.mqtt_message_bytes_max, {kKiB, 256 * kMiB},
+               "Longest WebSocket message of such a client, which as a rule holds one packet; a "
+               "longer one closes the connection (1009).")
         .flag("examples", c.examples,
               "Serve the pages of bridge/examples under /examples/, to everybody.");
 }

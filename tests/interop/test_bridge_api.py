@@ -15,7 +15,7 @@ from tokens import Signer, b64, claims_for, hs256, signed_text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SECRET = "a secret of the tests, 32 bytes or more"
-EVERYTHING = "devices:read devices:write command:* publish:# inbox:* inbox:write audit admin"
+EVERYTHING = "devices:read devices:write command:* publish:# events:# inbox:* inbox:write audit admin"
 
 
 class GuardedBridge(Bridge):

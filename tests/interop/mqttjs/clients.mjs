@@ -1,4 +1,5 @@
-// MQTT.js clients for the tests. SPOKE_PORT says where the broker listens.
+// MQTT.js clients for the tests. SPOKE_PORT says where the broker listens; or, with SPOKE_PATH, where
+// MQTT goes over WebSocket at that path.
 import mqtt from "mqtt";
 import { once } from "node:events";
 
@@ -28,6 +29,7 @@ export async function connect(t, protocolVersion, options = {}) {
   const client = mqtt.connect({
     host: "127.0.0.1",
     port: Number(process.env.SPOKE_PORT),
+    ...(process.env.SPOKE_PATH && { protocol: "ws", path: process.env.SPOKE_PATH }),
     protocolVersion,
     clientId: `js-${process.pid}-${++number}`,
     reconnectPeriod: 0,
