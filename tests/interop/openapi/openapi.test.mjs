@@ -131,7 +131,9 @@ test("every example can be sent, and every answer is described", async () => {
 
 test("an order that was given can be read and cancelled", async () => {
   await send("/v1/devices/{id}", "put");
-  const orders = await send("/v1/devices/{id}/commands", "post");
+  // The bike may have done one of them already, and may not have been heard of since its deletion.
+  const orders = (await send("/v1/devices/{id}/commands", "post")).filter(({ status }) => status < 300);
+  assert.ok(orders.length > 0);
   for (const { body: { id } } of orders) {
     assert.equal((await send("/v1/commands/{cid}", "get", { cid: id }))[0].status, 200);
     assert.ok([200, 202, 409].includes((await send("/v1/commands/{cid}", "delete", { cid: id }))[0].status));
