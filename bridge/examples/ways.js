@@ -7,6 +7,8 @@ import { Trouble, newKey, pause, retryAfterMs } from "./retry.js";
 const kLongPollSeconds = 25;
 const kPageSize = 500;
 const kSilenceMs = 40_000;  // the bridge gives a sign of life each 15 s
+const kReplayMs = 10_000;  // longest silence within a replay
+const kNobody = 0x10;  // PUBACK: nobody is subscribed
 const kHeldMax = 10_000;  // what has come and waits for its turn
 
 export const kRunners = {
@@ -202,13 +204,16 @@ async function readMqtt(feed) {
   if (!feed.cursor || feed.options.bearer) await feed.findHead();
   const inbox = `${root}/replay/${newKey()}`;
   let client;
-  const ask = async () => client.publish(`$r/${bridge}/replay`, JSON.stringify({
-    topic: feed.options.topics, since: feed.cursor, limit: kPageSize, token: (await feed.options.bearer?.()) || undefined,
-  }), { qos: 1, properties: { responseTopic: inbox, contentType: "application/json" } });
-  const merge = new Merge(feed, ask);
   let end;
   const ended = new Promise((_, fail) => { end = fail; });
   ended.catch(() => {});  // it is awaited later
+  const merge = new Merge(feed, async () => {
+    const token = await feed.options.bearer?.() || undefined;
+    const wish = { topic: feed.options.topics, since: feed.cursor, limit: kPageSize, token };
+    const properties = { responseTopic: inbox, contentType: "application/json" };
+    const reason = await client.publish(`$r/${bridge}/replay`, JSON.stringify(wish), { qos: 1, properties });
+    if (reason === kNobody) throw new Trouble("the bridge is not at the broker");
+  }, end);
   const stop = () => end(feed.signal.reason);
   feed.signal.addEventListener("abort", stop);
   try {
@@ -216,9 +221,10 @@ async function readMqtt(feed) {
       onMessage: (message) => message.topic === inbox ? merge.replayed(message)
         : merge.published(eventOf(message, message.topic.slice(root.length + 1))) });
     await client.subscribe([inbox, ...feed.options.topics.map((topic) => `${root}/${topic}`)]);
-    await ask();
+    await merge.replay();
     await ended;
   } finally {
+    merge.close();
     feed.signal.removeEventListener("abort", stop);
     client?.close();
   }
@@ -230,14 +236,21 @@ async function readMqtt(feed) {
 class Merge {
   #feed;
   #ask;
+  #fail;
+  #timer;  // a replay of which nothing comes any more: the bridge has lost the broker meanwhile
   #held = [];
   #isComplete = true;  // whether #held has all that was published since the replay was asked for
   #isReplaying = true;
   #last = new Map();  // n by topic
 
-  constructor(feed, ask) {
+  constructor(feed, ask, fail) {
     this.#feed = feed;
     this.#ask = ask;
+    this.#fail = fail;
+  }
+
+  close() {
+    clearTimeout(this.#timer);
   }
 
   async published(event) {
@@ -246,26 +259,35 @@ class Merge {
     if (!this.#isReplaying && isNext) return this.#take(event);
     if (this.#held.length < kHeldMax) this.#held.push(event);
     else this.#isComplete = false;
-    if (!this.#isReplaying) await this.#replay();
+    if (!this.#isReplaying) await this.replay();
   }
 
   async replayed(message) {
+    this.#wait();
     if (valueOf(message, "end") === undefined) return this.#take(eventOf(message, valueOf(message, "topic")));
     const end = JSON.parse(new TextDecoder().decode(message.payload));
+    if (end.error) throw new Trouble(end.error);
     if (end.reason) this.#last.clear();
     if (end.reason) await this.#feed.reset(end);
     else this.#feed.goTo(end.next);
-    if (end.reason || end.more || !this.#isComplete) return this.#replay();
+    if (end.reason || end.more || !this.#isComplete) return this.replay();
     this.#isReplaying = false;
+    clearTimeout(this.#timer);
     for (const event of this.#held.splice(0)) await this.#take(event);
     this.#feed.live();
   }
 
-  async #replay() {
+  async replay() {
     this.#isReplaying = true;
+    this.#wait();
     if (!this.#isComplete) this.#held = [];
     this.#isComplete = true;
     await this.#ask();
+  }
+
+  #wait() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#fail(new Trouble("the bridge does not answer")), kReplayMs);
   }
 
   async #take(event) {

@@ -165,6 +165,19 @@ test("replay: a reset goes on from where the page says, a lost connection from t
   assert.equal(made.length, 2);
 });
 
+test("replay: an error of the bridge, and nobody at the broker, are told and tried again", async (t) => {
+  const { seen, asked } = await readsMqtt(t, [[(inbox) => [end(inbox, { error: "no scope" })]],
+    [(inbox) => [end(inbox, { next: "k7.1", more: false, resumed: true }), fed(2)]]], 1);
+  assert.deepEqual(asked.map(({ since }) => since), ["k7.1", "k7.1"]);
+  assert.ok(seen.states.some(({ why }) => why === "no scope"));
+  const nobody = brokerSocket((bytes) => bytes[0] === 0x32 ? [packet(0x40, [0, 2, 0x10])] : acknowledge(bytes));
+  const record = recorder();
+  const { Socket } = scriptedSockets([nobody]);
+  const feed = follow({ ...record.options, way: "mqtt", base: "http://x", Socket, since: "k7.1" });
+  t.after(() => feed.close());
+  await record.until(() => record.seen.states.some(({ why }) => why === "the bridge is not at the broker"));
+});
+
 test("payloads: JSON, text and bytes as their event documents have them", async (t) => {
   const binary = packet(0x30, [...text("e/t/1"), ...sized(user({ id: "k7.4", n: 4, type: "raw", at: "x" })), 0xff, 0]);
   const { seen } = await readsMqtt(t, [[(inbox) => [end(inbox, { next: "k7.1", more: false, resumed: true }),
