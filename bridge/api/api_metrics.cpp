@@ -121,7 +121,8 @@ void Api::show_metrics(Call call) {
 void Api::show_openapi(Call call) {
     HttpResponse response;
     response.content_type = "application/json";
-    response.body = openapi_document();
+    auto is_async = call.target.segments.back() == "asyncapi.json";
+    response.body = is_async ? asyncapi_document() : openapi_document();
     call.respond(std::move(response));
 }
 

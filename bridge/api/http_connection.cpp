@@ -1,8 +1,12 @@
 #include "bridge/api/http_connection.hpp"
 
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
+#include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -32,6 +36,8 @@ using net::ip::tcp;
 /// Bodies up to this size are not counted: the number of connections bounds them well enough.
 constexpr std::size_t kSmallBody = 16 * 1024;
 constexpr std::size_t kReadSize = 1024;
+constexpr std::size_t kBodyReadSize = 16 * 1024;
+constexpr std::size_t kHeadSize = 512;  // of a response, as a rule
 
 HttpRequest to_request(http::request<http::string_body>& message) {
     HttpRequest request;
@@ -96,7 +102,7 @@ public:
     void start() {
         if constexpr (kIsTls) {
             state_ = State::reading;
-            tcp_layer().expires_after(server_->options.header_timeout);
+            expect_within(server_->options.header_timeout);
             stream_.async_handshake(ssl::stream_base::server,
                                     [self = this->shared_from_this()](error_code error) {
                                         if (error) return self->close();
@@ -126,6 +132,10 @@ public:
     [[nodiscard]] bool is_held() const noexcept override { return state_ == State::held; }
     [[nodiscard]] int descriptor() override { return tcp_layer().socket().native_handle(); }
 
+    void on_tick(SteadyTime now) override {
+        if (now >= deadline_) close();
+    }
+
     void on_gone() override {
         // Who has only closed his sending side still gets an answer.
         if (gone_) std::exchange(gone_, {})();
@@ -136,53 +146,116 @@ private:
 
     beast::tcp_stream& tcp_layer() { return beast::get_lowest_layer(stream_); }
 
+    /// What is under way ends by then, or the connection does.
+    void expect_within(std::chrono::milliseconds patience) {
+        deadline_ = std::chrono::steady_clock::now() + patience;
+    }
+    void expect_nothing() { deadline_ = SteadyTime::max(); }
+
     /// Until the first byte of a request, which may have come with the last one.
     void await(std::chrono::milliseconds patience) {
-        if (buffer_.size() > 0) return read_header();
+        if (buffer_.size() > 0) {
+            // Not at once: each request of many would be a call deeper.
+            state_ = State::reading;
+            return net::post(stream_.get_executor(), [self = this->shared_from_this()] {
+                if (self->state_ == State::reading) self->begin_request();
+            });
+        }
         state_ = State::idle;
         server_->enter_idle(this, idle_);
-        tcp_layer().expires_after(patience);
-        stream_.async_read_some(
-            buffer_.prepare(kReadSize),
-            [self = this->shared_from_this()](error_code error, std::size_t size) {
-                self->server_->leave_idle(self->idle_);
-                if (error) return self->close();
-                self->buffer_.commit(size);
-                self->read_header();
-            });
+        expect_within(patience);
+        read_more();
     }
 
-    void read_header() {
+    void read_more() {
+        auto room = parser_ && parser_->is_header_done() ? kBodyReadSize : kReadSize;
+        auto bytes = buffer_.prepare(room);
+        if constexpr (kIsTls) {
+            stream_.async_read_some(
+                bytes, [self = this->shared_from_this()](error_code error, std::size_t size) {
+                    self->on_bytes(error, size);
+                });
+        } else {
+            // A read would be tried at once, and as a rule there is nothing yet.
+            stream_.socket().async_wait(tcp::socket::wait_read, [self = this->shared_from_this(),
+                                                                 bytes](error_code error) {
+                if (error) return self->on_bytes(error, 0);
+                auto size = ::recv(self->descriptor(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+                if (size > 0) return self->on_bytes({}, static_cast<std::size_t>(size));
+                if (size < 0 && (errno == EAGAIN || errno == EINTR)) return self->read_more();
+                self->on_bytes(net::error::eof, 0);
+            });
+        }
+    }
+
+    void on_bytes(error_code error, std::size_t size) {
+        if (error || state_ == State::closing) return close();
+        buffer_.commit(size);
+        if (state_ != State::idle) return go_on();
+        server_->leave_idle(idle_);
+        begin_request();
+    }
+
+    void begin_request() {
         state_ = State::reading;
         asked_ = {};
         parser_.emplace();
         parser_->header_limit(static_cast<std::uint32_t>(server_->options.header_bytes_max));
         parser_->body_limit(server_->options.body_bytes_max);
-        tcp_layer().expires_after(server_->options.header_timeout);
-        http::async_read_header(stream_, buffer_, *parser_,
-                                [self = this->shared_from_this()](error_code error, std::size_t) {
-                                    self->on_header(error);
-                                });
+        expect_within(server_->options.header_timeout);
+        go_on();
     }
 
-    void on_header(error_code error) {
+    /// Reads as far as the bytes go that are there.
+    void go_on() {
+        if (!parser_->is_header_done()) {
+            if (!parse()) return;
+            if (!parser_->is_header_done()) return read_more();
+            if (!on_header()) return;
+        }
+        go_on_with_body();
+    }
+
+    void go_on_with_body() {
+        parser_->eager(true);
+        while (!parser_->is_done()) {
+            auto before = buffer_.size();
+            if (before == 0) return read_more();
+            if (!parse()) return;
+            if (!parser_->is_done() && buffer_.size() == before) return read_more();
+        }
+        on_body();
+    }
+
+    /// Out: whether it can go on; if not, the request has ended.
+    bool parse() {
+        error_code error;
+        buffer_.consume(parser_->put(buffer_.data(), error));
+        if (!error || error == http::error::need_more) return true;
         note_header();
-        if (error) return fail(error);
+        fail(error);
+        return false;
+    }
+
+    /// Out: whether the body can be read now.
+    bool on_header() {
+        note_header();
         auto const& message = parser_->get();
         auto length = parser_->content_length();
         auto bytes = length ? *length : server_->options.body_bytes_max;
         if (!parser_->is_done() && bytes > kSmallBody) {
             server_->enter_transfer(this, bytes, transfer_);
-            if (state_ == State::closing) return;
+            if (state_ == State::closing) return false;
         }
-        tcp_layer().expires_after(server_->options.body_timeout);
-        if (!beast::iequals(message[http::field::expect], "100-continue")) return read_body();
+        expect_within(server_->options.body_timeout);
+        if (!beast::iequals(message[http::field::expect], "100-continue")) return true;
         static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
         net::async_write(stream_, net::buffer(kContinue),
                          [self = this->shared_from_this()](error_code e, std::size_t) {
-                             if (e) return self->close();
-                             self->read_body();
+                             if (e || self->state_ == State::closing) return self->close();
+                             self->go_on_with_body();
                          });
+        return false;
     }
 
     void note_header() {
@@ -197,18 +270,10 @@ private:
         if (is_traceparent(trace)) asked_.trace = trace;
     }
 
-    void read_body() {
-        http::async_read(stream_, buffer_, *parser_,
-                         [self = this->shared_from_this()](error_code error, std::size_t) {
-                             self->on_body(error);
-                         });
-    }
-
-    void on_body(error_code error) {
+    void on_body() {
         server_->leave_transfer(transfer_);
-        if (error) return fail(error);
         state_ = State::held;
-        tcp_layer().expires_never();
+        expect_nothing();
         auto& message = parser_->get();
         keep_alive_ = message.keep_alive() && !server_->stopping;
         if (asked_.version >= 11 && message.find(http::field::host) == message.end()) {
@@ -224,13 +289,14 @@ private:
         if (asked_.trace.empty()) asked_.trace = make_traceparent(server_->random);
         request.trace = asked_.trace;
         request.when_gone = [this](std::function<void()> told) { gone_ = std::move(told); };
-        // A request that waits keeps neither its body nor a buffer.
         parser_.reset();
-        if (buffer_.size() == 0) buffer_.shrink_to_fit();
-        server_->watch_held();
         server_->handler(request, [self = this->shared_from_this()](HttpResponse response) {
             self->respond(std::move(response));
         });
+        if (state_ != State::held) return;
+        // A request that waits keeps no buffer.
+        if (buffer_.size() == 0) buffer_.shrink_to_fit();
+        server_->watch_held();
     }
 
     void fail(error_code error) {
@@ -250,17 +316,38 @@ private:
         server_->cors.add_headers(asked_.origin, response);
         if (response.stream.body) return open_stream(std::move(response));
         compress(response, asked_.accept_encoding, server_->options.gzip_bytes_min);
-        auto bytes = response.body.size();
-        fill(std::move(response));
-        if (bytes > kSmallBody) {
-            server_->enter_transfer(this, bytes, transfer_);
+        head_ = head_of(response, response.body.size());
+        body_ = asked_.is_head || has_no_body(response) ? std::string{} : std::move(response.body);
+        if (body_.size() > kSmallBody) {
+            server_->enter_transfer(this, body_.size(), transfer_);
             if (state_ == State::closing) return;
         }
-        tcp_layer().expires_after(server_->options.write_timeout);
-        http::async_write(stream_, response_,
-                          [self = this->shared_from_this()](error_code error, std::size_t) {
-                              self->on_written(error);
-                          });
+        expect_within(server_->options.write_timeout);
+        write();
+    }
+
+    [[nodiscard]] static bool has_no_body(HttpResponse const& response) {
+        return response.status == 101 || response.status == 204 || response.status == 304;
+    }
+
+    void write() {
+        std::array<net::const_buffer, 2> parts{net::buffer(head_), net::buffer(body_)};
+        if constexpr (!kIsTls) {
+            std::array<iovec, 2> vectors{iovec{head_.data(), head_.size()},
+                                         iovec{body_.data(), body_.size()}};
+            msghdr message{};
+            message.msg_iov = vectors.data();
+            message.msg_iovlen = body_.empty() ? 1 : 2;
+            auto sent = ::sendmsg(descriptor(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+            auto size = sent > 0 ? static_cast<std::size_t>(sent) : 0;
+            if (size == head_.size() + body_.size()) return on_written({});
+            parts[0] += size;
+            parts[1] += size - std::min(size, head_.size());
+        }
+        net::async_write(stream_, parts,
+                         [self = this->shared_from_this()](error_code error, std::size_t) {
+                             self->on_written(error);
+                         });
     }
 
     /// The connection belongs to the stream from here on.
@@ -268,23 +355,11 @@ private:
         auto offer = std::move(response.stream);
         if (asked_.is_head) offer.body = {};
         keep_alive_ = false;
-        auto first = std::move(response.body);
-        auto content_type = std::move(response.content_type);
-        response.body = {};
-        fill(std::move(response));
-        response_.set(http::field::content_type, content_type);
-        response_.erase(http::field::content_length);
-        auto head = fmt::format("HTTP/1.1 {} {}\r\n", response_.result_int(),
-                                std::string_view{response_.reason()});
-        for (auto const& field : response_) {
-            head += fmt::format("{}: {}\r\n", std::string_view{field.name_string()},
-                                std::string_view{field.value()});
-        }
-        head += "\r\n" + first;
-        response_ = {};
+        auto head = head_of(response, std::nullopt);
+        if (!asked_.is_head) head += response.body;
         buffer_.clear();
         state_ = State::closing;
-        tcp_layer().expires_never();
+        expect_nothing();
         serve_stream(std::move(seat_), release(), std::move(head), std::move(offer));
     }
 
@@ -295,13 +370,12 @@ private:
             return respond(to_response(*problem));
         }
         auto offer = std::move(response.web_socket);
-        response.status = 101;
-        fill(std::move(response));
-        auto head = std::move(response_.base());
-        response_ = {};
+        UpgradeHead head;
+        for (auto const& [name, value] : common_fields()) head.set(name, value);
+        for (auto const& [name, value] : response.headers) head.insert(name, value);
         buffer_.clear();
         state_ = State::closing;
-        tcp_layer().expires_never();
+        expect_nothing();
         serve_web_socket(std::move(seat_), release(), std::move(*upgrade_), std::move(head),
                          std::move(offer));
     }
@@ -330,33 +404,51 @@ private:
         }
     }
 
-    void fill(HttpResponse response) {
-        response_ = {};
-        response_.version(asked_.version);
-        response_.result(response.status);
-        response_.set(http::field::server, "spoke-bridge");
-        response_.set(http::field::date, server_->date());
+    using Fields = std::array<std::pair<std::string_view, std::string_view>, 4>;
+
+    /// Valid until the next request.
+    Fields common_fields() {
         if (asked_.request_id.empty()) {
             asked_.request_id = fmt::format("r_{:016x}", server_->random());
         }
-        response_.set("Request-Id", asked_.request_id);
-        if (!asked_.trace.empty()) response_.set("traceparent", asked_.trace);
-        for (auto const& [name, value] : response.headers) response_.insert(name, value);
-        response_.keep_alive(keep_alive_ && !server_->stopping);
-        if (response.status == 101 || response.status == 204 || response.status == 304) return;
-        response_.set(http::field::content_type, response.content_type);
-        response_.content_length(response.body.size());
-        if (!asked_.is_head) response_.body() = std::move(response.body);
+        if (asked_.trace.empty()) asked_.trace = make_traceparent(server_->random);
+        return {{{"Server", "spoke-bridge"},
+                 {"Date", server_->date()},
+                 {"Request-Id", asked_.request_id},
+                 {"traceparent", asked_.trace}}};
+    }
+
+    /// Status line and fields. In: `length` of the body; nullopt: it lasts until the connection
+    /// ends.
+    std::string head_of(HttpResponse const& response, std::optional<std::size_t> length) {
+        goes_on_ = keep_alive_ && !server_->stopping;
+        std::string out;
+        out.reserve(kHeadSize);
+        auto add = [&out](std::string_view name, std::string_view value) {
+            out.append(name).append(": ").append(value).append("\r\n");
+        };
+        auto reason = http::obsolete_reason(http::int_to_status(response.status));
+        out.append(asked_.version < 11 ? "HTTP/1.0 " : "HTTP/1.1 ");
+        out.append(fmt::format_int(response.status).c_str()).append(" ");
+        out.append(reason.data(), reason.size()).append("\r\n");
+        for (auto const& [name, value] : common_fields()) add(name, value);
+        for (auto const& [name, value] : response.headers) add(name, value);
+        if (goes_on_ && asked_.version < 11) add("Connection", "keep-alive");
+        if (!goes_on_ && asked_.version >= 11) add("Connection", "close");
+        if (!has_no_body(response)) {
+            add("Content-Type", response.content_type);
+            if (length) add("Content-Length", fmt::format_int(*length).c_str());
+        }
+        return out.append("\r\n");
     }
 
     void on_written(error_code error) {
         server_->leave_transfer(transfer_);
         if (error || state_ == State::closing) return close();
-        auto goes_on = response_.keep_alive() && !server_->stopping;
-        response_ = {};
-        if (goes_on) return await(server_->options.idle_timeout);
+        body_ = {};
+        if (goes_on_ && !server_->stopping) return await(server_->options.idle_timeout);
         state_ = State::closing;
-        tcp_layer().expires_after(std::chrono::seconds{2});
+        expect_within(std::chrono::seconds{2});
         if constexpr (kIsTls) {
             stream_.async_shutdown(
                 [self = this->shared_from_this()](error_code) { self->close(); });
@@ -381,6 +473,7 @@ private:
 
     void close() {
         state_ = State::closing;
+        expect_nothing();
         server_->leave_idle(idle_);
         server_->leave_transfer(transfer_);
         on_gone();
@@ -395,7 +488,9 @@ private:
     Stream stream_;
     beast::flat_buffer buffer_{};
     std::optional<http::request_parser<http::string_body>> parser_{};
-    http::response<http::string_body> response_{};
+    std::string head_{};  // of the response
+    std::string body_{};
+    SteadyTime deadline_ = SteadyTime::max();
     Asked asked_{};
     std::unique_ptr<UpgradeRequest> upgrade_{};  // null: the request asks for none
     std::function<void()> gone_{};
@@ -403,6 +498,7 @@ private:
     std::size_t drained_bytes_ = 0;
     State state_ = State::idle;
     bool keep_alive_ = false;
+    bool goes_on_ = false;  // after this response
 };
 
 }  // namespace

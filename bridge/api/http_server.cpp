@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 #include <stdexcept>
@@ -43,6 +44,7 @@ HttpServerState::HttpServerState(net::io_context& io, HttpServer::Options o, Htt
       acceptor(io),
       retry(io),
       gone_timer(io),
+      tick_timer(io),
       options(std::move(o)),
       cors(options.cors_origins),
       handler(std::move(h)),
@@ -122,6 +124,7 @@ void HttpServerState::admit(tcp::socket socket) {
     auto address = text_of(endpoint);
     auto is_too_many = ++by_address[host_of(address)] > options.connections_per_address_max;
     (is_too_many ? turn_away : serve)(shared_from_this(), std::move(socket), std::move(address));
+    tick();
 }
 
 void HttpServerState::on_connection_gone(std::string const& address) {
@@ -130,6 +133,7 @@ void HttpServerState::on_connection_gone(std::string const& address) {
     if (!stopping) return accept();
     if (!connections.empty()) return;
     gone_timer.cancel();
+    tick_timer.cancel();
     if (stopped) std::exchange(stopped, {})();
 }
 
@@ -163,6 +167,28 @@ void HttpServerState::watch_held() {
     gone_timer.async_wait([self = shared_from_this()](error_code error) {
         self->watching = false;
         if (!error) self->look_at_held();
+    });
+}
+
+/// One timer for all: a timer that is set anew several times in each request costs more than what
+/// it watches.
+void HttpServerState::tick() {
+    if (ticking || connections.empty()) return;
+    ticking = true;
+    constexpr std::chrono::milliseconds kTickMin{5};
+    constexpr std::chrono::milliseconds kTickMax{250};
+    auto shortest = std::min({options.header_timeout, options.body_timeout, options.idle_timeout,
+                              options.write_timeout});
+    tick_timer.expires_after(std::clamp(shortest / 8, kTickMin, kTickMax));
+    tick_timer.async_wait([self = shared_from_this()](error_code error) {
+        self->ticking = false;
+        if (error) return;
+        auto now = std::chrono::steady_clock::now();
+        for (auto at = self->connections.begin(); at != self->connections.end();) {
+            auto* peer = *at++;  // it may take itself out
+            peer->on_tick(now);
+        }
+        self->tick();
     });
 }
 
@@ -266,6 +292,7 @@ void HttpServer::stop(std::function<void()> stopped) {
     for (auto* peer : peers) peer->stop();
     if (!state_->connections.empty()) return;
     state_->gone_timer.cancel();
+    state_->tick_timer.cancel();
     if (state_->stopped) std::exchange(state_->stopped, {})();
 }
 

@@ -17,6 +17,7 @@
 
 #include "bridge/api/cors.hpp"
 #include "bridge/api/http_server.hpp"
+#include "protocol/base/time.hpp"
 
 namespace spoke::bridge {
 
@@ -37,6 +38,9 @@ public:
 
     /// The other side has closed, at least its half.
     virtual void on_gone() = 0;
+
+    /// The time goes on: what has taken too long ends.
+    virtual void on_tick(SteadyTime) {}
 
     /// HttpServerState::call_soon() was called for it.
     virtual void on_soon() {}
@@ -73,6 +77,9 @@ struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
 
     void watch_held();
 
+    /// Has the connections look at their deadlines now and then, as long as there are any.
+    void tick();
+
     /// Calls peer->on_soon() out of the loop, for all who want it in one turn, unless too many do.
     void call_soon(std::shared_ptr<HttpPeer> peer);
 
@@ -86,6 +93,7 @@ struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
     boost::asio::ip::tcp::acceptor acceptor;
     boost::asio::steady_timer retry;
     boost::asio::steady_timer gone_timer;
+    boost::asio::steady_timer tick_timer;
     HttpServer::Options options;
     Cors cors;
     HttpServer::Handler handler;
@@ -102,6 +110,7 @@ struct HttpServerState : std::enable_shared_from_this<HttpServerState> {
     bool accepting = false;
     bool stopping = false;
     bool watching = false;
+    bool ticking = false;
 
 private:
     [[nodiscard]] bool has_room() const;

@@ -5,15 +5,12 @@
 namespace spoke::bridge {
 namespace {
 
-std::vector<std::string_view> split(std::string_view pattern) {
-    std::vector<std::string_view> out;
+/// The next segment of a pattern, taken off its front with the '/' before it.
+std::string_view take_piece(std::string_view& pattern) {
     pattern.remove_prefix(1);
-    for (;;) {
-        auto slash = pattern.find('/');
-        out.push_back(pattern.substr(0, slash));
-        if (slash == std::string_view::npos) return out;
-        pattern.remove_prefix(slash + 1);
-    }
+    auto piece = pattern.substr(0, pattern.find('/'));
+    pattern.remove_prefix(piece.size());
+    return piece;
 }
 
 }  // namespace
@@ -28,6 +25,7 @@ std::span<Api::Route const> Api::routes() {
         Route{"GET", "/examples/{path...}", Right::none, &Api::show_example},
         Route{"GET", "/mqtt", Right::none, &Api::open_mqtt},
         Route{"GET", "/v1/openapi.json", Right::none, &Api::show_openapi},
+        Route{"GET", "/v1/asyncapi.json", Right::none, &Api::show_openapi},
         Route{"GET", "/v1/events", Right::events, &Api::read_events, true},
         Route{"GET", "/v1/devices", Right::devices_read, &Api::list_devices},
         Route{"GET", "/v1/devices/{id}", Right::devices_read, &Api::show_device},
@@ -68,7 +66,8 @@ bool Api::match(std::string_view pattern, Target const& target, std::vector<std:
     parts.clear();
     auto const& segments = target.segments;
     std::size_t at = 0;
-    for (auto piece : split(pattern)) {
+    while (!pattern.empty()) {
+        auto piece = take_piece(pattern);
         if (at == segments.size()) return false;
         if (piece.ends_with("...}")) {
             std::string rest = segments[at];

@@ -220,6 +220,7 @@ TEST_CASE("events: whatever the moment an event comes, a long poll has it",
 
 TEST_CASE("events: a long poll whose peer has gone is forgotten", "[bridge][api][events]") {
     ApiWorld w{KeyMaterial{}, few()};
+    auto others = w.log.followers();
     std::function<void()> gone;
     auto request = events("topic=t/1&wait=25");
     request.when_gone = [&](std::function<void()> told) { gone = std::move(told); };
@@ -235,7 +236,7 @@ TEST_CASE("events: a long poll whose peer has gone is forgotten", "[bridge][api]
     CHECK_FALSE(first->reply);
     CHECK(second->reply);
     CHECK(third->reply);
-    CHECK(w.log.followers() == 1);  // the newest event of t/1 is remembered
+    CHECK(w.log.followers() == others + 1);  // the newest event of t/1 is remembered
 }
 
 TEST_CASE("events: polls that wait are answered when the bridge stops", "[bridge][api][events]") {
