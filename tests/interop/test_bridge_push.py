@@ -249,6 +249,30 @@ class CrowdTest(Pushed):
         self.assertLess(self.bridge.memory("VmRSS") - before, 100 * MB)
 
 
+class FullStoreTest(Pushed):
+    def test_writes_are_refused_by_name_and_reads_go_on(self):
+        self.start('bytes_max = "1 MiB"\n' + MANY)
+        self.record(5)
+        reader = self.reader(SseReader)
+        reader.await_events(5)
+        filler = {"type": "note", "data": "x" * 3000}
+        for _ in range(1000):
+            reply = self.bridge.curl("/v1/inboxes/7777/messages", body=filler)
+            if reply.status != 201:
+                break
+        self.assertEqual((reply.status, reply.body["type"]), (503, "/problems/log-full"))
+        self.assertIn("retry-after", reply.headers)
+        for method, path, body in (("PUT", "/v1/hooks/a", {"url": "https://shop.example/", "topics": ["t/#"]}),
+                                   ("PUT", "/v1/devices/b1", {"alias": "blue"})):
+            reply = self.bridge.curl(path, method=method, body=body)
+            self.assertEqual((reply.status, reply.body["type"]), (503, "/problems/log-full"), path)
+        self.assertEqual(len(self.bridge.events("oldest").body["events"]), 5)
+        self.assertEqual(self.bridge.curl("/v1/inboxes/7777").status, 200)
+        self.assertEqual(self.bridge.curl("/v1/hooks").body, {"hooks": []})
+        self.reader(WebSocketReader).await_events(5)
+        self.bridge.await_line("store.bytes_max is reached")
+
+
 class KillTest(Pushed):
     def test_nothing_is_lost_or_doubled_in_any_way(self):
         broker_port, bridge_port = free_port(), free_port()
