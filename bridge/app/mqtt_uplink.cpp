@@ -138,6 +138,7 @@ void MqttUplink::on_connected(mqtt::ConnAck const& packet) {
     spdlog::info("broker {}: connected, session {}", address(),
                  packet.session_present ? "resumed" : "new");
     told_.clear();
+    service_->on_session(packet.session_present);
     receipts_ = gives_receipts(packet);
     mqtt::Subscribe subscribe;
     subscribe.subscriptions = Service::subscriptions();
@@ -222,6 +223,9 @@ mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
     incoming.type = property("type");
     incoming.key = property("key");
     incoming.collapse = property("collapse");
+    incoming.event_id = property("id");
+    incoming.packet_id = publish.id.value;
+    incoming.dup = publish.dup;
     if (auto seconds = publish.message_expiry_interval) {
         incoming.expires_in = std::chrono::seconds{*seconds};
     }

@@ -17,6 +17,8 @@
 #include <utility>
 
 #include "bridge/api/api.hpp"
+#include "bridge/api/documents.hpp"
+#include "bridge/api/event_wish.hpp"
 #include "bridge/api/http_server.hpp"
 #include "bridge/api/mqtt_relay.hpp"
 #include "bridge/app/make_store.hpp"
@@ -74,8 +76,20 @@ Service::Settings service_settings(Config const& config) {
     settings.inboxes.limits.behind_max = std::size_t{10} * config.inboxes.unread_max;
     settings.inboxes.cache_bytes_max = config.inboxes.cache_bytes_max;
     settings.inboxes.expiries_max = config.inboxes.expiries_max;
+    settings.feed.prefix = config.events.feed;
+    settings.feed.window = config.events.feed_window;
+    settings.replay.runs_max = config.events.replays_max;
+    if (!config.events.feed.empty()) settings.replay.prefix = config.events.feed + "/replay/";
     settings.instance = config.broker.client_id;
     settings.device_message_bytes_max = config.devices.message_bytes_max;
+    return settings;
+}
+
+EventLog::Settings log_settings(EventsConfig const& config) {
+    EventLog::Settings settings;
+    settings.classes = event_classes(config);
+    settings.tail_events_max = config.tail_events_max;
+    settings.tail_bytes_max = config.tail_bytes_max;
     return settings;
 }
 
@@ -125,7 +139,7 @@ class Program {
 public:
     explicit Program(Config const& config)
         : stores_(make_stores(config.store, config.events, context_)),
-          log_({.classes = event_classes(config.events)}, *stores_.events),
+          log_(log_settings(config.events), *stores_.events),
           uplink_(context_, config.broker, random()),
           timer_(context_),
           service_(service_settings(config), world()),
@@ -176,7 +190,23 @@ private:
                 [this] { return random(); },
                 [this](SteadyTime when) { wake_at(when); },
                 [](std::string const& line) { spdlog::debug(line); },
-                [](std::string const& line) { spdlog::warn(line); }};
+                [](std::string const& line) { spdlog::warn(line); },
+                command_document,
+                [this](std::string_view token, std::vector<std::string> const& filters,
+                       Now const& now) { return why_not_read(token, filters, now); }};
+    }
+
+    /// Of a replay over MQTT: whoever has this token needs the same scopes as over HTTP.
+    std::string why_not_read(std::string_view token, std::vector<std::string> const& filters,
+                             Now const& now) {
+        if (access_.is_open()) return {};
+        auto who = access_.identify(fmt::format("Bearer {}", token), now.wall);
+        auto const* identity = std::get_if<Identity>(&who);
+        if (identity == nullptr) return "\"token\" is missing, or is no good token or key";
+        for (auto const& filter : filters) {
+            if (auto problem = check_reader(*identity, filter)) return problem->detail;
+        }
+        return {};
     }
 
     std::uint64_t random() { return random_words_(); }

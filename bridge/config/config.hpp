@@ -113,6 +113,11 @@ struct EventsConfig {
     std::uint32_t stream_bytes_max = 64 * 1024;
     std::uint32_t message_bytes_max = 64 * 1024;
     std::chrono::milliseconds slow_timeout{10'000};
+    std::string feed = "e";  // empty: no feed
+    std::uint32_t feed_window = 256;
+    std::uint32_t replays_max = 16;
+    std::uint32_t tail_events_max = 16'384;
+    std::uint64_t tail_bytes_max = std::uint64_t{16} << 20;
 };
 
 struct HooksConfig {

@@ -3,9 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <string_view>
 
 #include "bridge/config/config.hpp"
+#include "protocol/topic/topic.hpp"
+#include "protocol/topic/utf8.hpp"
 
 namespace spoke::bridge {
 namespace {
@@ -194,6 +197,44 @@ void store_options(OptionTable& table, StoreConfig& c) {
                 "are there already are still taken.");
 }
 
+void record_options(OptionTable& table, RecordConfig& c) {
+    constexpr std::uint64_t kPiB = std::uint64_t{1} << 50;
+    table
+        .text("filter", c.filter,
+              "Topic filter, such as \"t/#\". Of several that match a topic the first counts.")
+        .duration("keep", c.keep, {1s, 10 * 365 * 24h}, "How long an event is kept, at most.")
+        .number("events_max", c.events_max, {1, std::uint64_t{1} << 40}, "events",
+                "Events that are kept; the oldest make room for new ones.")
+        .bytes("bytes_max", c.bytes_max, {kKiB, kPiB},
+               "Bytes of their topics and data; the oldest make room for new ones.");
+}
+
+void check_records(EventsConfig const& config) {
+    std::set<std::string_view> seen;
+    for (auto const& c : config.records) {
+        auto refuse = [&](std::string_view why) {
+            throw options::OptionError{
+                fmt::format("[[record]] with filter = \"{}\": {}", c.filter, why)};
+        };
+        if (!mqtt::is_valid_utf8(c.filter) || !mqtt::is_valid_topic_filter(c.filter)) {
+            refuse("that is no topic filter");
+        }
+        if (mqtt::is_shared(c.filter)) refuse("a shared subscription would lose events");
+        if (c.filter.starts_with('$')) refuse("topics of the broker are not recorded");
+        if (!seen.insert(c.filter).second) refuse("there are two of them");
+    }
+}
+
+void check_feed(EventsConfig const& config) {
+    if (config.feed.empty()) return;
+    auto is_fine = mqtt::is_valid_utf8(config.feed) && mqtt::is_valid_topic_name(config.feed) &&
+                   !config.feed.starts_with('$') && !config.feed.ends_with('/');
+    if (!is_fine) {
+        throw options::OptionError{
+            fmt::format("events.feed = \"{}\": not what a topic can begin with", config.feed)};
+    }
+}
+
 void requests_options(OptionTable& table, RequestsConfig& c) {
     table.section("requests", "POST /v1/request: messages that ask for an answer.")
         .number("open_max", c.open_max, {1, 1'000'000}, "requests",
@@ -228,7 +269,7 @@ void hooks_options(OptionTable& table, HooksConfig& c) {
 }
 
 void events_options(OptionTable& table, EventsConfig& c) {
-    table.section("events", "GET /v1/events: who reads the log of events.")
+    table.section("events", "The log of events, and who reads it.")
         .number("streams_max", c.streams_max, {1, kCountMax}, "streams",
                 "Server-sent event streams and WebSockets that are open; above it 503. Each takes "
                 "about 2 KiB, a WebSocket about 8 KiB, and one over TLS about 65 KiB.")
@@ -243,7 +284,19 @@ void events_options(OptionTable& table, EventsConfig& c) {
                "Longest message of a reader over WebSocket; a longer one closes it with 1009.")
         .duration("slow_timeout", c.slow_timeout, {100ms, 10min},
                   "A reader that does not take what waits for him by then is given up: his stream "
-                  "is closed, his WebSocket with 1013 and the cursor to go on from.");
+                  "is closed, his WebSocket with 1013 and the cursor to go on from.")
+        .text("feed", c.feed,
+              "Every event is published over MQTT under its topic behind this prefix and a slash; "
+              "empty: none is.")
+        .number("feed_window", c.feed_window, {1, 8'192}, "events",
+                "Events of the feed that the broker has not acknowledged.")
+        .number("replays_max", c.replays_max, {1, 10'000}, "requests",
+                "Requests over MQTT for a replay that are answered at the same time; above it "
+                "they are told to try again.")
+        .number("tail_events_max", c.tail_events_max, {1, 10'000'000}, "events",
+                "The newest events, which are kept in memory; older ones are read from the store.")
+        .bytes("tail_bytes_max", c.tail_bytes_max, {kMiB, std::uint64_t{1} << 40},
+               "Memory of them, about.");
 }
 
 void devices_options(OptionTable& table, DevicesConfig& c) {
@@ -263,6 +316,9 @@ void devices_options(OptionTable& table, DevicesConfig& c) {
 
 OptionTable option_table(Config& config) {
     OptionTable table;
+    table.tables("record", config.events.records, record_options,
+                 "Messages that are recorded as events, and how many of them are kept. Without any "
+                 "in the file: those of the device contract, inboxes (u/+/in) and t/#.");
     http_options(table, config.http);
     auth_options(table, config.auth);
     tokens_options(table, config.tokens);
@@ -271,9 +327,9 @@ OptionTable option_table(Config& config) {
     commands_options(table, config.commands);
     store_options(table, config.store);
     requests_options(table, config.requests);
-    hooks_options(table, config.hooks);
     events_options(table, config.events);
     inboxes_options(table, config.inboxes);
+    hooks_options(table, config.hooks);
     devices_options(table, config.devices);
     table.section("log", "What is told.")
         .choice("level", config.log.level,
@@ -289,6 +345,8 @@ OptionTable option_table(Config& config) {
 }
 
 void check(Config const& config) {
+    check_records(config.events);
+    check_feed(config.events);
     auto const& broker = config.broker;
     if (broker.reconnect_delay_min > broker.reconnect_delay_max) {
         throw options::OptionError{

@@ -7,6 +7,7 @@
 #include <array>
 #include <boost/json.hpp>
 
+#include "bridge/event/event_time.hpp"
 #include "protocol/base/base64.hpp"
 #include "protocol/topic/utf8.hpp"
 
@@ -31,13 +32,13 @@ std::string type_in(json::object const& object) {
     return {};
 }
 
-std::string rfc3339(WallTime time) {
+}  // namespace
+
+std::string event_time(WallTime time) {
     auto ms = time.time_since_epoch() % std::chrono::seconds{1};
     return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z",
                        fmt::gmtime(std::chrono::system_clock::to_time_t(time - ms)), ms.count());
 }
-
-}  // namespace
 
 EventDraft make_draft(std::string_view topic, std::string_view payload) {
     EventDraft draft;
@@ -78,7 +79,7 @@ LoggedEvent::Bytes const& LoggedEvent::document() const {
     auto type = event_.type.empty() ? std::string{} : R"(,"type":)" + quoted(event_.type);
     document_ = std::make_shared<std::string const>(
         fmt::format(R"({{"id":"{}","topic":{},"n":{}{},"at":"{}","data":{}{}}})", id_,
-                    quoted(event_.topic), event_.n, type, rfc3339(event_.at), event_.data,
+                    quoted(event_.topic), event_.n, type, event_time(event_.at), event_.data,
                     kEncodings.at(static_cast<std::size_t>(event_.encoding))));
     return document_;
 }

@@ -144,6 +144,27 @@ EventDraft draft_of(IncomingMessage const& message, Now const& now) {
     return draft;
 }
 
+/// Its expiry is not part of it: the broker counts it down.
+EventArrival arrival_of(IncomingMessage const& message) {
+    Fingerprint fingerprint;
+    fingerprint.add(message.topic).add(message.payload).add(message.trace).add(message.type);
+    fingerprint.add(message.key).add(message.collapse);
+    return {message.packet_id, fingerprint.value()};
+}
+
+/// A command as everybody may see it: nobody learns who it was.
+Command anonymous(Command command) {
+    constexpr std::string_view kSomebody = "somebody";
+    auto is_person = [](std::string_view by) {
+        return by != "device" && by != "broker" && by != "bridge";
+    };
+    command.caller.by = kSomebody;
+    for (auto& arrow : command.timeline) {
+        if (is_person(arrow.by)) arrow.by = kSomebody;
+    }
+    return command;
+}
+
 std::vector<std::string> standing_filters() {
     std::vector<std::string> out;
     for (auto& subscription : Service::subscriptions()) {
@@ -163,7 +184,12 @@ Service::Service(Settings settings, World world)
                 world_.random),
       inboxes_(settings_.inboxes,
                {world_.log, world_.clock, [this](SteadyTime when) { wake_at(when); }}),
-      receipts_prefix_(fmt::format("$r/{}/receipts/", topic_level(settings_.instance))) {}
+      feed_(settings_.feed,
+            {world_.log, world_.uplink, world_.clock, [this](SteadyTime when) { wake_at(when); }}),
+      replay_(settings_.replay, {world_.log, world_.uplink, world_.clock,
+                                 [this](SteadyTime when) { wake_at(when); }, world_.may_read}),
+      receipts_prefix_(fmt::format("$r/{}/receipts/", topic_level(settings_.instance))),
+      replay_topic_(fmt::format("$r/{}/replay", topic_level(settings_.instance))) {}
 
 void Service::restore() {
     auto now = world_.clock();
@@ -174,6 +200,9 @@ void Service::restore() {
     if (!open.empty()) {
         world_.warn(fmt::format("{} commands were open when the bridge ended", open.size()));
     }
+    // The arrows of a record and their events were committed together.
+    for (auto const& command : open) told_[command.id] = command.timeline.size();
+    redeliveries_.restore(world_.log.store().arrivals());
     tracker_.restore(std::move(open), now, *this);
     inboxes_.restore();
     finish();
@@ -224,6 +253,7 @@ void Service::read(IncomingMessage const& message) {
         return on_receipt(topic.substr(receipts_prefix_.size()), message.payload);
     }
     if (topic.starts_with("$SYS/")) return on_client_event(topic, message.payload);
+    if (topic == replay_topic_ || is_own_copy(message)) return;
     auto is_recorded = !message.retained && world_.log.records(topic);
     if (is_recorded) record(message);
     auto parts = parse_device_topic(topic);
@@ -234,10 +264,32 @@ void Service::read(IncomingMessage const& message) {
     on_device_message(parts->device, parts->leaf, message, world_.clock());
 }
 
-/// The message is acknowledged once its event is committed.
+/// The message is acknowledged once its event is committed. What came before, and whose event is
+/// there, is not recorded again.
 void Service::record(IncomingMessage const& message) {
-    inboxes_.record(draft_of(message, world_.clock()), Need::certain,
-                    [hold = hold_](EventLog::Recorded const&) {});
+    auto draft = draft_of(message, world_.clock());
+    if (message.packet_id != 0) {
+        draft.arrival = arrival_of(message);
+        if (message.dup && redeliveries_.knows(*draft.arrival, hold_)) return;
+        redeliveries_.add(*draft.arrival);
+    }
+    auto done = [this, hold = hold_, arrival = draft.arrival](EventLog::Recorded const&) {
+        if (arrival) redeliveries_.on_stored(*arrival);
+    };
+    inboxes_.record(std::move(draft), Need::certain, std::move(done));
+}
+
+void Service::on_session(bool resumed) {
+    redeliveries_.on_session(resumed);
+    if (!resumed) world_.log.store().forget_arrivals();
+}
+
+/// The bridge itself published it, for an event that it has.
+bool Service::is_own_copy(IncomingMessage const& message) const {
+    if (message.event_id.empty()) return false;
+    auto cursor = Cursor::parse(message.event_id);
+    return cursor && cursor->epoch == world_.log.epoch() && cursor->offset > 0 &&
+           cursor->offset <= world_.log.head_offset();
 }
 
 void Service::on_client_event(std::string_view topic, std::string_view payload) {
@@ -257,7 +309,11 @@ void Service::on_receipt(std::string_view copy, std::string_view payload) {
 }
 
 void Service::on_packet(mqtt::Publish const& message) {
-    requests_.on_message(message);
+    if (message.topic != replay_topic_) {
+        requests_.on_message(message);
+    } else if (!replay_.on_request(message)) {
+        malformed(message.topic);
+    }
     finish();
 }
 
@@ -321,6 +377,8 @@ void Service::on_broker(bool ready, std::string why, BrokerSkills skills) {
         devices_.on_new_link();  // what comes over the next one is news of it
     }
     tracker_.on_broker(ready, now, *this);
+    replay_.on_broker();
+    feed_.on_broker(ready);
     finish();
 }
 
@@ -330,6 +388,8 @@ void Service::on_timer() {
     tracker_.on_timer(now, *this);
     for (auto& wait : waits_.take_overdue(now.steady)) end_wait(std::move(wait));
     requests_.on_timer(now);
+    feed_.on_timer(now);
+    replay_.on_timer();
     inboxes_.on_timer();
     while (auto what = alarms_.take_due(now.steady)) what();
     finish();
@@ -436,15 +496,37 @@ void Service::end_wait(CommandWait wait) {
 void Service::save(Command const& command, SavePurpose purpose) {
     auto id = command.id;
     auto need = purpose == SavePurpose::accept ? Need::now_or_never : Need::certain;
-    auto done = [this, id, purpose, hold = hold_](bool stored) mutable {
+    std::vector<Event> events;
+    if (auto draft = transition_of(command)) {
+        events.push_back(world_.log.place(std::move(*draft), world_.clock()));
+    }
+    auto is_end = is_settled(command.state);
+    auto done = [this, id, purpose, is_end, events, hold = hold_](bool stored) mutable {
         hold.reset();
+        if (!events.empty()) world_.log.on_written(std::move(events), stored);
+        if (is_end || !stored) told_.erase(id);
         if (purpose != SavePurpose::accept) ++saves_done_;
         if (purpose == SavePurpose::note && waits_.has(id)) news_.push_back({id});
         tracker_.on_saved(id, purpose, stored, world_.clock(), *this);
         finish();
     };
     if (purpose != SavePurpose::accept) ++saves_asked_;
-    world_.store.put(command, new_entries(command), need, std::move(done));
+    world_.store.put(command, new_entries(command), std::move(events), need, std::move(done));
+}
+
+/// The event of what has become of a command since its last one; nullopt: nothing, or it is not
+/// recorded.
+std::optional<EventDraft> Service::transition_of(Command const& command) {
+    auto topic = fmt::format("d/{}/evt", command.request.device);
+    if (!world_.document || !world_.log.records(topic)) return std::nullopt;
+    auto& told = told_[command.id];
+    if (told >= command.timeline.size()) return std::nullopt;
+    told = command.timeline.size();
+    EventDraft draft;
+    draft.topic = std::move(topic);
+    draft.type = "command";
+    draft.data = world_.document(anonymous(command));
+    return draft;
 }
 
 std::optional<Command> Service::recall(std::string_view key) const {
@@ -582,13 +664,19 @@ void Service::on_handover(CommandId const& id, std::uint32_t copy,
 void Service::changed(Command const& command) {
     world_.debug(fmt::format("command {} {} {}: {}", command.id.text(), command.request.device,
                              command.request.verb, name_of(command.state)));
-    if (is_settled(command.state)) ++settled_.at(static_cast<std::size_t>(command.state));
+    if (is_settled(command.state)) {
+        ++settled_.at(static_cast<std::size_t>(command.state));
+    } else if (auto draft = transition_of(command)) {
+        // No record of its own tells of it.
+        world_.log.record(std::move(*draft), Need::certain_soon, world_.clock(), {});
+    }
     if (!waits_.has(command.id)) return;
     news_.push_back({command.id});
     if (is_settled(command.state)) news_.back().settled = std::make_unique<Command>(command);
 }
 
 void Service::discarded(CommandId const& id) {
+    told_.erase(id);
     news_.push_back({id, true});
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -15,9 +16,12 @@
 #include "bridge/command/command_tracker.hpp"
 #include "bridge/command/device_registry.hpp"
 #include "bridge/event/event_log.hpp"
+#include "bridge/event/redeliveries.hpp"
 #include "bridge/inbox/inboxes.hpp"
 #include "bridge/service/alarms.hpp"
 #include "bridge/service/command_waits.hpp"
+#include "bridge/service/feed.hpp"
+#include "bridge/service/replay.hpp"
 #include "bridge/service/requests.hpp"
 #include "bridge/service/uplink.hpp"
 #include "bridge/store/store.hpp"
@@ -38,6 +42,9 @@ struct IncomingMessage {
     std::string_view key{};
     std::string_view collapse{};
     std::optional<std::chrono::seconds> expires_in{};  // the message expiry
+    std::string_view event_id{};  // the user property `id`: it is a copy of that event
+    std::uint16_t packet_id = 0;  // 0: QoS 0
+    bool dup = false;             // it may have been delivered before
 };
 
 /// What a broker can do besides MQTT.
@@ -79,6 +86,8 @@ public:
         DeviceRegistry::Limits devices{};
         Requests::Limits requests{};
         Inboxes::Settings inboxes{};
+        Feed::Settings feed{};
+        Replay::Settings replay{};
         std::string instance = "spoke-bridge";  // client id: tells this bridge's topics from others
         std::size_t device_message_bytes_max =
             65'536;  // larger births, states, answers are dropped
@@ -95,6 +104,9 @@ public:
             wake_at;  // call on_timer() then, and not at an earlier wish
         std::function<void(std::string const&)> debug;
         std::function<void(std::string const&)> warn;
+        /// A command as its events show it, a JSON document; empty: it has no events.
+        std::function<std::string(Command const&)> document{};
+        Replay::MayRead may_read{};
     };
 
     Service(Settings settings, World world);
@@ -118,8 +130,14 @@ public:
     bool on_message(IncomingMessage const& message, std::function<void()> acknowledge);
     void on_message(IncomingMessage const& message) { on_message(message, {}); }
 
+    /// A connection was made, before anything else of it: to the session of the one before, or to
+    /// a new one.
+    void on_session(bool resumed);
+
     /// Whether on_packet() wants this topic's messages (besides on_message, which takes all).
-    [[nodiscard]] bool wants_packet(std::string_view topic) const { return requests_.wants(topic); }
+    [[nodiscard]] bool wants_packet(std::string_view topic) const {
+        return requests_.wants(topic) || topic == replay_topic_;
+    }
     void on_packet(mqtt::Publish const& message);
 
     /// The connection can take messages, or cannot and why, in one line.
@@ -223,6 +241,8 @@ private:
 
     void read(IncomingMessage const& message);
     void record(IncomingMessage const& message);
+    [[nodiscard]] bool is_own_copy(IncomingMessage const& message) const;
+    [[nodiscard]] std::optional<EventDraft> transition_of(Command const& command);
     void on_client_event(std::string_view topic, std::string_view payload);
     void on_receipt(std::string_view copy, std::string_view payload);
     void tell(News const& news);
@@ -248,11 +268,16 @@ private:
     CommandTracker tracker_;
     Requests requests_;
     Inboxes inboxes_;
+    Feed feed_;
+    Replay replay_;
+    Redeliveries redeliveries_;
+    std::unordered_map<CommandId, std::size_t> told_;  // arrows of open commands that have events
     CommandWaits waits_;
     Alarms alarms_;
     std::vector<News> news_;  // of this call
     Hold hold_;               // of the message that is read right now
     std::string receipts_prefix_;
+    std::string replay_topic_;
     std::optional<SteadyTime> wake_;
     std::string broker_problem_ = "not connected yet";
     BrokerSkills broker_skills_;

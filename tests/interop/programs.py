@@ -239,14 +239,15 @@ class Bridge(Program):
         grace = "200 ms"
         [store]
         path = "{store}"
+        {more}
         """
 
-    def __init__(self, broker_port, store=None, environment=None):
+    def __init__(self, broker_port, store=None, environment=None, more=""):
         """`store`: the file of the records; without one they are in a folder of its own."""
         self._folder = tempfile.TemporaryDirectory(prefix="spoke-bridge-")
         store = store or os.path.join(self._folder.name, "bridge.db")
         with tempfile.NamedTemporaryFile("w", suffix=".toml") as file:
-            file.write(self.CONFIG.format(broker_port=broker_port, store=store))
+            file.write(self.CONFIG.format(broker_port=broker_port, store=store, more=more))
             file.flush()
             super().__init__([binary("spoke-bridge"), "-v", "-c", file.name],
                              environment=environment)

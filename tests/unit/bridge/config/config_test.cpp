@@ -39,10 +39,44 @@ TEST_CASE("configuration: options that do not go together", "[bridge][config]") 
     SECTION("a store in memory under its SQLite name") {
         config.store.path = ":memory:";
     }
+    SECTION("a record without a filter") {
+        config.events.records.push_back({});
+    }
+    SECTION("a record of a shared subscription") {
+        config.events.records.push_back({"$share/a/t/#"});
+    }
+    SECTION("a record of the broker's own topics") {
+        config.events.records.push_back({"$SYS/#"});
+    }
+    SECTION("a record whose filter is none") {
+        config.events.records.push_back({"t/#/x"});
+    }
+    SECTION("two records of the same") {
+        config.events.records.push_back({"t/#"});
+    }
+    SECTION("a feed that is no topic") {
+        config.events.feed = GENERATE("+", "e/", "$e", "e/#");
+    }
     SECTION("password without user") {
         config.broker.password_file = "x";
     }
     CHECK_THROWS_AS(check(config), options::OptionError);
+}
+
+TEST_CASE("configuration: records of the file take the place of the default ones",
+          "[bridge][config]") {
+    Config config;
+    option_table(config).load_text(
+        "[[record]]\nfilter = \"a/#\"\nkeep = \"2h\"\nevents_max = 7\nbytes_max = \"1MiB\"\n"
+        "[[record]]\nfilter = \"b\"\n",
+        "file");
+    REQUIRE(config.events.records.size() == 2);
+    CHECK(config.events.records[0].filter == "a/#");
+    CHECK(config.events.records[0].keep == std::chrono::hours{2});
+    CHECK(config.events.records[0].events_max == 7);
+    CHECK(config.events.records[0].bytes_max == 1U << 20);
+    CHECK(config.events.records[1].events_max == RecordConfig{}.events_max);
+    CHECK_NOTHROW(check(config));
 }
 
 TEST_CASE("configuration: an address is a host and a port", "[bridge][config]") {

@@ -226,10 +226,11 @@ public:
 class FakeStore final : public Store {
 public:
     using Store::put;
-    void put(Command const& record, std::vector<AuditEntry> audit, std::vector<Event>, Need need,
-             Done done) override {
-        enqueue(need, std::move(done), [this, record, audit = std::move(audit), need] {
+    void put(Command const& record, std::vector<AuditEntry> audit, std::vector<Event> events,
+             Need need, Done done) override {
+        enqueue(need, std::move(done), [this, record, audit = std::move(audit), events, need] {
             held_.put(record, audit, {}, need, {});
+            if (log != nullptr && !events.empty()) log->append_events(events, {}, need, {});
         });
     }
     void put_device(DeviceRecord const& record, AuditEntry audit, Done done) override {
@@ -294,6 +295,7 @@ public:
     std::deque<Write> pending;
     bool automatic = false;
     bool works = true;
+    EventStore* log = nullptr;  // gets what is put with a record
 
 private:
     void enqueue(Need need, Done done, std::function<void()> commit) {
@@ -340,12 +342,14 @@ struct ServiceWorld {
                                                               {"d/+/up"},
                                                               {"d/+/state"},
                                                               {"u/+/in"},
-                                                              {"t/#"}})
+                                                              {"t/#"}},
+                          std::function<std::string(Command const&)> document = {})
         : classes{std::move(recorded)},
           service{settings,
                   {store, uplink, log, [this] { return clock.now; }, counting_random(),
                    [this](SteadyTime when) { wake = when; }, [](std::string const&) {},
-                   [this](std::string const& line) { warnings.push_back(line); }}} {
+                   [this](std::string const& line) { warnings.push_back(line); },
+                   std::move(document)}} {
         service.on_broker(true, {});
     }
 

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "bridge/event/event_log.hpp"
+#include "bridge/event/log_reader.hpp"
+#include "bridge/service/uplink.hpp"
+#include "protocol/base/time.hpp"
+
+namespace spoke::bridge {
+
+/// Publishes every event under its topic behind a prefix ("e/d/b42/evt"), and those that did not
+/// come from the broker under their own topic too, with the user properties `id`, `n`, `type` and
+/// `at`. Transitions of commands are published behind the prefix alone: their topic is the
+/// device's.
+/// Its place in the log is durable and moves when the broker has acknowledged everything before:
+/// after a kill or a cut some events come twice, with the same id, and none is missing.
+/// Where the broker says of a whole window that nobody listens, the next events are kept back, and
+/// once a second the first one of each topic is published to ask again; if somebody is there now,
+/// all that was kept back follows. So an event that nobody wants costs nothing, and whoever
+/// subscribes gets all that is recorded from then on, the first of it up to a second late.
+/// Bound   `window` unacknowledged events; `kTopicsMax` topics of which events are kept back.
+/// Thread  one.
+class Feed {
+public:
+    static constexpr std::size_t kTopicsMax = 64;
+
+    struct Settings {
+        std::string prefix{};  // "e"; empty: nothing is published
+        std::size_t window = 256;
+    };
+
+    /// All of it outlives the feed.
+    struct World {
+        EventLog& log;
+        Uplink& uplink;
+        std::function<Now()> clock;
+        std::function<void(SteadyTime)> wake_at;  // call on_timer() then
+    };
+
+    Feed(Settings settings, World world);
+
+    void on_broker(bool ready);
+    void on_timer(Now const& now);
+
+    struct Counters {
+        std::uint64_t published = 0;
+        std::uint64_t kept_back = 0;
+    };
+    [[nodiscard]] Counters const& counters() const noexcept { return counters_; }
+
+private:
+    /// An event that was handed to the broker.
+    struct Sent {
+        std::uint64_t offset = 0;
+        std::size_t open = 0;  // publishes of it that have no answer yet
+        bool is_probe = false;
+    };
+
+    void begin(std::uint64_t after);
+    void pump();
+    [[nodiscard]] bool send(SharedEvent const& event, bool is_probe);
+    [[nodiscard]] bool publish(SharedEvent const& event, std::string topic, bool is_feed);
+    void on_answer(std::uint64_t offset, bool is_feed, mqtt::PublishOutcome const& outcome);
+    void on_listener();
+    void on_nobody();
+    void keep_back(SharedEvent const& event);
+    void ask_again();
+    void end_of_asking();
+    void note_position();
+
+    Settings settings_;
+    World world_;
+    std::unique_ptr<LogReader> reader_;          // none while the broker is away
+    std::uint64_t run_ = 0;                      // answers of a connection before are of no use
+    std::deque<Sent> sent_;                      // in order
+    std::deque<SharedEvent> taken_;              // from the reader, not handed to the broker yet
+    std::size_t nobody_ = 0;                     // so many in a row had no listener
+    bool is_idle_ = false;                       // nobody listens
+    std::map<std::string, SharedEvent> firsts_;  // idle: of each topic the first kept back
+    std::set<std::uint64_t> asked_;              // idle: what was published to ask
+    std::set<std::uint64_t> skip_;               // was published while asking
+    std::uint64_t kept_from_ = 0;                // idle: the first that was kept back; 0: none was
+    std::optional<SteadyTime> ask_at_;
+    std::uint64_t position_ = 0;
+    Counters counters_;
+};
+
+/// The message of an event: payload as it was, its place in user properties.
+[[nodiscard]] mqtt::Publish message_of(LoggedEvent const& event, std::string topic);
+
+}  // namespace spoke::bridge

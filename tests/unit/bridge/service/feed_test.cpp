@@ -1,0 +1,228 @@
+#include "bridge/service/feed.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "bridge/store/memory_event_store.hpp"
+#include "tests/unit/bridge/support/fixture.hpp"
+
+namespace spoke::bridge::test {
+namespace {
+
+std::string property(mqtt::Publish const& message, std::string_view name) {
+    for (auto const& each : message.properties.user_properties) {
+        if (each.name == name) return each.value;
+    }
+    return {};
+}
+
+/// A log, a feed of it, and a broker that answers when told to.
+struct FeedWorld {
+    explicit FeedWorld(std::size_t window = 4) : settings{"e", window} { start(); }
+
+    void start() {
+        feed.emplace(settings, Feed::World{log, uplink, [this] { return clock.now; },
+                                           [this](SteadyTime when) { wakes.push_back(when); }});
+        feed->on_broker(true);
+    }
+    void record(std::string topic, std::string data = "1", bool from_broker = true,
+                std::string type = {}) {
+        EventDraft draft;
+        draft.topic = std::move(topic);
+        draft.data = std::move(data);
+        draft.type = std::move(type);
+        draft.from_broker = from_broker;
+        log.record(std::move(draft), Need::certain, clock.now, {});
+        while (!deferred.empty()) {
+            for (auto& task : std::exchange(deferred, {})) task();
+        }
+    }
+    /// The broker answers all that it was given: somebody listens to these topics, or nobody.
+    void answer(bool is_listening) {
+        while (answered < uplink.published.size()) answer_one(is_listening);
+    }
+    void answer_one(bool is_listening) {
+        auto done = uplink.published[answered++].done;
+        done({mqtt::PublishStatus::acknowledged,
+              mqtt::NotSent::none,
+              is_listening ? mqtt::ReasonCode::success : mqtt::ReasonCode::no_matching_subscribers,
+              {}});
+    }
+    void advance(std::chrono::milliseconds by) {
+        clock.advance(by);
+        feed->on_timer(clock.now);
+    }
+    /// What was published from there on, "topic id".
+    std::vector<std::string> published(std::size_t from = 0) const {
+        std::vector<std::string> out;
+        for (auto i = from; i < uplink.published.size(); ++i) {
+            auto const& message = uplink.published[i].message;
+            out.push_back(message.topic + " " + property(message, "id"));
+        }
+        return out;
+    }
+    void make_idle() {
+        while (feed->counters().kept_back == 0) {
+            record("t/idle");
+            answer(false);
+        }
+    }
+
+    FakeClock clock;
+    FakeUplink uplink;
+    std::vector<std::function<void()>> deferred;
+    MemoryEventStore events{
+        "k7", {{"#"}}, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
+    EventLog log{{.classes = {{"#"}}}, events};
+    std::vector<SteadyTime> wakes;
+    Feed::Settings settings;
+    std::size_t answered = 0;
+    std::optional<Feed> feed;
+};
+
+using Lines = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("feed: an event is published behind the prefix as it was", "[bridge][feed]") {
+    FeedWorld w;
+    w.record("d/b42/evt", R"({"g":1.8})", true, "moved");
+    REQUIRE(w.uplink.published.size() == 1);
+    auto const& message = w.uplink.published[0].message;
+    CHECK(message.topic == "e/d/b42/evt");
+    CHECK(as_text(message.payload) == R"({"g":1.8})");
+    CHECK(message.qos == mqtt::Qos::at_least_once);
+    CHECK_FALSE(message.retain);
+    CHECK(property(message, "id") == "k7.1");
+    CHECK(property(message, "n") == "1");
+    CHECK(property(message, "type") == "moved");
+    CHECK(property(message, "at").ends_with("Z"));
+}
+
+TEST_CASE("feed: what did not come from the broker goes to its own topic too", "[bridge][feed]") {
+    FeedWorld w;
+    w.record("u/7777/in", "1", false);
+    w.record("d/b42/evt", "{}", false, "command");  // which is the device's topic
+    CHECK(w.published() == Lines{"e/u/7777/in k7.1", "u/7777/in k7.1", "e/d/b42/evt k7.2"});
+}
+
+TEST_CASE("feed: so many events are unacknowledged, and the place moves behind them",
+          "[bridge][feed]") {
+    FeedWorld w;
+    for (auto i = 0; i < 10; ++i) w.record("t/1");
+    CHECK(w.uplink.published.size() == 4);
+    CHECK(w.events.position("feed") == 0U);
+    w.answer_one(true);
+    CHECK(w.uplink.published.size() == 5);
+    CHECK(w.events.position("feed") == 1U);
+    w.answer(true);
+    CHECK(w.uplink.published.size() == 10);
+    CHECK(w.events.position("feed") == 10U);
+}
+
+TEST_CASE("feed: after a cut what was not acknowledged comes again", "[bridge][feed]") {
+    FeedWorld w;
+    for (auto i = 0; i < 3; ++i) w.record("t/1");
+    w.answer_one(true);
+    auto old = w.uplink.published[1].done;
+    w.feed->on_broker(false);
+    w.record("t/1");
+    CHECK(w.uplink.published.size() == 3);
+    w.feed->on_broker(true);
+    old({mqtt::PublishStatus::unknown, mqtt::NotSent::none, mqtt::ReasonCode::success, {}});
+    CHECK(w.published(3) == Lines{"e/t/1 k7.2", "e/t/1 k7.3", "e/t/1 k7.4"});
+
+    // And after a restart.
+    w.start();
+    CHECK(w.published(6) == Lines{"e/t/1 k7.2", "e/t/1 k7.3", "e/t/1 k7.4"});
+}
+
+TEST_CASE("feed: while nobody listens nothing is published but a question a second",
+          "[bridge][feed]") {
+    FeedWorld w;
+    w.make_idle();
+    auto before = w.uplink.published.size();
+    for (auto i = 0; i < 100; ++i) w.record(i % 2 == 0 ? "t/1" : "t/2");
+    CHECK(w.uplink.published.size() == before);
+    w.advance(1s);
+    CHECK(w.uplink.published.size() == before + 3);  // t/idle, t/1, t/2
+    for (auto i = 0; i < 10; ++i) w.record("t/1");
+    w.answer(false);
+    CHECK(w.uplink.published.size() == before + 3);
+    auto head = w.log.head_offset();
+    CHECK(w.events.position("feed") == head - 10);
+    w.advance(1s);
+    w.answer(false);
+    CHECK(w.uplink.published.size() == before + 4);
+    CHECK(w.events.position("feed") == head);
+    w.advance(10s);
+    CHECK(w.uplink.published.size() == before + 4);
+}
+
+TEST_CASE("feed: whoever comes while it is idle gets all from then on, once and in order",
+          "[bridge][feed]") {
+    FeedWorld w;
+    w.make_idle();
+    w.advance(1s);
+    w.answer(false);
+    auto before = w.uplink.published.size();
+    std::vector<std::uint64_t> wanted;
+    for (auto i = 0; i < 12; ++i) {
+        w.record(i % 3 == 0 ? "t/other" : "t/mine");
+        if (i % 3 != 0) wanted.push_back(w.log.head_offset());
+    }
+    auto answer_mine = [&] {
+        while (w.answered < w.uplink.published.size()) {
+            auto is_mine = w.uplink.published[w.answered].message.topic == "e/t/mine";
+            w.answer_one(is_mine);
+        }
+    };
+    w.advance(1s);
+    answer_mine();
+    Lines expected;
+    for (auto offset : wanted) expected.push_back(fmt::format("e/t/mine k7.{}", offset));
+    auto found = w.published(before);
+    std::erase_if(found, [](std::string const& line) { return !line.starts_with("e/t/mine"); });
+    CHECK(found == expected);
+    // And from now on at once.
+    w.record("t/mine");
+    CHECK(w.published().back() == fmt::format("e/t/mine k7.{}", w.log.head_offset()));
+}
+
+TEST_CASE("feed: with more topics than it asks for it keeps nothing back", "[bridge][feed]") {
+    FeedWorld w;
+    w.make_idle();
+    w.advance(1s);
+    w.answer(false);
+    auto before = w.uplink.published.size();
+    for (std::size_t i = 0; i <= Feed::kTopicsMax; ++i) w.record(fmt::format("t/{}", i));
+    w.answer(true);
+    CHECK(w.uplink.published.size() == before + Feed::kTopicsMax + 1);
+}
+
+TEST_CASE("feed: a broker without room is asked again", "[bridge][feed]") {
+    FeedWorld w;
+    w.uplink.cause = mqtt::NotSent::queue_full;
+    w.record("t/1");
+    w.uplink.cause = mqtt::NotSent::none;
+    CHECK(w.uplink.published.empty());
+    w.record("t/1");
+    CHECK(w.published() == Lines{"e/t/1 k7.1", "e/t/1 k7.2"});
+}
+
+TEST_CASE("feed: without a prefix there is none", "[bridge][feed]") {
+    FeedWorld w;
+    w.settings.prefix.clear();
+    w.start();
+    w.record("t/1");
+    w.record("u/7777/in", "1", false);
+    CHECK(w.uplink.published.empty());
+    CHECK_FALSE(w.events.position("feed"));
+}
+
+}  // namespace spoke::bridge::test
