@@ -83,7 +83,7 @@ async function refreshPresence() {
 }
 
 function showDevice(device) {
-  const signs = { online: ["●", "online", "good"], quiet: ["◐", "quiet: connected, but slow to answer", "warn"],
+  const signs = { online: ["●", "online", "good"], quiet: ["◐", "quiet: slow to answer", "warn"],
     asleep: ["☾", "asleep", ""], offline: ["○", "offline", "bad"] };
   const [sign, word, tone] = signs[device.presence] ?? ["?", "never heard of", "warn"];
   showPill(byId("presence"), sign, word, tone);
