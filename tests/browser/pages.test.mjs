@@ -2,14 +2,14 @@
 // started again in the middle, and nothing lost or doubled on the screen.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Browser, allShow } from "./browser.mjs";
-import { Stack } from "./programs.mjs";
+import { Browser, allShow, shows } from "./browser.mjs";
+import { Stack, token } from "./programs.mjs";
 
 let stack;
 let browser;
 
 before(async () => {
-  [stack, browser] = await Promise.all([Stack.start(), Browser.start()]);
+  [stack, browser] = await Promise.all([Stack.start({ bikes: 2 }), Browser.start()]);
 });
 after(async () => {
   await browser?.stop();
@@ -42,6 +42,52 @@ page("index: every link leads to a page", async () => {
   }
 });
 
+// --- Red dot ---------------------------------------------------------------------------------
+
+const counts = () => [...document.querySelectorAll(".dot")].map((dot) => dot.textContent);
+const numbersSeen = () => [...document.querySelectorAll(".client")].map((client) => Number(client.dataset.seen));
+const five = (value) => Array(5).fill(value);
+
+/** The ids of all events each way has got, as they are kept in the tab. */
+function idsByWay() {
+  return Object.fromEntries(Object.entries(sessionStorage).filter(([name]) => /^dot:[^:]+:(?!tasks)/.test(name))
+    .map(([name, text]) => [name, JSON.parse(text).map(({ id }) => id)]));
+}
+
+page("red dot: five ways on two pages count the same through a reload and a kill", async () => {
+  const a = await browser.open(await browser.person(), example("red-dot.html?who=7777"));
+  const b = await browser.open(await browser.person(), example("red-dot.html?who=7777"));
+  await allShow([a, b], states, live(5));
+  await a.click("#like");
+  await b.click("#like");
+  await a.fill("#text", "well done");
+  await a.press("#text", "Enter");
+  await allShow([a, b], counts, five("3"));
+  await allShow([a, b], numbersSeen, five(3));
+  await b.reload();
+  await allShow([b], counts, five("3"));
+  await allShow([b], numbersSeen, five(3));
+  const startAgain = await restart();
+  await b.click("#like");
+  await a.fill("#text", "while nobody listens");
+  await a.press("#text", "Enter");
+  for (const one of [a, b]) await one.waitForFunction(() => document.querySelector("#sending").textContent.includes("again"));
+  await a.goto("about:blank");  // before its comment has got through
+  await startAgain();
+  await a.goto(example("red-dot.html?who=7777"));
+  await allShow([a, b], numbersSeen, five(5));
+  await allShow([a, b], counts, five("5"));
+  await a.click("#like");
+  await allShow([a, b], numbersSeen, five(6));
+  await allShow([a, b], counts, five("6"));
+  const ids = (await Promise.all([a, b].map((one) => one.evaluate(idsByWay)))).flatMap((ways) => Object.values(ways));
+  assert.equal(ids.length, 10);
+  assert.equal(new Set(ids[0]).size, 6);
+  for (const one of ids) assert.deepEqual(one, ids[0]);
+  await b.click("#read");
+  await allShow([a, b], counts, five("0"));
+});
+
 // --- Chat ------------------------------------------------------------------------------------
 
 const lines = () => [...document.querySelectorAll("#lines li:not(.waiting) .text")].map((line) => line.textContent);
@@ -55,7 +101,7 @@ async function say(tab, text) {
 page("chat: two tabs, a reload and a kill, and each line once in one order", async () => {
   const person = await browser.person();
   const ann = await browser.open(person, example("chat.html?room=r1&name=Ann&way=sse"));
-  const bob = await browser.open(person, example("chat.html?room=r1&name=Bob&way=sse"));
+  const bob = await browser.open(person, example("chat.html?room=r1&name=Bob&way=ws"));
   await allShow([ann, bob], states, live(1));
   for (let i = 1; i <= 5; i += 1) {
     await say(ann, `ann ${i}`);
@@ -73,7 +119,7 @@ page("chat: two tabs, a reload and a kill, and each line once in one order", asy
   await startAgain();
   await allShow([ann, bob], waiting, 0);
   await ann.reload();
-  const cleo = await browser.open(await browser.person(), example("chat.html?room=r1&name=Cleo&way=long"));
+  const cleo = await browser.open(await browser.person(), example("chat.html?room=r1&name=Cleo&way=mqtt"));
   await allShow([ann, bob, cleo], () => document.querySelectorAll("#lines li").length, 16);
   const shown = await cleo.evaluate(lines);
   const sent = ["ann", "bob"].flatMap((who) => [1, 2, 3, 4, 5, 6, 7, 8].map((i) => `${who} ${i}`));
@@ -87,7 +133,7 @@ page("chat: a tab that changes its way goes on where it was", async () => {
   const writer = await browser.open(person, example("chat.html?room=r2&name=Wim&way=long"));
   const reader = await browser.open(person, example("chat.html?room=r2&name=Ria&way=poll"));
   const said = [];
-  for (const way of ["poll", "long", "sse"]) {
+  for (const way of ["poll", "mqtt", "long", "ws", "sse"]) {
     await reader.selectOption("#way", way);
     said.push(`by ${way}`);
     await say(writer, `by ${way}`);
@@ -109,7 +155,7 @@ async function playOne(players) {
 }
 
 page("cards: four players and a late one see one game through a reload and a kill", async () => {
-  const ways = ["sse", "sse", "long", "long"];
+  const ways = ["sse", "ws", "long", "mqtt"];
   const players = await Promise.all(ways.map(async (way, i) => browser.open(await browser.person(),
     example(`cards.html?table=g1&name=P${i + 1}&way=${way}`))));
   await allShow(players, states, live(1));
@@ -150,4 +196,63 @@ page("cards: four players and a late one see one game through a reload and a kil
   assert.equal(score.reduce((sum, text) => sum + Number.parseInt(text, 10), 0), 8);
   await allShow(all, moves, log);
   await allShow(all, points, score);
+});
+
+// --- Bike ------------------------------------------------------------------------------------
+
+const orders = () => [...document.querySelectorAll(".order")].map((order) => order.dataset.state);
+const reported = () => document.querySelector("#reported").textContent;
+
+page("bike: two pages show each order once and honestly through a reload and a kill", async () => {
+  const a = await browser.open(await browser.person(), example("bike.html?bike=t1&way=sse"));
+  const b = await browser.open(await browser.person(), example("bike.html?bike=t1&way=ws"));
+  await allShow([a, b], () => document.querySelector("#state").dataset.state, "live");
+  await allShow([a, b], reported, "locked");
+  await a.click("[data-do=unlock]");
+  await allShow([a, b], orders, ["succeeded"]);
+  await allShow([a, b], reported, "unlocked");
+  await b.reload();
+  await allShow([b], orders, ["succeeded"]);
+  // Nobody answers: what became of the order is not known, and the pages say so.
+  stack.sim.signal("SIGSTOP");
+  await b.selectOption("#ttl", "2000");
+  await b.click("[data-do=lock]");
+  await allShow([a, b], orders, ["unknown", "succeeded"]);
+  await allShow([a, b], () => document.querySelector(".order .pill").textContent, "?unknown");
+  const startAgain = await restart();
+  await a.selectOption("#ttl", "30000");
+  await a.click("[data-do=ring]");
+  await allShow([a], orders, ["sending", "unknown", "succeeded"]);
+  stack.sim.signal("SIGCONT");
+  await startAgain();
+  for (const tab of [a, b]) {
+    await tab.waitForFunction(() => [...document.querySelectorAll(".order")].length === 3 &&
+      ![...document.querySelectorAll(".order")].some(({ dataset }) => ["sending", "unknown", "sent", "queued"].includes(dataset.state)));
+  }
+  const shown = await a.evaluate(orders);
+  assert.deepEqual(await b.evaluate(orders), shown);
+  const { body } = await stack.get("/v1/devices/t1/commands?limit=10");
+  assert.deepEqual(body.commands.map(({ state }) => state), shown);
+});
+
+// --- Keys ------------------------------------------------------------------------------------
+
+test("keys: a page asks for a token, again after a bad one, and then reads and writes with it", async () => {
+  const guarded = await Stack.start({ guarded: true });
+  try {
+    await browser.run("keys", async () => {
+      for (const way of ["ws", "sse", "mqtt"]) {
+        const tab = await browser.open(await browser.person(), `${guarded.url}/examples/chat.html?room=${way}&way=${way}`);
+        for (const text of ["no token at all", token("events:t/chat/# publish:t/chat/#")]) {
+          await tab.fill("dialog input", text);
+          await tab.press("dialog input", "Enter");
+        }
+        await allShow([tab], states, live(1));
+        await say(tab, `by ${way}`);
+        await allShow([tab], lines, [`by ${way}`]);
+      }
+    });
+  } finally {
+    await guarded.stop();
+  }
 });
