@@ -14,11 +14,15 @@ from push_clients import (TOPIC, Herd, PollReader, Publisher, SseReader, WebSock
 ENVIRONMENT = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
 MB = 1 << 20
 EVENTS_KEPT = 40
-OPTIONS = """
+OPTIONS = f"""
     [events]
     streams_max = 3
     polls_max = 2
     slow_timeout = "1 s"
+    tail_events_max = 1
+    [[record]]
+    filter = "t/#"
+    events_max = {EVENTS_KEPT}
 """
 MANY = """
     [events]
@@ -93,7 +97,8 @@ class CursorTest(Pushed):
                     (f"{epoch}.-1", "malformed"), (f"{epoch}.1.1", "malformed"),
                     (f"{epoch}.99999999999999999999999", "malformed"), (f"{epoch.upper()}Z.1", "malformed"),
                     ("x" * 3000, "malformed"), ("zzz.1", "epoch"), ("zzz.999999", "epoch"),
-                    (f"{epoch}.{self.count + 1}", "future")]
+                    (f"{epoch}.{self.count + 1}", "future"), (f"{epoch}.1", "too-old"),
+                    (f"{epoch}.{self.count - EVENTS_KEPT - 1}", "too-old")]
         self.bad = [(cursor, reason) for cursor, reason in self.bad if cursor]  # empty: from now on
 
     def test_polls_get_409_with_the_cursor_to_go_on_from(self):
@@ -106,6 +111,10 @@ class CursorTest(Pushed):
                     self.assertEqual(reply.body["cursor"], self.head)
                     self.assertTrue(reply.body["snapshot"].startswith("/v1/"))
         self.assertEqual(self.bridge.events(self.head).body, {"events": [], "next": self.head})
+        # The oldest that is still of use, and the oldest event there is.
+        oldest = f"{self.epoch}.{self.count - EVENTS_KEPT}"
+        self.assertEqual(len(self.bridge.events(oldest, limit=1000).body["events"]), EVENTS_KEPT)
+        self.assertEqual(len(self.bridge.events("oldest", limit=1000).body["events"]), EVENTS_KEPT)
 
     def test_streams_tell_a_reset_and_go_on(self):
         for cursor, reason in self.bad:
