@@ -88,6 +88,10 @@ using Finding = std::optional<std::string>;
 [[nodiscard]] Finding check_command_body(Bytes input);
 [[nodiscard]] Finding check_device_body(Bytes input);
 
+/// Of a reader over WebSocket: whatever it sends, the answer is one JSON object with its "q"; what
+/// is taken is a request that can be read, or a valid topic filter.
+[[nodiscard]] Finding check_event_operation(Bytes input);
+
 /// A token is taken only if the key has signed it and its time has not passed.
 [[nodiscard]] Finding check_token(Bytes input);
 

@@ -6,6 +6,8 @@
 #include "bridge/access/access.hpp"
 #include "bridge/api/command_request.hpp"
 #include "bridge/api/device_request.hpp"
+#include "bridge/api/event_operation.hpp"
+#include "bridge/api/event_wish.hpp"
 #include "bridge/api/parameters.hpp"
 #include "bridge/api/target.hpp"
 #include "protocol/topic/utf8.hpp"
@@ -108,6 +110,44 @@ Finding check_device_body(Bytes input) {
     DeviceRecord second;
     if (parse_device_record(written(record), second)) return "written again it is refused";
     return second == record ? std::nullopt : Finding{"written again it is another record"};
+}
+
+namespace {
+
+Finding check_operation(EventOperation const& operation) {
+    if (operation.kind != EventOperation::Kind::request) {
+        auto is_wrong = operation.kind == EventOperation::Kind::subscribe &&
+                        !filter_error(operation.topic).empty();
+        return is_wrong ? Finding{"a filter that is none"} : std::nullopt;
+    }
+    auto const& request = operation.request;
+    auto target = parse_target(request.target);
+    if (request.method != "POST" || !target) return "a request that cannot be read";
+    if (target->segments.size() < 3 || target->segments[0] != "v1") return "a path of nobody";
+    auto is_json = request.header("Content-Type") == "application/json";
+    json::error_code bad;
+    if (is_json) json::parse(request.body, bad);
+    return bad.failed() ? Finding{"a body that is not JSON"} : std::nullopt;
+}
+
+}  // namespace
+
+Finding check_event_operation(Bytes input) {
+    auto result = parse_event_operation(as_text(input));
+    auto const* error = std::get_if<RequestError>(&result.operation);
+    if (error == nullptr) {
+        auto finding = check_operation(std::get<EventOperation>(result.operation));
+        if (finding) return finding;
+    } else if (auto finding = check_error(*error)) {
+        return finding;
+    }
+    auto answer = operation_answer(result.q, {}, error ? to_response(*error) : HttpResponse{});
+    json::error_code bad;
+    auto value = json::parse(answer, bad);
+    if (bad.failed() || !value.is_object()) return "the answer is not a JSON object";
+    if (value.as_object().contains("q") == result.q.empty()) return "the answer has another q";
+    return value.at("ok").as_bool() == (error == nullptr) ? std::nullopt
+                                                          : Finding{"the answer says otherwise"};
 }
 
 Finding check_token(Bytes input) {

@@ -29,6 +29,15 @@ std::vector<Buffer> bridge_samples_for(std::string_view check) {
         return texts({R"({"alias":"blue","profile":null,"tags":["b","a","a"],"deny":["*"]})", "{}",
                       R"({"tags":["a b"]})"});
     }
+    if (check == "event_operation") {
+        return texts(
+            {R"({"op":"sub","topic":"t/1/#","since":"k7.9","q":1})",
+             R"({"op":"unsub","topic":"t/1/#","q":"a"})",
+             R"({"op":"publish","topic":"a/b","data":{"x":[1.5,null]},"qos":1,"retain":true,"key":"k\"","q":2})",
+             R"({"op":"publish","topic":"ä?&","text":"\u0007"})",
+             R"({"op":"command","device":"b 42","do":"unlock","args":{},"key":"k","wait":8,"q":3})",
+             R"({"op":"read","who":"7777","upto":"k7.88","q":18446744073709551615})"});
+    }
     if (check == "token") {
         return texts(
             {"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIiwiZXhwIjoxNzk1Mzc3NjAwLCJzY29wZSI6ImF1ZG"
