@@ -30,6 +30,8 @@ class Receiver:
 
     def __init__(self, answer=lambda _: 204, certificate=None):
         self.answer = answer
+        self.is_endless = False  # whether its answer has no end, until somebody had enough of it
+        self.sent = 0        # bytes of that
         self.secrets = []    # any of them will do
         self.taken = []      # ids of requests that were answered with 2xx, in order
         self.asked = []      # (id, status) of all, in order
@@ -79,9 +81,24 @@ class Receiver:
         if status is None:
             request.close_connection = True
             return
+        if self.is_endless:
+            return self._answer_without_end(request, status)
         request.send_response(status)
         request.send_header("Content-Length", "0")
         request.end_headers()
+
+    def _answer_without_end(self, request, status):
+        request.close_connection = True
+        request.send_response(status)
+        request.send_header("Content-Length", str(1 << 40))
+        request.end_headers()
+        try:
+            while True:
+                self.sent += request.connection.send(b"x" * 1024)
+        except OSError:
+            with self._changed:
+                self.is_endless = False  # the sender has had enough
+                self._changed.notify_all()
 
     def _problem(self, headers, body):
         if not self.secrets:

@@ -221,7 +221,7 @@ class WebhookTest(unittest.TestCase):
             self.assertIn("TLS", bridge.deliveries(name)[0]["outcome"])
             self.assertEqual(receivers[name].asked, [])
 
-    def test_redirects_are_not_followed_and_long_answers_not_read(self):
+    def test_redirects_are_not_followed(self):
         target = self.receiver()
         receiver = self.receiver(lambda _: 302)
         bridge = self.start()
@@ -238,6 +238,18 @@ class WebhookTest(unittest.TestCase):
         delivery = bridge.deliveries("shop")[0]["id"]
         self.assertEqual(bridge.curl(f"/v1/hooks/shop/deliveries/{delivery}", method="POST").status, 202)
         receiver.await_taken([delivery])
+
+    def test_an_answer_without_end_is_not_read_to_its_end(self):
+        receiver = self.receiver()
+        receiver.is_endless = True
+        bridge = self.start(more=OPEN.replace("1 s", "1 min"))
+        bridge.put_hook("shop", receiver.url)
+        bridge.publish("t/1", 1)
+        receiver.await_that(lambda: not receiver.is_endless, "the bridge reads on and on")
+        self.assertLess(receiver.sent, 16 << 20)  # what was read, and what the kernel keeps
+        bridge.publish("t/1", 2)
+        receiver.await_that(lambda: len(receiver.taken) == 2, "an event is missing")
+        self.assertEqual({one["state"] for one in bridge.deliveries("shop")} - {"sending"}, {"delivered"})
 
 
 if __name__ == "__main__":
