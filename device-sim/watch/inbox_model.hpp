@@ -23,6 +23,11 @@ public:
     }
     [[nodiscard]] std::uint64_t mark() const noexcept { return mark_; }
 
+    /// Whether a message at or before this place is unread at the end.
+    [[nodiscard]] bool has_unread_upto(std::uint64_t offset) const noexcept {
+        return !unread_.empty() && unread_.begin()->first <= offset;
+    }
+
 private:
     std::map<std::uint64_t, std::string> unread_{};  // offset: type
     std::map<std::uint64_t, InboxState> states_{};   // behind each event

@@ -258,7 +258,8 @@ void WatchJudge::judge_inboxes() {
     }
     for (auto const& look : looks_) judge_look(look, models[look.who]);
     for (auto const& [who, mark] : marks_) {
-        if (models[who].mark() >= mark) continue;
+        // A mark that covers no further message need not be an event of its own.
+        if (!models[who].has_unread_upto(mark)) continue;
         find(Wrong::unread_wrong, who, {},
              fmt::format("marked up to offset {}, which was acknowledged, and the log has it up to "
                          "{}",

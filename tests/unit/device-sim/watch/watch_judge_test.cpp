@@ -375,6 +375,13 @@ TEST_CASE("watch judge: an inbox is what its messages and marks make, at every p
         h.judge.on_quiet_inbox("8", inbox(R"({"unread":0,"by":{}})"), h.now);
         CHECK(h.verdict().empty());
     }
+    SECTION("an acknowledged mark that covers nothing new, and is not there") {
+        list.push_back(inbox_event(15, 5, "read", R"({"unread":0,"by":{},"upto":"k7.13"})"));
+        h.tell({list.back()});
+        h.log({list.back()});
+        h.judge.on_marked("7", at(15));
+        CHECK(h.verdict().empty());
+    }
     SECTION("an acknowledged mark that is not there") {
         h.judge.on_marked("7", at(13));
         CHECK(h.verdict() == "unread_wrong 1");
