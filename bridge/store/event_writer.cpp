@@ -16,6 +16,7 @@ namespace {
 
 /// Arrivals of so many events are kept, at least: as many as the broker may wait for.
 constexpr std::uint64_t kArrivalsMin = 8'192;
+constexpr std::uint64_t kArrivalsSpare = 1'024;
 
 /// Of other classes, so many rows are passed by for each that may be removed.
 constexpr std::int64_t kLooksPerRow = 4;
@@ -185,8 +186,7 @@ void EventWriter::forget_arrivals(State const& state) {
 void EventWriter::finish(State& state) {
     if (!arrivals_.empty()) {
         add_arrivals_.bind(1, signed_of(state.last_offset)).bind(2, Bytes{arrivals_}).run();
-        auto old = state.last_offset - std::min(state.last_offset, kArrivalsMin);
-        forget_arrivals_.bind(1, signed_of(old)).run();
+        forget_old_arrivals(state);
         SPOKE_FAULT_POINT("store-arrivals");
     }
     for (std::size_t i = 0; i < classes_.size(); ++i) {
@@ -197,6 +197,14 @@ void EventWriter::finish(State& state) {
         use_.bind(5, signed_of(usage.removed_upto)).run();
         SPOKE_FAULT_POINT("store-class");
     }
+}
+
+/// Many at a time: each commit that removes something writes one page more.
+void EventWriter::forget_old_arrivals(State& state) {
+    auto old = state.last_offset - std::min(state.last_offset, kArrivalsMin);
+    if (old < state.arrivals_from + kArrivalsSpare) return;
+    forget_arrivals_.bind(1, signed_of(old)).run();
+    state.arrivals_from = old;
 }
 
 // --- What is old -------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ public:
     struct State {
         std::vector<ClassUsage> classes{};  // by their places
         std::uint64_t last_offset = 0;      // ever given
+        std::uint64_t arrivals_from = 0;    // those of events before may have been forgotten
     };
 
     /// The classes outlive this.
@@ -61,6 +62,7 @@ private:
     void count_again(State& state);
     void write_classes(State const& state);
     void insert(Event const& event, std::string_view key);
+    void forget_old_arrivals(State& state);
     [[nodiscard]] bool is_over(std::size_t place, std::optional<WallTime> now,
                                State const& state) const;
     void find_oldest(std::size_t place, std::int64_t& rows, State& state);
