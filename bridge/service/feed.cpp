@@ -66,7 +66,11 @@ void Feed::on_broker(bool ready) {
     ask_at_.reset();
     is_idle_ = false;
     nobody_ = 0;
-    if (ready) begin(position_);
+    is_telling_loss_ = false;
+    if (!ready) return;
+    auto removed = world_.log.removed_upto({"#"});
+    if (position_ != 0 && removed > position_) loss_ = removed;
+    begin(position_);
 }
 
 void Feed::begin(std::uint64_t after) {
@@ -78,6 +82,7 @@ void Feed::begin(std::uint64_t after) {
 
 void Feed::pump() {
     constexpr std::size_t kRounds = 4;  // of reading; then others have their turn
+    tell_loss();
     for (std::size_t round = 0; reader_ && round < kRounds;) {
         while (!taken_.empty() && sent_.size() < settings_.window) {
             auto event = taken_.front();
@@ -95,10 +100,29 @@ void Feed::pump() {
         }
         if (!taken_.empty()) return;
         auto taken = reader_->take(settings_.window);
+        if (taken.has_lost) loss_ = taken.begin(*reader_);
         std::ranges::move(taken.events, std::back_inserter(taken_));
         if (taken_.empty() && taken.is_end) return note_position();
         if (++round == kRounds) world_.wake_at(world_.clock().steady);
     }
+}
+
+void Feed::tell_loss() {
+    if (!loss_ || is_telling_loss_) return;
+    Cursor cursor{world_.log.epoch(), *loss_};
+    mqtt::Publish message;
+    message.topic = settings_.prefix + "/$reset";
+    message.payload = to_buffer(fmt::format(R"({{"reason":"{}","cursor":"{}"}})",
+                                            name_of(CursorProblem::too_old), cursor.text()));
+    message.qos = mqtt::Qos::at_least_once;
+    message.properties.user_properties.push_back({"reset", cursor.text()});
+    auto done = [this, told = *loss_, run = run_](mqtt::PublishOutcome const& outcome) {
+        if (run != run_) return;
+        is_telling_loss_ = false;
+        if (outcome.status == mqtt::PublishStatus::acknowledged && loss_ == told) loss_.reset();
+    };
+    auto cause = world_.uplink.publish(message, std::nullopt, std::move(done));
+    is_telling_loss_ = cause == mqtt::NotSent::none;
 }
 
 /// False: the broker takes no more for now.

@@ -23,11 +23,12 @@ namespace spoke::bridge {
 /// `at`. Transitions of commands are published behind the prefix alone: their topic is the
 /// device's.
 /// Its place in the log is durable and moves when the broker has acknowledged everything before:
-/// after a kill or a cut some events come twice, with the same id, and none is missing.
-/// Where the broker says of a whole window that nobody listens, the next events are kept back, and
-/// once a second the first one of each topic is published to ask again; if somebody is there now,
-/// all that was kept back follows. So an event that nobody wants costs nothing, and whoever
-/// subscribes gets all that is recorded from then on, the first of it up to a second late.
+/// after a kill or a cut some events come twice, with the same id, and none is missing. Where
+/// events have left the log before their turn, a message in "e/$reset" says so, until one has
+/// arrived. Where the broker says of a whole window that nobody listens, the next events are kept
+/// back, and once a second the first one of each topic is published to ask again; if somebody is
+/// there now, all that was kept back follows. So an event that nobody wants costs nothing, and
+/// whoever subscribes gets all that is recorded from then on, the first of it up to a second late.
 /// Bound   `window` unacknowledged events; `kTopicsMax` topics of which events are kept back.
 /// Thread  one.
 class Feed {
@@ -71,6 +72,7 @@ private:
     [[nodiscard]] bool send(SharedEvent const& event, bool is_probe);
     [[nodiscard]] bool publish(SharedEvent const& event, std::string topic, bool is_feed);
     void on_answer(std::uint64_t offset, bool is_feed, mqtt::PublishOutcome const& outcome);
+    void tell_loss();
     void on_listener();
     void on_nobody();
     void keep_back(SharedEvent const& event);
@@ -92,6 +94,8 @@ private:
     std::uint64_t kept_from_ = 0;                // idle: the first that was kept back; 0: none was
     std::optional<SteadyTime> ask_at_;
     std::uint64_t position_ = 0;
+    std::optional<std::uint64_t> loss_;  // before this place; not told yet
+    bool is_telling_loss_ = false;
     Counters counters_;
 };
 

@@ -15,7 +15,7 @@ struct Switches {
     std::optional<std::uint16_t> port;
     bool check_config = false;
     bool print_config = false;
-    std::vector<std::string> flags{};  // the value of each of Program::flags; empty: not given
+    std::vector<std::optional<std::string>> flags{};  // the value of each of Program::flags
 };
 
 void describe(CLI::App& app, Program const& program, Arguments& arguments, Switches& switches) {
@@ -59,7 +59,7 @@ std::variant<Arguments, int> read_command_line(int argc, char const* const* argv
         if (!arguments.config_file.empty()) table.load_file(arguments.config_file);
         if (switches.port) program.set_port(*switches.port);
         for (std::size_t i = 0; i < program.flags.size(); ++i) {
-            if (!switches.flags[i].empty()) program.flags[i].set(switches.flags[i]);
+            if (auto const& value = switches.flags[i]) program.flags[i].set(*value);
         }
         check(program, arguments);
     } catch (CLI::Success const& asked) {

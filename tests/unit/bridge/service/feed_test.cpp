@@ -23,7 +23,13 @@ std::string property(mqtt::Publish const& message, std::string_view name) {
 
 /// A log, a feed of it, and a broker that answers when told to.
 struct FeedWorld {
-    explicit FeedWorld(std::size_t window = 4) : settings{"e", window} { start(); }
+    /// `kept`: so many events stay in the log, and half of them in memory.
+    explicit FeedWorld(std::size_t window = 4, std::uint64_t kept = 10'000)
+        : classes{{"#", std::chrono::hours{1}, kept}},
+          log{{.classes = classes, .tail_events_max = static_cast<std::size_t>(kept / 2)}, events},
+          settings{"e", window} {
+        start();
+    }
 
     void start() {
         feed.emplace(settings, Feed::World{log, uplink, [this] { return clock.now; },
@@ -76,9 +82,10 @@ struct FeedWorld {
     FakeClock clock;
     FakeUplink uplink;
     std::vector<std::function<void()>> deferred;
+    std::vector<EventClass> classes;
     MemoryEventStore events{
-        "k7", {{"#"}}, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
-    EventLog log{{.classes = {{"#"}}}, events};
+        "k7", classes, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
+    EventLog log;
     std::vector<SteadyTime> wakes;
     Feed::Settings settings;
     std::size_t answered = 0;
@@ -213,6 +220,39 @@ TEST_CASE("feed: a broker without room is asked again", "[bridge][feed]") {
     CHECK(w.uplink.published.empty());
     w.record("t/1");
     CHECK(w.published() == Lines{"e/t/1 k7.1", "e/t/1 k7.2"});
+}
+
+TEST_CASE("feed: says what has left the log before its turn", "[bridge][feed]") {
+    FeedWorld w{4, 10};
+    for (auto i = 0; i < 100; ++i) w.record("t/1");
+    CHECK(w.published().size() == 4);
+    w.answer(true);
+    auto loss = [&] {
+        std::vector<std::string> out;
+        for (auto const& entry : w.uplink.published) {
+            if (entry.message.topic == "e/$reset") {
+                out.emplace_back(as_text(entry.message.payload));
+            }
+        }
+        return out;
+    };
+    SECTION("while it waited for the broker") {
+        REQUIRE(loss().size() == 1);
+        CHECK(loss()[0] == R"({"reason":"too-old","cursor":"k7.90"})");
+        CHECK(property(w.uplink.published.back().message, "id") == "k7.100");
+    }
+    SECTION("again, until it has arrived") {
+        w.feed->on_broker(false);
+        for (auto i = 0; i < 100; ++i) w.record("t/1");
+        w.feed->on_broker(true);
+        w.feed->on_broker(false);  // nothing was answered
+        w.feed->on_broker(true);
+        CHECK(loss().size() == 3);
+        w.answered = w.uplink.published.size() - 5;
+        w.answer(true);
+        w.record("t/1");
+        CHECK(loss().size() == 3);
+    }
 }
 
 TEST_CASE("feed: without a prefix there is none", "[bridge][feed]") {

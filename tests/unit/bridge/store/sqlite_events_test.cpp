@@ -106,7 +106,9 @@ TEST_CASE("SQLite events: other classes are counted anew, and know what may be m
     form.close();
     form.settings.classes = {{"u/#", 1h, 3, 1'000'000}, {"+/1", 1h, 100, 1'000'000}, {"v/#"}};
     form.open();
-    CHECK(form.events().removed_upto(0) == 0);
+    // The writer cleans as soon as it is open: it may have come to the lower limit already.
+    auto removed = form.events().removed_upto(0);
+    CHECK((removed == 0 || removed == 17));
     CHECK(form.events().removed_upto(1) == 5);  // it overlaps t/#
     CHECK(form.events().removed_upto(2) == 0);
     append_some(form, 21, 21, "u/1");
