@@ -103,7 +103,8 @@ TEST_CASE("log reader: a slow taker costs nothing and loses nothing",
     LogWorld w{{.tail_events_max = 100}};
     Taker taker{w.log, {"#"}, 0};
     taker.take_all();
-    auto count = GENERATE(as<std::size_t>{}, LogReader::kWaitingMax, LogReader::kWaitingMax + 1, 1000);
+    auto count =
+        GENERATE(as<std::size_t>{}, LogReader::kWaitingMax, LogReader::kWaitingMax + 1, 1000);
     for (std::size_t i = 0; i < count; ++i) w.write("t");
     w.commit();
     CHECK(taker.reader.position() == 0);
