@@ -254,6 +254,7 @@ class Merge {
   }
 
   async published(event) {
+    if (event.id === undefined) return; // the bridge asks whether somebody is there
     const last = this.#last.get(event.topic);
     const isNext = last === undefined || event.n <= last + 1;
     if (!this.#isReplaying && isNext) return this.#take(event);

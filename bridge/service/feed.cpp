@@ -21,6 +21,10 @@ bool is_for_good(mqtt::NotSent cause) {
            cause == mqtt::NotSent::property_invalid;
 }
 
+bool is_nobody(mqtt::PublishOutcome const& outcome) {
+    return outcome.reason == mqtt::ReasonCode::no_matching_subscribers;
+}
+
 bool is_copied_to_its_topic(Event const& event) {
     return !event.from_broker && event.type != "command";
 }
@@ -60,10 +64,8 @@ void Feed::on_broker(bool ready) {
     reader_.reset();
     sent_.clear();
     taken_.clear();
-    firsts_.clear();
-    asked_.clear();
-    skip_.clear();
-    ask_at_.reset();
+    copied_.clear();
+    forget_idle();
     is_idle_ = false;
     nobody_ = 0;
     is_telling_loss_ = false;
@@ -86,16 +88,8 @@ void Feed::pump() {
     for (std::size_t round = 0; reader_ && round < kRounds;) {
         while (!taken_.empty() && sent_.size() < settings_.window) {
             auto event = taken_.front();
-            if (skip_.erase(event->offset()) == 0) {
-                if (is_idle_ && !is_copied_to_its_topic(event->event())) {
-                    keep_back(event);
-                    if (!is_idle_) return;  // and everything begins anew
-                } else if (send(event, false)) {
-                    if (is_idle_ && kept_from_ != 0) skip_.insert(event->offset());
-                } else {
-                    return;
-                }
-            }
+            // If not, there is no room, or everything has begun anew.
+            if (!(is_idle_ ? keep_back(event) : send(event))) return;
             taken_.pop_front();
         }
         if (!taken_.empty()) return;
@@ -126,24 +120,23 @@ void Feed::tell_loss() {
 }
 
 /// False: the broker takes no more for now.
-bool Feed::send(SharedEvent const& event, bool is_probe) {
-    auto offset = event->offset();
-    sent_.push_back({offset, 0, is_probe});
+bool Feed::send(SharedEvent const& event) {
+    sent_.push_back({event->offset()});
     auto const& topic = event->event().topic;
-    if (!publish(event, fmt::format("{}/{}", settings_.prefix, topic), true)) {
-        sent_.pop_back();
-        return false;
-    }
-    if (!is_probe && is_copied_to_its_topic(event->event())) {
-        // If there is no room for this one, it comes with the event's second turn.
-        if (!publish(event, topic, false)) {
-            sent_.pop_back();
-            return false;
-        }
-    }
-    ++counters_.published;
-    if (sent_.back().open == 0) sent_.pop_back();  // neither can ever be sent
-    return true;
+    // If there is no room for the second one, both come with the event's next turn.
+    auto is_sent = publish(event, fmt::format("{}/{}", settings_.prefix, topic), true) &&
+                   copy_to_its_topic(event);
+    // Or neither can ever be sent.
+    if (!is_sent || sent_.back().open == 0) sent_.pop_back();
+    if (is_sent) ++counters_.published;
+    return is_sent;
+}
+
+/// Once for each event, also where the feed goes back.
+bool Feed::copy_to_its_topic(SharedEvent const& event) {
+    if (!is_copied_to_its_topic(event->event())) return true;
+    if (copied_.erase(event->offset()) > 0) return true;
+    return publish(event, event->event().topic, false);
 }
 
 bool Feed::publish(SharedEvent const& event, std::string topic, bool is_feed) {
@@ -165,13 +158,8 @@ void Feed::on_answer(std::uint64_t offset, bool is_feed, mqtt::PublishOutcome co
     auto found = std::ranges::find(sent_, offset, &Sent::offset);
     if (found == sent_.end()) return;
     --found->open;
-    auto is_asked = found->is_probe && asked_.erase(offset) > 0;
     while (!sent_.empty() && sent_.front().open == 0) sent_.pop_front();
-    if (is_feed) {
-        auto is_nobody = outcome.reason == mqtt::ReasonCode::no_matching_subscribers;
-        is_nobody ? on_nobody() : on_listener();
-    }
-    if (is_asked && is_idle_ && asked_.empty()) end_of_asking();
+    if (is_feed) is_nobody(outcome) ? on_nobody() : on_listener();
     pump();
     note_position();
 }
@@ -180,40 +168,50 @@ void Feed::on_nobody() {
     ++nobody_;
     if (is_idle_ || nobody_ < settings_.window) return;
     is_idle_ = true;
-    firsts_.clear();
-    asked_.clear();
-    kept_from_ = 0;
+    forget_idle();
 }
 
-/// What was kept back is sent now, but not what was published to ask.
+/// What was kept back is sent now, in order.
 void Feed::on_listener() {
     nobody_ = 0;
     if (!std::exchange(is_idle_, false)) return;
-    ask_at_.reset();
-    if (kept_from_ == 0) return;
-    for (auto const& sent : sent_) skip_.insert(sent.offset);
-    firsts_.clear();
-    auto after = std::exchange(kept_from_, 0) - 1;
-    begin(after);
+    auto from = kept_from_;
+    forget_idle();
+    if (from != 0) begin(from - 1);
 }
 
-void Feed::keep_back(SharedEvent const& event) {
-    ++counters_.kept_back;
-    if (kept_from_ == 0) kept_from_ = event->offset();
+void Feed::forget_idle() {
+    ++asking_;
+    questions_ = 0;
+    firsts_.clear();
+    ask_at_.reset();
+    kept_from_ = 0;
+}
+
+/// False: its copy found no room, or everything has begun anew.
+bool Feed::keep_back(SharedEvent const& event) {
     auto const& topic = event->event().topic;
     auto is_known = firsts_.contains(topic);
     if (!is_known && firsts_.size() == kTopicsMax) {
-        // Too many topics to ask for each.
-        --counters_.kept_back;
-        nobody_ = 0;
-        on_listener();
-        return;
+        if (kept_from_ == 0) kept_from_ = event->offset();
+        on_listener();  // too many topics to ask for each
+        return false;
     }
-    if (!is_known) firsts_.emplace(topic, event);
-    if (!ask_at_ && asked_.empty()) {
+    if (is_copied_to_its_topic(event->event()) && !copied_.contains(event->offset())) {
+        sent_.push_back({event->offset()});
+        auto is_sent = publish(event, topic, false);
+        if (!is_sent || sent_.back().open == 0) sent_.pop_back();
+        if (!is_sent) return false;
+        copied_.insert(event->offset());
+    }
+    ++counters_.kept_back;
+    if (kept_from_ == 0) kept_from_ = event->offset();
+    if (!is_known) firsts_.emplace(topic, event->offset());
+    if (!ask_at_ && questions_ == 0) {
         ask_at_ = world_.clock().steady + kAskEvery;
         world_.wake_at(*ask_at_);
     }
+    return true;
 }
 
 void Feed::on_timer(Now const& now) {
@@ -224,25 +222,44 @@ void Feed::on_timer(Now const& now) {
 void Feed::ask_again() {
     ask_at_.reset();
     if (!is_idle_ || !reader_) return;
-    for (auto const& [topic, event] : firsts_) {
-        if (!send(event, true)) {
-            on_listener();  // asked in vain: all of them are sent in their turn
-            return;
-        }
-        asked_.insert(event->offset());
-        skip_.insert(event->offset());
+    for (auto const& [topic, first] : firsts_) {
+        if (!ask(topic)) return on_listener();  // all of them are sent in their turn
+        ++questions_;
     }
     firsts_.clear();
+    if (questions_ == 0) end_of_asking();
+}
+
+/// An event would come to whoever is there before those that were kept back.
+bool Feed::ask(std::string const& topic) {
+    mqtt::Publish question;
+    question.topic = fmt::format("{}/{}", settings_.prefix, topic);
+    question.qos = mqtt::Qos::at_least_once;
+    auto done = [this, asking = asking_, run = run_](mqtt::PublishOutcome const& outcome) {
+        if (run == run_ && asking == asking_) on_question_answered(outcome);
+    };
+    auto cause = world_.uplink.publish(question, std::nullopt, std::move(done));
+    if (is_for_good(cause)) --questions_;  // nobody can be there
+    return cause == mqtt::NotSent::none || is_for_good(cause);
+}
+
+void Feed::on_question_answered(mqtt::PublishOutcome const& outcome) {
+    auto is_answered = outcome.status == mqtt::PublishStatus::acknowledged ||
+                       outcome.status == mqtt::PublishStatus::refused;
+    if (!is_answered) return;
+    if (!is_nobody(outcome)) return on_listener();
+    if (--questions_ == 0) end_of_asking();
+    note_position();
 }
 
 /// Nobody was there for any of the topics: what was kept back until it was asked is of no use.
 void Feed::end_of_asking() {
     kept_from_ = 0;
-    for (auto const& [topic, event] : firsts_) {
-        kept_from_ = kept_from_ == 0 ? event->offset() : std::min(kept_from_, event->offset());
+    for (auto const& [topic, first] : firsts_) {
+        kept_from_ = kept_from_ == 0 ? first : std::min(kept_from_, first);
     }
-    auto is_needed = kept_from_ == 0 ? skip_.end() : skip_.lower_bound(kept_from_);
-    skip_.erase(skip_.begin(), is_needed);
+    auto needed = kept_from_ == 0 ? copied_.end() : copied_.lower_bound(kept_from_);
+    copied_.erase(copied_.begin(), needed);
     if (firsts_.empty()) return;
     ask_at_ = world_.clock().steady + kAskEvery;
     world_.wake_at(*ask_at_);
@@ -251,7 +268,7 @@ void Feed::end_of_asking() {
 void Feed::note_position() {
     if (!reader_) return;
     auto upto = taken_.empty() ? reader_->position() : taken_.front()->offset() - 1;
-    if (!sent_.empty()) upto = std::min(upto, sent_.front().offset - 1);
+    for (auto const& sent : sent_) upto = std::min(upto, sent.offset - 1);
     if (is_idle_ && kept_from_ != 0) upto = std::min(upto, kept_from_ - 1);
     if (upto <= position_) return;
     position_ = upto;

@@ -25,10 +25,12 @@ namespace spoke::bridge {
 /// Its place in the log is durable and moves when the broker has acknowledged everything before:
 /// after a kill or a cut some events come twice, with the same id, and none is missing. Where
 /// events have left the log before their turn, a message in "e/$reset" says so, until one has
-/// arrived. Where the broker says of a whole window that nobody listens, the next events are kept
-/// back, and once a second the first one of each topic is published to ask again; if somebody is
-/// there now, all that was kept back follows. So an event that nobody wants costs nothing, and
-/// whoever subscribes gets all that is recorded from then on, the first of it up to a second late.
+/// arrived.
+/// Where the broker says of a whole window that nobody listens, the next events are kept back, and
+/// once a second an empty message without `id` goes to the topic of each, to ask again; if somebody
+/// is there now, all that was kept back follows, in order. So an event that nobody wants costs
+/// nothing, and whoever subscribes gets all that is recorded from then on, the first of it up to a
+/// second late.
 /// Bound   `window` unacknowledged events; `kTopicsMax` topics of which events are kept back.
 /// Thread  one.
 class Feed {
@@ -64,34 +66,38 @@ private:
     struct Sent {
         std::uint64_t offset = 0;
         std::size_t open = 0;  // publishes of it that have no answer yet
-        bool is_probe = false;
     };
 
     void begin(std::uint64_t after);
     void pump();
-    [[nodiscard]] bool send(SharedEvent const& event, bool is_probe);
+    [[nodiscard]] bool send(SharedEvent const& event);
+    [[nodiscard]] bool copy_to_its_topic(SharedEvent const& event);
     [[nodiscard]] bool publish(SharedEvent const& event, std::string topic, bool is_feed);
     void on_answer(std::uint64_t offset, bool is_feed, mqtt::PublishOutcome const& outcome);
     void tell_loss();
     void on_listener();
     void on_nobody();
-    void keep_back(SharedEvent const& event);
+    void forget_idle();
+    [[nodiscard]] bool keep_back(SharedEvent const& event);
     void ask_again();
+    [[nodiscard]] bool ask(std::string const& topic);
+    void on_question_answered(mqtt::PublishOutcome const& outcome);
     void end_of_asking();
     void note_position();
 
     Settings settings_;
     World world_;
-    std::unique_ptr<LogReader> reader_;          // none while the broker is away
-    std::uint64_t run_ = 0;                      // answers of a connection before are of no use
-    std::deque<Sent> sent_;                      // in order
-    std::deque<SharedEvent> taken_;              // from the reader, not handed to the broker yet
-    std::size_t nobody_ = 0;                     // so many in a row had no listener
-    bool is_idle_ = false;                       // nobody listens
-    std::map<std::string, SharedEvent> firsts_;  // idle: of each topic the first kept back
-    std::set<std::uint64_t> asked_;              // idle: what was published to ask
-    std::set<std::uint64_t> skip_;               // was published while asking
-    std::uint64_t kept_from_ = 0;                // idle: the first that was kept back; 0: none was
+    std::unique_ptr<LogReader> reader_;            // none while the broker is away
+    std::uint64_t run_ = 0;                        // answers of a connection before are of no use
+    std::deque<Sent> sent_;                        // in order
+    std::deque<SharedEvent> taken_;                // from the reader, not handed to the broker yet
+    std::size_t nobody_ = 0;                       // so many in a row had no listener
+    bool is_idle_ = false;                         // nobody listens
+    std::map<std::string, std::uint64_t> firsts_;  // idle: of each topic the first kept back
+    std::size_t questions_ = 0;                    // idle: without an answer
+    std::uint64_t asking_ = 0;                     // answers to questions of before are of no use
+    std::set<std::uint64_t> copied_;               // kept back, but their own topic has them
+    std::uint64_t kept_from_ = 0;  // idle: the first that was kept back; 0: none was
     std::optional<SteadyTime> ask_at_;
     std::uint64_t position_ = 0;
     std::optional<std::uint64_t> loss_;  // before this place; not told yet

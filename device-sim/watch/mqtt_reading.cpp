@@ -181,6 +181,8 @@ void MqttReading::go_live() {
 void MqttReading::take_live(mqtt::ReceivedMessage const& message) {
     auto topic = message.publish.topic;
     topic.remove_prefix(std::min(topic.size(), options_.feed.size() + 1));
+    // The feed asks whether somebody is there.
+    if (!mqtt::find_user_property(message.publish.properties, "id")) return;
     auto event = event_of(message, topic);
     if (!event) return end(fmt::format("a message of the feed is no event: {}", topic));
     if (is_live_) return tell(*event);

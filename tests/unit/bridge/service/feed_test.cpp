@@ -194,11 +194,37 @@ TEST_CASE("feed: whoever comes while it is idle gets all from then on, once and 
     Lines expected;
     for (auto offset : wanted) expected.push_back(fmt::format("e/t/mine k7.{}", offset));
     auto found = w.published(before);
-    std::erase_if(found, [](std::string const& line) { return !line.starts_with("e/t/mine"); });
+    std::erase_if(found, [](std::string const& line) { return !line.starts_with("e/t/mine k7"); });
     CHECK(found == expected);
     // And from now on at once.
     w.record("t/mine");
     CHECK(w.published().back() == fmt::format("e/t/mine k7.{}", w.log.head_offset()));
+}
+
+TEST_CASE("feed: what was kept back comes in the order of the log, whatever its topics",
+          "[bridge][feed]") {
+    FeedWorld w;
+    w.make_idle();
+    w.advance(1s);
+    w.answer(false);
+    auto before = w.uplink.published.size();
+    Lines expected;
+    Lines own;
+    for (auto const* topic : {"z", "u/7/in", "a", "z", "u/7/in", "m"}) {
+        w.record(topic, "1", topic != std::string_view{"u/7/in"});
+        auto id = fmt::format("k7.{}", w.log.head_offset());
+        expected.push_back(fmt::format("e/{} {}", topic, id));
+        if (topic == std::string_view{"u/7/in"}) own.push_back(fmt::format("{} {}", topic, id));
+    }
+    CHECK(w.published(before) == own);  // at once
+    w.advance(1s);
+    w.answer(true);
+    auto found = w.published(before);
+    // The questions have no id; the inbox has its copies once.
+    std::erase_if(found, [](std::string const& line) { return line.ends_with(' '); });
+    REQUIRE(found.size() == own.size() + expected.size());
+    CHECK(Lines{found.begin(), found.begin() + 2} == own);
+    CHECK(Lines{found.begin() + 2, found.end()} == expected);
 }
 
 TEST_CASE("feed: with more topics than it asks for it keeps nothing back", "[bridge][feed]") {
