@@ -70,6 +70,12 @@ struct World {
         message.topic = "e/t/0/say";
         send(std::move(message));
     }
+    void feed_as(mqtt::UserProperties properties) {
+        mqtt::Publish message;
+        message.topic = "e/t/0/say";
+        message.properties.user_properties = std::move(properties);
+        send(std::move(message));
+    }
     /// The replay's answer to the last question.
     void replay(std::uint64_t offset, std::string const& question = {}) {
         auto message = event(offset);
@@ -190,14 +196,20 @@ TEST_CASE("mqtt reading: the connection's end is its own", "[reading]") {
     CHECK(w.listener.said.back().starts_with("over "));
 }
 
-TEST_CASE("mqtt reading: a feed without ids is none", "[reading]") {
+TEST_CASE("mqtt reading: what has no id asks whether somebody is there", "[reading]") {
     World w;
     w.await_question();
-    mqtt::Publish message;
-    message.topic = "e/t/0/say";
-    w.server.peers.back()->send(message);
-    w.run_until([&] { return w.listener.said.size() == 2; });
-    CHECK(w.listener.said.back() == "over a message of the feed is no event: t/0/say");
+    w.end(R"({"next":"k7.10","more":false,"resumed":true})");
+    w.feed_as({});
+    w.feed(11);
+    CHECK(w.said(3) == Words{"connected", "cursor k7.10", "event k7.11 t/0/say"});
+}
+
+TEST_CASE("mqtt reading: a feed with other ids is none", "[reading]") {
+    World w;
+    w.await_question();
+    w.feed_as({{"id", "7"}, {"n", "1"}});
+    CHECK(w.said(2) == Words{"connected", "over a message of the feed is no event: t/0/say"});
 }
 
 }  // namespace spoke::sim::test
