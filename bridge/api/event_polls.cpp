@@ -147,7 +147,7 @@ bool EventPolls::collect(Held& held) {
     for (int i = 0; i < kPagesMax && found.events.empty() && !found.is_end; ++i) {
         auto taken = held.reader.take(held.limit);
         if (taken.has_lost) {
-            Cursor cursor{streams_.log().epoch(), taken.begin(held.reader)};
+            Cursor cursor{streams_.log().epoch(), taken.usable(held.reader)};
             auto const& filter = held.reader.filters().front();
             finish(held, to_response(cursor_problem(CursorProblem::too_old, cursor, filter)));
             return true;

@@ -44,10 +44,11 @@ void SseStream::pump() {
     if (has_room_) sink_->call_soon();
 }
 
+/// With its id whoever comes back before the next event comes back to this place.
 SharedBytes SseStream::reset_frame(std::uint64_t from) const {
     Cursor cursor{streams_.log().epoch(), from};
     return std::make_shared<std::string const>(
-        fmt::format("event: reset\ndata: {{{}}}\n\n",
+        fmt::format("id: {}\nevent: reset\ndata: {{{}}}\n\n", cursor.text(),
                     reset_members(CursorProblem::too_old, cursor, reader_.filters().front())));
 }
 

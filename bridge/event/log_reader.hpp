@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -37,6 +38,12 @@ public:
         /// The place before these events, for whoever is told of a loss.
         [[nodiscard]] std::uint64_t begin(LogReader const& reader) const {
             return events.empty() ? reader.position() : events.front()->offset() - 1;
+        }
+
+        /// The first place from which he can go on with another reader: what was removed may lie
+        /// behind events of other topics, which are still kept.
+        [[nodiscard]] std::uint64_t usable(LogReader const& reader) const {
+            return std::max(begin(reader), reader.removed_upto_);
         }
     };
 

@@ -385,6 +385,68 @@ TEST_CASE("events: a slow stream loses nothing and is given up in the end",
     }
 }
 
+TEST_CASE("events: a stream that the retention overtakes is reset and goes on with what is kept",
+          "[bridge][api][events]") {
+    auto world = ApiWorld::with_short_log(10);
+    auto& w = *world;
+    Stream stream{w, "topic=t/1"};
+    auto reset = [](std::string const& id) {
+        return "id: " + id + "\nevent: reset\ndata: {\"reason\":\"too-old\",\"cursor\":\"" + id +
+               "\",\"snapshot\":\"/v1/events?topic=t%2F1&since=oldest\"}\n\n";
+    };
+    auto frames = [](int first, int last) {
+        std::string out;
+        for (int n = first; n <= last; ++n) out += frame("k7." + std::to_string(n), "t/1", n);
+        return out;
+    };
+    stream.sink.room = 1;
+    w.happens("t/1", "1");
+    CHECK(stream.news() == frames(1, 1));
+    w.happens_often("t/1", 100);
+    stream.make_room();
+    CHECK(stream.news() == reset("k7.91") + frames(92, 101));
+    w.happens("t/1", "1");
+    CHECK(stream.news() == frames(102, 102));
+    SECTION("its cursor is one to come back with") {
+        Stream next{w, "topic=t/1", "k7.92"};
+        CHECK(next.reply.response.body.find("\"resumed\":true") != std::string::npos);
+        CHECK(next.news() == frames(93, 102));
+    }
+    SECTION("each time that it happens") {
+        stream.make_room(1);
+        w.happens("t/1", "1");
+        CHECK(stream.news() == frames(103, 103));
+        w.happens_often("t/1", 70);
+        stream.make_room();
+        CHECK(stream.news() == reset("k7.163") + frames(164, 173));
+    }
+    SECTION("not where what was removed waits for it") {
+        w.happens_often("t/1", 11);
+        CHECK(w.events.removed_upto(0) == 103);
+        CHECK(stream.news() == frames(103, 113));
+    }
+}
+
+TEST_CASE("events: a long poll that the retention overtakes is told from where to go on",
+          "[bridge][api][events]") {
+    auto world = ApiWorld::with_short_log(10);
+    auto& w = *world;
+    auto poll = w.start(events("topic=t/1&topic=u/7/in&wait=25"));
+    w.happens("u/7/in", "1");
+    w.happens_often("t/1", 100);  // 2 to 101, in the time of its batch
+    w.advance(20ms);
+    REQUIRE(poll->reply);
+    check_problem(*poll->reply, 409, "cursor");
+    CHECK(poll->reply->text("reason") == "too-old");
+    CHECK(poll->reply->text("snapshot") == "/v1/events?topic=t%2F1&since=oldest");
+    // Not from before u/7/in, which is kept: what was removed of t/1 lies behind that.
+    CHECK(poll->reply->text("cursor") == "k7.91");
+    auto next = w.ask(events("topic=t/1&topic=u/7/in&wait=25&since=k7.91"));
+    CHECK(next.response.status == 200);
+    CHECK(ids(next).front() == "k7.92");
+    CHECK(next.text("next") == "k7.101");
+}
+
 TEST_CASE("events: as many streams as there may be", "[bridge][api][events]") {
     ApiWorld w{KeyMaterial{}, few()};
     auto first = std::make_unique<Stream>(w, "topic=t/1");

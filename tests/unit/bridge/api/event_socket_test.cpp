@@ -302,6 +302,42 @@ TEST_CASE("event socket: a slow one is told where to go on", "[bridge][api][sock
     CHECK(socket.sink.reason == "slow; go on from k7.2");
 }
 
+TEST_CASE("event socket: one that the retention overtakes is reset, for each topic, and goes on",
+          "[bridge][api][socket]") {
+    auto world = ApiWorld::with_short_log(10);
+    auto& w = *world;
+    Socket socket{w, "topic=t/1&topic=t/2"};
+    socket.news();
+    socket.sink.room = 1;
+    w.happens("t/1", "1");
+    CHECK(socket.ids() == Lines{"k7.1"});
+    w.happens_often("t/2", 100);
+    CHECK(socket.news().empty());
+    socket.sink.has_room = true;
+    socket.sink.room = -1;
+    socket.end().on_room();
+    auto news = socket.news();
+    REQUIRE(news.size() == 2 + 10);
+    for (std::size_t i = 0; i < 2; ++i) {
+        auto number = std::to_string(i + 1);
+        CHECK(news[i] == R"({"op":"reset","reason":"too-old","cursor":"k7.91",)"
+                         R"("snapshot":"/v1/events?topic=t%2F)" +
+                             number + R"(&since=oldest","topic":"t/)" + number + R"("})");
+    }
+    CHECK(news[2].starts_with(R"({"id":"k7.92")"));
+    w.happens("t/1", "1");
+    CHECK(socket.ids() == Lines{"k7.102"});
+    SECTION("its cursor is one to come back with") {
+        Socket next{w, "topic=t/1&topic=t/2&since=k7.92"};
+        CHECK(next.news().front() == R"({"op":"hello","resumed":true,"from":"k7.92","lost":0})");
+    }
+    SECTION("a topic that is added from there is read from there") {
+        socket.say(R"({"op":"sub","topic":"t/#","since":"k7.92","q":1})");
+        auto answered = socket.news();
+        CHECK(answered.front() == R"({"q":1,"ok":true,"resumed":true,"from":"k7.92","lost":0})");
+    }
+}
+
 TEST_CASE("event socket: closes by name at the end and for what it does not take",
           "[bridge][api][socket]") {
     ApiWorld w;

@@ -38,6 +38,13 @@ struct ApiWorld : ServiceWorld {
     explicit ApiWorld(Service::Settings settings)
         : ServiceWorld{std::move(settings)}, access{{}, {}}, api{service, access, hooks, {}} {}
 
+    /// One whose log keeps the last `events_max` events below t/.
+    static std::unique_ptr<ApiWorld> with_short_log(std::uint64_t events_max) {
+        EventClass kept{"t/#"};
+        kept.events_max = events_max;
+        return std::unique_ptr<ApiWorld>{new ApiWorld{std::vector{kept, EventClass{"u/+/in"}}}};
+    }
+
     Access access;
     Api api;
 
@@ -74,6 +81,10 @@ struct ApiWorld : ServiceWorld {
         store_all();
     }
 
+    void happens_often(std::string_view topic, int times) {
+        for (int i = 0; i < times; ++i) happens(topic, "1");
+    }
+
     Reply get(std::string target) { return ask({"GET", std::move(target)}); }
 
     static HttpRequest order(std::string body, std::string query = {}, std::string key = {}) {
@@ -87,6 +98,13 @@ struct ApiWorld : ServiceWorld {
     void answer(std::string const& id, std::string_view rest) {
         message("d/b42/ans", "{\"id\":\"" + id + "\"," + std::string{rest} + "}");
     }
+
+private:
+    /// Of the newest events it has but two at hand: the rest is read from the store.
+    explicit ApiWorld(std::vector<EventClass> recorded)
+        : ServiceWorld{{}, std::move(recorded), {}, 2},
+          access{{}, {}},
+          api{service, access, hooks, {}} {}
 };
 
 inline void check_problem(Reply const& reply, unsigned status, std::string const& type) {

@@ -343,8 +343,10 @@ struct ServiceWorld {
                                                               {"d/+/state"},
                                                               {"u/+/in"},
                                                               {"t/#"}},
-                          std::function<std::string(Command const&)> document = {})
+                          std::function<std::string(Command const&)> document = {},
+                          std::size_t tail_events_max = EventLog::Settings{}.tail_events_max)
         : classes{std::move(recorded)},
+          log{{.classes = classes, .tail_events_max = tail_events_max}, events},
           service{settings,
                   {store, uplink, log, [this] { return clock.now; }, counting_random(),
                    [this](SteadyTime when) { wake = when; }, [](std::string const&) {},
@@ -379,7 +381,7 @@ struct ServiceWorld {
     std::vector<EventClass> classes;
     MemoryEventStore events{
         "k7", classes, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
-    EventLog log{{.classes = classes}, events};
+    EventLog log;
     std::optional<SteadyTime> wake;
     std::vector<std::string> warnings;
     bool store_works = true;
