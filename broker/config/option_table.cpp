@@ -256,7 +256,8 @@ void receipt_options(OptionTable& table, ReceiptsConfig& c) {
         .texts("publishers", c.publishers,
                "Who may ask: \"client:ID\", a client identifier, or \"user:NAME\". A name is worth "
                "as much as the listener's authentication makes it. CONNACK tells them so with the "
-               "user property spoke-receipts.");
+               "user property spoke-receipts. They may also have the deliveries to them named: "
+               "user property spoke-deliveries of CONNECT.");
 }
 
 void event_options(OptionTable& table, EventsConfig& c) {

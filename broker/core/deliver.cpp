@@ -101,7 +101,8 @@ bool ShardCore::window_is_open(Session const& session) const noexcept {
 void ShardCore::send_new(Session& session, Publication& publication, Delivery delivery) {
     Link& link = *session.link;
     mqtt::PacketId id = session.window.next_id();
-    PacketWriter::PublishShape shape{.qos = delivery.qos, .retain = delivery.retain, .id = id};
+    PacketWriter::PublishShape shape{
+        .qos = delivery.qos, .retain = delivery.retain, .id = id, .delivery = delivery.number};
     touch(link);
     if (writer_.write_publish(link, publication, shape, delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {
@@ -316,7 +317,8 @@ void ShardCore::send_again(Session& session, Outbound& outbound) {
     PacketWriter::PublishShape shape{.qos = outbound.delivery.qos,
                                      .dup = !outbound.unwritten,  // [MQTT-3.3.1-1]
                                      .retain = outbound.delivery.retain,
-                                     .id = outbound.id};
+                                     .id = outbound.id,
+                                     .delivery = outbound.delivery.number};
     touch(link);
     if (writer_.write_publish(link, publication, shape, outbound.delivery.ids, now_.wall) ==
         PacketWriter::Written::too_large) {

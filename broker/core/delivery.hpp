@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 #include "broker/core/message.hpp"
 #include "broker/core/stored_as.hpp"
@@ -9,6 +10,13 @@
 #include "protocol/packet/basics.hpp"
 
 namespace spoke::broker {
+
+/// The user property, first of its name, of a PUBLISH of QoS 1 or 2 to a client that may know
+/// which delivery it is: hexadecimal, 16 digits. The same whenever the delivery comes again, with
+/// whatever packet id, and never another's; zeros: it is not stored, and ends with the broker.
+inline constexpr std::string_view kDeliveryProperty = "spoke-delivery";
+/// That of a CONNECT which asks for it, and of the CONNACK which grants it.
+inline constexpr std::string_view kDeliveriesProperty = "spoke-deliveries";
 
 /// A message on its way to one session: what the subscription made of it.
 struct Delivery {

@@ -66,6 +66,7 @@ public:
     bool retain_logged = false;     // that it published with RETAIN to a command topic
     bool denial_logged = false;     // that it published where it may not
     bool may_ask_receipts = false;  // its publishes may ask what becomes of them
+    bool names_deliveries = false;  // it is told which delivery a PUBLISH is (kDeliveryProperty)
     bool linger_over = false;       // closing: the peer had its time to read the last packet
     bool touched = false;           // is in the shard's list of links to flush
     /// The user name that the transport has shown (certificate, pre-shared key, PROXY header), set

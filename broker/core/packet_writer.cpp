@@ -1,9 +1,11 @@
 #include "broker/core/packet_writer.hpp"
 
+#include <array>
 #include <cstring>
 #include <memory>
 #include <utility>
 
+#include "broker/core/delivery.hpp"
 #include "protocol/codec/encode.hpp"
 
 namespace spoke::broker {
@@ -28,6 +30,25 @@ std::byte* put_bytes(std::byte* out, Bytes bytes) noexcept {
     return out + bytes.size();
 }
 
+std::byte* put_text(std::byte* out, std::string_view text) noexcept {
+    return put_bytes(put_u16(out, static_cast<std::uint32_t>(text.size())), as_bytes(text));
+}
+
+constexpr std::size_t kDeliveryDigits = 16;
+constexpr std::uint32_t kDeliveryPropertySize =
+    1 + 2 + static_cast<std::uint32_t>(kDeliveryProperty.size() + 2 + kDeliveryDigits);
+
+std::byte* put_delivery(std::byte* out, DeliveryNumber number) noexcept {
+    std::array<char, kDeliveryDigits> digits;
+    auto rest = number.value;
+    for (auto digit = digits.rbegin(); digit != digits.rend(); ++digit, rest >>= 4) {
+        *digit = "0123456789abcdef"[rest & 0xF];
+    }
+    *out++ = std::byte{0x26};
+    out = put_text(out, kDeliveryProperty);
+    return put_text(out, {digits.data(), digits.size()});
+}
+
 }  // namespace
 
 /// The sizes of one PUBLISH as it goes to one receiver.
@@ -37,6 +58,7 @@ struct PacketWriter::Layout {
     OutboundAliases::Use alias{};
     bool v5 = false;
     bool has_expiry = false;
+    bool names_delivery = false;
     bool body_apart = false;
     std::uint32_t properties_size = 0;
     std::uint32_t remaining_length = 0;
@@ -47,6 +69,7 @@ struct PacketWriter::Layout {
         : shape(wanted), parts(publication.parts()), v5(link.is_v5()) {
         parts.topic.remove_prefix(link.mount_size);
         has_expiry = v5 && publication.deadline != kNever;
+        names_delivery = link.names_deliveries && shape.qos != mqtt::Qos::at_most_once;
         if (link.aliases_out) {
             alias = link.aliases_out->find(parts.topic);
             // A packet that may still be dropped must not be the one that sets an alias.
@@ -63,6 +86,7 @@ struct PacketWriter::Layout {
     void measure(SubscriptionIds const& ids) {
         if (v5) {
             properties_size = (has_expiry ? 5U : 0U) + (alias.alias != 0 ? 3U : 0U) +
+                              (names_delivery ? kDeliveryPropertySize : 0U) +
                               static_cast<std::uint32_t>(parts.properties.size());
             ids.each([this](std::uint32_t id) {
                 properties_size +=
@@ -86,7 +110,8 @@ struct PacketWriter::Layout {
 PacketWriter::Written PacketWriter::write_publish(Link& link, Publication& publication,
                                                   PublishShape const& shape,
                                                   SubscriptionIds const& ids, WallTime now) {
-    bool plain = ids.empty() && !link.aliases_out && !shape.dup && link.mount_size == 0;
+    bool plain = ids.empty() && !link.aliases_out && !shape.dup && link.mount_size == 0 &&
+                 !link.names_deliveries;
     if (plain && publication.payload_size() < kSharedBodyMin) {
         auto frame = publication.take_frame(link.is_v5(), shape.qos, shape.retain, shape.id);
         if (!frame.empty() && frame.size() <= link.maximum_packet_size) {
@@ -146,6 +171,8 @@ void PacketWriter::write_encoded(Link& link, Publication& publication, Layout co
             *out++ = std::byte{0x0B};
             out = mqtt::write_variable_byte_integer(id, out);
         });
+        // Before the publisher's own, which may have the same name.
+        if (layout.names_delivery) out = put_delivery(out, layout.shape.delivery);
         out = put_bytes(out, layout.parts.properties);
     }
     if (!layout.body_apart) out = put_bytes(out, layout.parts.payload);

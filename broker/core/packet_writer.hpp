@@ -7,6 +7,7 @@
 #include "broker/core/out_queue.hpp"
 #include "broker/core/ports/shard_port.hpp"
 #include "broker/core/publication.hpp"
+#include "broker/core/stored_as.hpp"
 #include "broker/core/subscription_ids.hpp"
 
 namespace spoke::broker {
@@ -23,6 +24,7 @@ public:
         bool dup = false;
         bool retain = false;
         mqtt::PacketId id{};
+        DeliveryNumber delivery{};  // told where the client may know it
     };
     enum class Written : std::uint8_t { written, too_large };
 

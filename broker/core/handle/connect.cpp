@@ -63,6 +63,12 @@ bool may_ask_receipts(ReceiptSettings const& settings, CheckedConnect const& con
     return connect.user_name && std::ranges::binary_search(settings.users, *connect.user_name);
 }
 
+bool asks_for_deliveries(mqtt::Connect const& packet) {
+    return std::ranges::any_of(packet.user_properties, [](mqtt::UserProperty const& property) {
+        return property.name == kDeliveriesProperty && property.value == "1";
+    });
+}
+
 /// What CONNACK says of the listener's limits; absent means all that MQTT 5 knows (3.2.2.3).
 mqtt::ConnAck offer(LinkSettings const& limits, CheckedConnect const& connect) {
     mqtt::Connect const& packet = connect.packet;
@@ -209,6 +215,10 @@ void ShardCore::on_connect(Link& link, CheckedConnect connect) {
         packet.version == mqtt::Version::v5 && may_ask_receipts(settings_.receipts, connect);
     if (link.may_ask_receipts) {
         connack.user_properties.push_back({std::string{kReceiptsProperty}, "1"});
+    }
+    link.names_deliveries = link.may_ask_receipts && asks_for_deliveries(packet);
+    if (link.names_deliveries) {
+        connack.user_properties.push_back({std::string{kDeliveriesProperty}, "1"});
     }
     if (!encode_fitting(connack, link.version, link.maximum_packet_size, packet_)) {
         // Nothing may be said to this client, so it goes before anything of its session is touched.
