@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -24,10 +25,21 @@ constexpr std::uint16_t kUnacknowledgedMax = 8'192;
 constexpr std::chrono::milliseconds kReadingPause{150};
 constexpr std::chrono::milliseconds kReadingMax{10'000};
 
-bool gives_receipts(mqtt::ConnAck const& packet) {
-    return std::ranges::any_of(packet.user_properties, [](mqtt::UserProperty const& property) {
-        return property.name == "spoke-receipts" && property.value == "1";
+constexpr std::string_view kReceipts = "spoke-receipts";
+constexpr std::string_view kDeliveries = "spoke-deliveries";
+
+bool grants(mqtt::ConnAck const& packet, std::string_view skill) {
+    return std::ranges::any_of(packet.user_properties, [&](mqtt::UserProperty const& property) {
+        return property.name == skill && property.value == "1";
     });
+}
+
+/// 16 hexadecimal digits; 0: it is none.
+std::uint64_t read_delivery(std::string_view text) {
+    std::uint64_t out = 0;
+    auto const* end = text.data() + text.size();
+    auto [stop, error] = std::from_chars(text.data(), end, out, 16);
+    return error == std::errc{} && stop == end ? out : 0;
 }
 
 std::optional<Buffer> read_password(std::string const& file) {
@@ -126,6 +138,7 @@ mqtt::Connect MqttUplink::make_connect() {
     connect.session_expiry_interval = static_cast<std::uint32_t>(config_.session_expiry.count());
     if (!config_.user_name.empty()) connect.user_name = config_.user_name;
     connect.password = password_;
+    connect.user_properties.push_back({std::string{kDeliveries}, "1"});
     return connect;
 }
 
@@ -139,7 +152,8 @@ void MqttUplink::on_connected(mqtt::ConnAck const& packet) {
                  packet.session_present ? "resumed" : "new");
     told_.clear();
     service_->on_session(packet.session_present);
-    receipts_ = gives_receipts(packet);
+    receipts_ = grants(packet, kReceipts);
+    names_deliveries_ = grants(packet, kDeliveries);
     mqtt::Subscribe subscribe;
     subscribe.subscriptions = Service::subscriptions();
     std::ranges::move(service_->more_subscriptions(), std::back_inserter(subscribe.subscriptions));
@@ -226,6 +240,8 @@ mqtt::Acknowledge MqttUplink::on_message(mqtt::ReceivedMessage const& message) {
     incoming.event_id = property("id");
     incoming.packet_id = publish.id.value;
     incoming.dup = publish.dup;
+    // The broker's stands before one that the publisher may have set.
+    if (names_deliveries_) incoming.delivery = read_delivery(property("spoke-delivery"));
     if (auto seconds = publish.message_expiry_interval) {
         incoming.expires_in = std::chrono::seconds{*seconds};
     }

@@ -83,6 +83,7 @@ private:
     SteadyTime reading_since_{};
     SteadyTime last_retained_{};
     bool receipts_ = false;                                   // this connection's broker gives them
+    bool names_deliveries_ = false;                           // and these
     std::shared_ptr<char> alive_ = std::make_shared<char>();  // what is held must not outlive us
     std::string told_;                                        // the last trouble that was logged
     std::function<void()> stopped_;

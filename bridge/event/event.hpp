@@ -20,8 +20,8 @@ enum class EventEncoding : std::uint8_t {
 
 /// Tells one delivery of a message from another: what a broker sends again with DUP has the same.
 struct EventArrival {
-    std::uint16_t packet_id = 0;    // QoS 1, from 1
-    std::uint64_t fingerprint = 0;  // of topic, payload and properties
+    std::uint16_t packet_id = 0;    // from 1; 0: the broker has named the delivery
+    std::uint64_t fingerprint = 0;  // of topic, payload and properties; or that name
     friend bool operator==(EventArrival const&, EventArrival const&) = default;
 };
 

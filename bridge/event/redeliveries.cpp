@@ -20,30 +20,53 @@ void Redeliveries::restore(std::vector<EventArrival> const& arrivals) {
 void Redeliveries::on_session(bool resumed) {
     is_resumed_ = resumed;
     redelivered_upto_ = 0;
-    if (!resumed) known_.clear();
+    if (resumed) return;
+    known_.clear();
+    named_.clear();
+    names_.clear();
 }
 
 bool Redeliveries::knows(EventArrival const& arrival, Hold hold) {
-    if (!is_resumed_ || known_.empty()) return false;
-    auto& known = known_[arrival.packet_id];
-    auto is_it = known.order > redelivered_upto_ && known.fingerprint == arrival.fingerprint;
-    if (!is_it) return false;
-    redelivered_upto_ = known.order;
-    if (!known.is_stored) known.waiting.push_back(std::move(hold));
+    auto* known = find(arrival);
+    if (known == nullptr) return false;
+    if (arrival.packet_id != 0) {
+        if (!is_resumed_ || known->order <= redelivered_upto_) return false;
+        redelivered_upto_ = known->order;
+    }
+    if (!known->is_stored) known->waiting.push_back(std::move(hold));
     return true;
 }
 
 void Redeliveries::add(EventArrival const& arrival) {
+    if (arrival.packet_id == 0) return add_name(arrival.fingerprint);
     if (known_.empty()) known_.resize(kPacketIds);
     known_[arrival.packet_id] = {arrival.fingerprint, ++last_order_, false, {}};
 }
 
+void Redeliveries::add_name(std::uint64_t name) {
+    if (!named_.try_emplace(name).second) return;
+    names_.push_back(name);
+    if (names_.size() <= kNamesMax) return;
+    named_.erase(names_.front());
+    names_.pop_front();
+}
+
 void Redeliveries::on_stored(EventArrival const& arrival) {
-    if (known_.empty()) return;
+    auto* known = find(arrival);
+    if (known == nullptr) return;
+    known->is_stored = true;
+    known->waiting.clear();
+}
+
+Redeliveries::Known* Redeliveries::find(EventArrival const& arrival) {
+    if (arrival.packet_id == 0) {
+        auto found = named_.find(arrival.fingerprint);
+        return found == named_.end() ? nullptr : &found->second;
+    }
+    if (known_.empty()) return nullptr;
     auto& known = known_[arrival.packet_id];
-    if (known.fingerprint != arrival.fingerprint) return;
-    known.is_stored = true;
-    known.waiting.clear();
+    auto is_it = known.order != 0 && known.fingerprint == arrival.fingerprint;
+    return is_it ? &known : nullptr;
 }
 
 Fingerprint& Fingerprint::add(std::string_view part) noexcept {

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "bridge/event/event.hpp"
@@ -9,16 +12,20 @@
 namespace spoke::bridge {
 
 /// Tells which messages of QoS 1 are in the log already, when the broker delivers again what it
-/// does not know to be acknowledged. It does so right behind CONNACK, in the order of the first
-/// time and with DUP set [MQTT-4.4.0-1] [MQTT-4.6.0-1]; as messages are acknowledged in that order
-/// after the commit of their events, those that are there come before those that are not.
-/// A packet id means the last message that had it: a broker gives an id to another message only
-/// after the acknowledgement of the one before.
-/// Bound   65535 packet ids.  Thread  one.
+/// does not know to be acknowledged.
+/// A broker that names its deliveries gives the same name each time, and none to two.
+/// Others deliver again right behind CONNACK, in the order of the first time and with DUP set
+/// [MQTT-4.4.0-1] [MQTT-4.6.0-1]; as messages are acknowledged in that order after the commit of
+/// their events, those that are there come before those that are not. A packet id means the last
+/// message that had it: a broker gives an id to another message only after the acknowledgement of
+/// the one before.
+/// Bound   the last `kNamesMax` names, 65535 packet ids.  Thread  one.
 class Redeliveries {
 public:
     /// Keeps a message unacknowledged while anybody has a share of it.
     using Hold = std::shared_ptr<void>;
+
+    static constexpr std::size_t kNamesMax = 65'536;
 
     /// What the process before this one has recorded, oldest first.
     void restore(std::vector<EventArrival> const& arrivals);
@@ -26,8 +33,8 @@ public:
     /// A connection was made. A new session delivers nothing again.
     void on_session(bool resumed);
 
-    /// Whether the message, which came with DUP, is in the log or on its way there: then it is not
-    /// to be recorded, and `hold` is let go of as soon as it is there.
+    /// Whether the message, which came with DUP or a name, is in the log or on its way there: then
+    /// it is not to be recorded, and `hold` is let go of as soon as it is there.
     [[nodiscard]] bool knows(EventArrival const& arrival, Hold hold);
 
     /// The message is being recorded.
@@ -44,9 +51,15 @@ private:
         std::vector<Hold> waiting{};
     };
 
-    std::vector<Known> known_;            // by packet id
-    std::uint64_t last_order_ = 0;        // given
-    std::uint64_t redelivered_upto_ = 0;  // the order of the last that came again
+    /// What has come as this arrival; null: nothing.
+    [[nodiscard]] Known* find(EventArrival const& arrival);
+    void add_name(std::uint64_t name);
+
+    std::vector<Known> known_;                        // by packet id
+    std::unordered_map<std::uint64_t, Known> named_;  // by name
+    std::deque<std::uint64_t> names_;                 // of named_, in the order of arrival
+    std::uint64_t last_order_ = 0;                    // given
+    std::uint64_t redelivered_upto_ = 0;  // the order of the last that came again by its packet id
     bool is_resumed_ = false;
 };
 

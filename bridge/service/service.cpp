@@ -144,8 +144,9 @@ EventDraft draft_of(IncomingMessage const& message, Now const& now) {
     return draft;
 }
 
-/// Its expiry is not part of it: the broker counts it down.
+/// Its expiry is not part of the fingerprint: the broker counts it down.
 EventArrival arrival_of(IncomingMessage const& message) {
+    if (message.delivery != 0) return {0, message.delivery};
     Fingerprint fingerprint;
     fingerprint.add(message.topic).add(message.payload).add(message.trace).add(message.type);
     fingerprint.add(message.key).add(message.collapse);
@@ -270,7 +271,8 @@ void Service::record(IncomingMessage const& message) {
     auto draft = draft_of(message, world_.clock());
     if (message.packet_id != 0) {
         draft.arrival = arrival_of(message);
-        if (message.dup && redeliveries_.knows(*draft.arrival, hold_)) return;
+        auto may_be_known = message.dup || message.delivery != 0;
+        if (may_be_known && redeliveries_.knows(*draft.arrival, hold_)) return;
         redeliveries_.add(*draft.arrival);
     }
     auto done = [this, hold = hold_, arrival = draft.arrival](EventLog::Recorded const&) {

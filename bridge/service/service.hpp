@@ -45,6 +45,7 @@ struct IncomingMessage {
     std::string_view event_id{};  // the user property `id`: it is a copy of that event
     std::uint16_t packet_id = 0;  // 0: QoS 0
     bool dup = false;             // it may have been delivered before
+    std::uint64_t delivery = 0;   // the name by which the broker knows this delivery; 0: none
 };
 
 /// What a broker can do besides MQTT.

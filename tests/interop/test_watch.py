@@ -69,25 +69,13 @@ class TheJudge(unittest.TestCase):
         for watch in cls.watches.values():
             watch.close()
 
-    @staticmethod
-    def doubled_by_the_broker(summary):
-        """Messages without a key, of each fourth writer, that the broker delivered as new ones after it
-        was killed: bridge/EVENTS.md, Each message once."""
-        return sum(example["wrong"] == "written_doubled" and int(example["who"].split("-")[2]) % 4 == 0
-                   for example in summary["examples"])
-
     def test_five_ways_are_told_the_same_through_faults_and_kills(self):
         watch = self.watches["faults and kills"]
         code, summary, output = watch.result()
-        doubled = self.doubled_by_the_broker(summary)
-        wrong = {**summary["wrong"], "written_doubled": summary["wrong"]["written_doubled"] - doubled}
-        self.assertEqual(set(wrong.values()), {0}, output)
-        if doubled:
-            self.assertEqual((code, watch.failed), (FAIL, ["written_doubled", "result"]), output)
-        else:
-            # A machine that is too busy makes it prove nothing; it is never wrong.
-            self.assertIn((code, summary["result"]), ((PASS, "PASS"), (INVALID, "INVALID")), output)
-            self.assertEqual(watch.failed, [] if code == PASS else ["result"])
+        self.assertEqual(set(summary["wrong"].values()), {0}, output)
+        # A machine that is too busy makes it prove nothing; it is never wrong.
+        self.assertIn((code, summary["result"]), ((PASS, "PASS"), (INVALID, "INVALID")), output)
+        self.assertEqual(watch.failed, [] if code == PASS else ["result"])
         self.assertEqual(summary["kills"], {"broker": 1, "bridge": 1})
         self.assertGreater(summary["faults"], 5)
         self.assertGreater(summary["acknowledged"], 50)

@@ -82,16 +82,43 @@ TEST_CASE("redeliveries: what the process before has recorded is known", "[bridg
 
 TEST_CASE("redeliveries: what is on its way to the store is held until it is there",
           "[bridge][event]") {
+    EventArrival arrival{GENERATE(as<std::uint16_t>{}, 0, 1), 101};
     Deliveries d;
     d.redeliveries.on_session(false);
-    d.comes({1, 101}, false);
+    d.comes(arrival, false);
     d.redeliveries.on_session(true);
     auto again = hold();
     std::weak_ptr<void> held{again};
-    CHECK(d.redeliveries.knows({1, 101}, std::move(again)));
+    CHECK(d.redeliveries.knows(arrival, std::move(again)));
     CHECK_FALSE(held.expired());
-    d.redeliveries.on_stored({1, 101});
+    d.redeliveries.on_stored(arrival);
     CHECK(held.expired());
+}
+
+TEST_CASE("redeliveries: what the broker has named is known whenever and however often it comes",
+          "[bridge][event]") {
+    Deliveries d;
+    d.redeliveries.on_session(false);
+    for (std::uint64_t name = 1; name <= 3; ++name) d.comes({0, name});
+    CHECK(d.comes_again({0, 2}));
+    d.redeliveries.on_session(true);
+    CHECK(d.comes_again({0, 3}));
+    CHECK(d.comes_again({0, 1}));
+    CHECK(d.comes_again({0, 1}));
+    CHECK_FALSE(d.comes_again({0, 4}));
+    CHECK_FALSE(d.comes_again({1, 1}));  // a fingerprint that looks like a name
+    d.redeliveries.on_session(false);
+    CHECK_FALSE(d.comes_again({0, 1}));
+}
+
+TEST_CASE("redeliveries: so many names are remembered", "[bridge][event]") {
+    Deliveries d;
+    constexpr auto kMax = Redeliveries::kNamesMax;
+    for (std::uint64_t name = 1; name <= kMax; ++name) d.comes({0, name});
+    CHECK(d.comes_again({0, 1}));
+    d.comes({0, kMax + 1});
+    CHECK_FALSE(d.comes_again({0, 1}));
+    CHECK(d.comes_again({0, 2}));
 }
 
 TEST_CASE("redeliveries: a fingerprint is of all parts and their borders", "[bridge][event]") {

@@ -84,6 +84,27 @@ TEST_CASE("recording: a packet id is another message's after an acknowledgement"
     CHECK(w.recorded() == Data{"1", "1", "2"});
 }
 
+TEST_CASE("recording: a delivery that its broker has named is recorded once, whatever its id",
+          "[bridge][service]") {
+    auto named = [](std::string_view payload, std::uint64_t name, std::uint16_t id) {
+        auto message = delivered(payload, id);
+        message.delivery = name;
+        return message;
+    };
+    Recording w;
+    w.service.on_session(true);
+    w.comes(named("1", 7, 1));
+    w.comes(named("1", 8, 2));  // the same words: another message
+    w.store_all();
+    // The broker was killed, and does not know that it has sent them.
+    w.service.on_session(true);
+    CHECK(w.comes(named("1", 7, 3)));
+    CHECK(w.comes(named("1", 8, 4)));
+    CHECK_FALSE(w.comes(named("1", 9, 5)));
+    w.store_all();
+    CHECK(w.recorded() == Data{"1", "1", "1"});
+}
+
 TEST_CASE("recording: in a new session every message is new", "[bridge][service]") {
     Recording w;
     w.service.on_session(false);
