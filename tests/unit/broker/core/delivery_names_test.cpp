@@ -62,7 +62,8 @@ TEST_CASE("delivery names: CONNACK grants them to who asks and may ask for recei
         s.script->link("x").sends(builder);
         auto properties = s.script->link("x").takes<mqtt::ConnAck>().user_properties;
         s.script->link("x").drops();
-        return !properties.empty() && properties.back() == mqtt::UserProperty{"spoke-deliveries", "1"};
+        return !properties.empty() &&
+               properties.back() == mqtt::UserProperty{"spoke-deliveries", "1"};
     };
     CHECK(granted(connect(Version::v5).id("bridge").with(asks)));
     CHECK_FALSE(granted(connect(Version::v5).id("bridge")));
