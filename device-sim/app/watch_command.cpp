@@ -1,5 +1,7 @@
 #include "device-sim/app/watch_command.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
@@ -12,6 +14,7 @@
 #include "device-sim/app/fleet_arguments.hpp"
 #include "device-sim/app/program_arguments.hpp"
 #include "device-sim/app/run_watch.hpp"
+#include "protocol/topic/topic.hpp"
 
 namespace spoke::sim {
 namespace {
@@ -41,10 +44,16 @@ CLI::Validator readable_by(Parse parse) {
                           "LIST"};
 }
 
+std::string topic_error(std::string const& text) {
+    if (mqtt::is_valid_topic_name(text)) return {};
+    return fmt::format("{:?} is no name of a topic", text);
+}
+
 ReaderFlaw flaw_of(std::string_view name) {
     if (name == "drops") return ReaderFlaw::drops;
     if (name == "doubles") return ReaderFlaw::doubles;
-    return name == "swaps" ? ReaderFlaw::swaps : ReaderFlaw::none;
+    if (name == "swaps") return ReaderFlaw::swaps;
+    return name == "hides" ? ReaderFlaw::hides : ReaderFlaw::none;
 }
 
 void add_play_options(CLI::App& command, WatchArguments& arguments) {
@@ -87,8 +96,8 @@ void add_play_options(CLI::App& command, WatchArguments& arguments) {
     command
         .add_option("--faulty-reader", arguments.flaw,
                     "To see that the judge can see: the first reader drops each 50th event, tells "
-                    "it twice, or tells it behind the next")
-        ->check(CLI::IsMember({"drops", "doubles", "swaps"}));
+                    "it twice, tells it behind the next, or hides what resets it is told")
+        ->check(CLI::IsMember({"drops", "doubles", "swaps", "hides"}));
     command.footer(
         "FAULTS (`all` is a mixture of them, as often as stands here; `none` is none)\n" +
         describe_watch_faults());
@@ -106,6 +115,11 @@ void add_place_options(CLI::App& command, WatchArguments& arguments) {
         ->capture_default_str();
     command.add_option("--feed", reading.feed, "First level of the topics of its feed")
         ->capture_default_str();
+    command
+        .add_option("--forgets", arguments.run.watch.forgets,
+                    "A topic of which the bridge keeps few events ([[record]] with events_max), so "
+                    "that readers can come with a cursor that is too old")
+        ->check(CLI::Validator{topic_error, "TOPIC"});
     auto* token =
         command.add_option("--token", reading.token, "Bearer token")->envname("SPOKE_TOKEN");
     command.add_option("--token-file", arguments.token_file, "File with the bearer token")

@@ -18,14 +18,24 @@ HttpWriter::HttpWriter(boost::asio::io_context& context, WriterOptions const& op
       options_(options),
       client_(context, options.http) {}
 
+std::string HttpWriter::inbox_message() const {
+    auto const& [name, topic, data, type, terms] = message();
+    std::string more;
+    if (!terms.collapse.empty()) more += fmt::format(R"(,"collapse":"{}")", terms.collapse);
+    if (terms.ttl) more += fmt::format(R"(,"ttl_ms":{})", terms.ttl->count());
+    return fmt::format(R"({{"type":"{}","data":{}{}}})", type, data, more);
+}
+
 HttpRequest HttpWriter::request() const {
     HttpRequest request;
     request.method = "POST";
+    auto const& ttl = message().terms.ttl;
     if (role_.way == WriteWay::inbox) {
         request.target = fmt::format("/v1/inboxes/{}/messages", message().topic);
-        request.body = fmt::format(R"({{"type":"{}","data":{}}})", message().type, message().data);
+        request.body = inbox_message();
     } else {
         request.target = fmt::format("/v1/publish/{}?qos=1", message().topic);
+        if (ttl) request.target += fmt::format("&expiry={}", ttl->count() / 1000);
         request.body = message().data;
     }
     request.headers.emplace_back("Idempotency-Key", fmt::format("\"{}\"", message().name));

@@ -13,6 +13,7 @@ public:
 private:
     void send() override;
     [[nodiscard]] HttpRequest request() const;
+    [[nodiscard]] std::string inbox_message() const;
     void on_response(boost::system::error_code error, HttpResponse const& response);
     [[nodiscard]] bool is_taken(HttpResponse const& response) const;
 

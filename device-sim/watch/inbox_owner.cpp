@@ -49,45 +49,58 @@ void InboxOwner::look() {
         wanted.headers.emplace_back("If-None-Match", etag_);
     }
     auto is_last = is_ending_;
-    client_.send(wanted, [this, is_last](auto error, auto const& response) {
+    auto asked_at = read_clocks().wall;
+    client_.send(wanted, [this, is_last, asked_at](auto error, auto const& response) {
         if (is_stopped_) return;
-        if (is_last || !is_ending_) return on_look(error, response);
+        if (is_last || !is_ending_) return on_look(error, response, asked_at);
         look();  // asked before the end
     });
 }
 
-void InboxOwner::on_look(boost::system::error_code error, HttpResponse const& response) {
+void InboxOwner::on_look(boost::system::error_code error, HttpResponse const& response,
+                         WallTime asked_at) {
     if (error) return look_after(dice_.between(kAgainMin, kAgainMax));
-    if (response.status == kNotModified) return look_after(role_.waits ? Millis{0} : kLookEvery);
+    if (response.status == kNotModified) return on_same(asked_at);
     auto document = response.status == kOk ? read_inbox(response.body) : std::nullopt;
     if (!document) return look_after(kAgainMax);
     etag_ = response.header("ETag");
-    auto now = read_clocks().wall;
+    known_ = *document;
+    TimeSpan when{asked_at, read_clocks().wall};
     if (is_ending_) {
-        judge_.on_quiet_inbox(role_.who, *document, now);
+        judge_.on_quiet_inbox(role_.who, *document, when);
         if (auto done = std::exchange(done_, {})) done();
         return;
     }
-    judge_.on_inbox(role_.who, *document, now);
+    judge_.on_inbox(role_.who, *document, when);
     if (document->cursor) seen_ = document->cursor;
     if (seen_ && dice_.chance(role_.reads_share)) return mark(*seen_);
+    look_after(role_.waits ? Millis{0} : kLookEvery);
+}
+
+/// What was told last is told again: after a wait, of its end.
+void InboxOwner::on_same(WallTime asked_at) {
+    auto now = read_clocks().wall;
+    auto waited_to = role_.waits ? asked_at + std::chrono::seconds{kWaitSeconds} : asked_at;
+    // A bridge that stops waits no longer.
+    judge_.on_inbox(role_.who, known_, {waited_to <= now ? waited_to : asked_at, now});
     look_after(role_.waits ? Millis{0} : kLookEvery);
 }
 
 void InboxOwner::mark(Place const& upto) {
     auto wanted = request("POST", fmt::format("/v1/inboxes/{}/read", role_.who));
     wanted.body = fmt::format(R"({{"upto":"{}"}})", upto.text());
-    client_.send(wanted, [this, upto](auto error, auto const& response) {
-        if (!is_stopped_) on_marked(upto, error, response);
+    auto asked_at = read_clocks().wall;
+    client_.send(wanted, [this, upto, asked_at](auto error, auto const& response) {
+        if (!is_stopped_) on_marked(upto, error, response, asked_at);
     });
 }
 
 void InboxOwner::on_marked(Place const& upto, boost::system::error_code error,
-                           HttpResponse const& response) {
+                           HttpResponse const& response, WallTime asked_at) {
     if (!error && response.status == kOk) {
         judge_.on_marked(role_.who, upto);
         if (auto document = read_inbox(response.body)) {
-            judge_.on_inbox(role_.who, *document, read_clocks().wall);
+            judge_.on_inbox(role_.who, *document, {asked_at, read_clocks().wall});
         }
     }
     look_after(kLookEvery);

@@ -41,10 +41,11 @@ public:
 private:
     [[nodiscard]] HttpRequest request(std::string method, std::string target) const;
     void look();
-    void on_look(boost::system::error_code error, HttpResponse const& response);
+    void on_look(boost::system::error_code error, HttpResponse const& response, WallTime asked_at);
+    void on_same(WallTime asked_at);
     void mark(Place const& upto);
-    void on_marked(Place const& upto, boost::system::error_code error,
-                   HttpResponse const& response);
+    void on_marked(Place const& upto, boost::system::error_code error, HttpResponse const& response,
+                   WallTime asked_at);
     void look_after(std::chrono::milliseconds delay);
 
     std::string token_;
@@ -54,6 +55,7 @@ private:
     HttpClient client_;
     boost::asio::steady_timer timer_;
     std::string etag_{};
+    InboxDocument known_{};  // what the ETag stands for
     std::optional<Place> seen_{};
     std::function<void()> done_{};
     bool is_ending_ = false;

@@ -33,7 +33,8 @@ std::optional<SeenEvent> event_of(mqtt::ReceivedMessage const& message, std::str
         return mqtt::find_user_property(message.publish.properties, name).value_or("");
     };
     auto payload = as_text(message.publish.payload);
-    return read_event(EventParts{property("id"), topic, property("n"), property("type"), payload});
+    return read_event(EventParts{property("id"), topic, property("n"), property("type"),
+                                 property("at"), payload});
 }
 
 }  // namespace

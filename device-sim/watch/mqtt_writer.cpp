@@ -49,6 +49,14 @@ void MqttWriter::send() {
     publish.qos = mqtt::Qos::at_least_once;
     publish.payload = to_buffer(message().data);
     if (is_keyed) publish.properties.user_properties.push_back({"key", message().name});
+    auto const& terms = message().terms;
+    if (!terms.collapse.empty()) {
+        publish.properties.user_properties.push_back({"collapse", terms.collapse});
+    }
+    if (terms.ttl) {
+        auto seconds = std::chrono::duration_cast<std::chrono::seconds>(*terms.ttl).count();
+        publish.properties.message_expiry_interval = static_cast<std::uint32_t>(seconds);
+    }
     mqtt::PublishOptions options;
     options.scope = is_keyed ? mqtt::PublishScope::session : mqtt::PublishScope::this_connection;
     link_.publish(publish, options);

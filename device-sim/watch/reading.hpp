@@ -33,8 +33,9 @@ struct ReadingOptions {
     std::string feed = "e";                  // the first level of the feed's topics
     std::string client_prefix = "watch-";    // of MQTT client ids
     std::chrono::milliseconds poll_every{250};
-    std::chrono::seconds wait{10};        // of a long poll
-    std::chrono::seconds silent_for{45};  // without any byte a stream is taken for dead
+    std::chrono::seconds wait{10};                 // of a long poll
+    std::chrono::milliseconds leave_every{2'000};  // a topic of a WebSocket, by `unsub`
+    std::chrono::seconds silent_for{45};           // without any byte a stream is taken for dead
 };
 
 /// What one reading is about.
@@ -43,6 +44,8 @@ struct ReadingWish {
     std::string since{};
     std::string client_id{};     // MQTT: of this connection alone
     bool asks_by_header = true;  // SSE: `Last-Event-ID`, else `since`
+    bool subscribes = false;     // WebSocket: asks for some filters by `sub`, not in the URL
+    std::uint64_t seed = 1;      // WebSocket: for which, and when
 };
 
 /// What a reading tells its reader. Every function may end the reading and let it go.
@@ -52,7 +55,7 @@ public:
     virtual void on_event(SeenEvent const& event) = 0;
     /// Everything up to there was told.
     virtual void on_cursor(std::string const& cursor) = 0;
-    virtual void on_hello(bool resumed, std::uint64_t lost) = 0;
+    virtual void on_hello(HelloNote const& note) = 0;
     virtual void on_reset(ResetNote const& note) = 0;
     /// It is over by itself. `wait`: as the server wishes, 0 if it says nothing.
     virtual void on_over(std::string const& why, std::chrono::milliseconds wait) = 0;

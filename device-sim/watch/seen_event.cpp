@@ -8,6 +8,8 @@
 #include <iterator>
 #include <utility>
 
+#include "device-sim/judge/command_note.hpp"
+
 namespace spoke::sim {
 namespace {
 
@@ -75,13 +77,15 @@ std::optional<SeenEvent> event_of(json::value const& value) {
     auto place = Place::parse(text_of(*object, "id").value_or(""));
     auto topic = text_of(*object, "topic");
     auto n = number_of(*object, "n");
+    auto at = read_rfc3339(text_of(*object, "at").value_or(""));
     auto const* data = object->if_contains("data");
-    if (!place || !topic || !n || data == nullptr) return std::nullopt;
+    if (!place || !topic || !n || !at || data == nullptr) return std::nullopt;
     SeenEvent event;
     event.place = std::move(*place);
     event.topic = std::move(*topic);
     event.n = *n;
     event.type = text_of(*object, "type").value_or("");
+    event.at = *at;
     take_data(*data, event);
     return event;
 }
@@ -127,13 +131,15 @@ std::optional<SeenEvent> read_event(std::string_view document) {
 std::optional<SeenEvent> read_event(EventParts const& parts) {
     auto place = Place::parse(parts.id);
     auto n = read_number(parts.n);
+    auto at = read_rfc3339(parts.at);
     auto data = parse(parts.payload);
-    if (!place || !n || parts.topic.empty()) return std::nullopt;
+    if (!place || !n || !at || parts.topic.empty()) return std::nullopt;
     SeenEvent event;
     event.place = std::move(*place);
     event.topic = parts.topic;
     event.n = *n;
     event.type = parts.type;
+    event.at = *at;
     json::string_view text{parts.payload.data(), parts.payload.size()};
     take_data(data ? *data : json::value(text), event);
     return event;
@@ -161,7 +167,18 @@ std::optional<ResetNote> read_reset(std::string_view text) {
     auto reason = text_of(value->get_object(), "reason");
     auto cursor = text_of(value->get_object(), "cursor");
     if (!reason || !cursor) return std::nullopt;
-    return ResetNote{std::move(*reason), std::move(*cursor)};
+    return ResetNote{std::move(*reason), std::move(*cursor),
+                     text_of(value->get_object(), "topic").value_or("")};
+}
+
+std::optional<HelloNote> read_hello(std::string_view text) {
+    auto value = parse(text);
+    if (!value || !value->is_object()) return std::nullopt;
+    auto const* resumed = value->get_object().if_contains("resumed");
+    HelloNote note;
+    note.resumed = resumed != nullptr && resumed->is_bool() && resumed->get_bool();
+    note.lost = number_of(value->get_object(), "lost").value_or(0);
+    return note;
 }
 
 }  // namespace spoke::sim

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "protocol/base/time.hpp"
+
 namespace spoke::sim {
 
 /// A place in the log as readers are told it: "k7.1042".
@@ -45,6 +47,7 @@ struct SeenEvent {
     std::string topic{};
     std::uint64_t n = 0;  // in its topic
     std::string type{};   // empty: none
+    WallTime at{};        // when it was recorded
     std::string data{};   // JSON, members in the order they came
 
     // What our writers and an inbox say in their data.
@@ -64,6 +67,7 @@ struct EventParts {
     std::string_view topic;
     std::string_view n;
     std::string_view type;
+    std::string_view at;
     std::string_view payload;
 };
 
@@ -83,9 +87,20 @@ struct EventPage {
 struct ResetNote {
     std::string reason{};
     std::string cursor{};  // where to go on
+    std::string topic{};   // that it is about; empty: all
 };
 
 /// Errors  nullopt if it is not one.
 [[nodiscard]] std::optional<ResetNote> read_reset(std::string_view text);
+
+/// What the beginning of a stream says of where it goes on.
+struct HelloNote {
+    bool resumed = false;
+    std::uint64_t lost = 0;  // events that are gone; 0 too if nobody knows
+    std::string topic{};     // that it is about; empty: all
+};
+
+/// Errors  nullopt if the text is no object.
+[[nodiscard]] std::optional<HelloNote> read_hello(std::string_view text);
 
 }  // namespace spoke::sim

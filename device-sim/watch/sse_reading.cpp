@@ -6,7 +6,6 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/write.hpp>
-#include <boost/json.hpp>
 #include <limits>
 #include <utility>
 
@@ -17,7 +16,6 @@ namespace {
 
 namespace net = boost::asio;
 namespace http = boost::beast::http;
-namespace json = boost::json;
 
 constexpr std::chrono::seconds kOpenTimeout{10};
 
@@ -116,16 +114,8 @@ void SseReading::take(SseFrame const& frame) {
 }
 
 void SseReading::take_named(SseFrame const& frame) {
-    json::error_code error;
-    auto value = json::parse(frame.data, error);
-    if (error.failed() || !value.is_object()) return;
-    auto const& object = value.get_object();
     if (frame.event == "hello") {
-        auto const* resumed = object.if_contains("resumed");
-        auto const* lost = object.if_contains("lost");
-        auto count = lost != nullptr && lost->is_int64() ? lost->get_int64() : 0;
-        events_->on_hello(resumed != nullptr && resumed->is_bool() && resumed->get_bool(),
-                          static_cast<std::uint64_t>(count));
+        if (auto note = read_hello(frame.data)) events_->on_hello(*note);
     } else if (frame.event == "reset") {
         auto note = read_reset(frame.data);
         if (!note) return end("a reset without a place to go on");

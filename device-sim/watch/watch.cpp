@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "device-sim/load/process_sample.hpp"
+#include "device-sim/watch/forgotten_topic.hpp"
 #include "device-sim/watch/inbox_owner.hpp"
 #include "device-sim/watch/watch_writer.hpp"
 #include "protocol/base/time.hpp"
@@ -102,6 +103,7 @@ private:
     WriterOptions writer_options_{};
     LoopLag lag_{};
     Dice dice_;
+    ForgottenTopic forgotten_;
     std::vector<std::unique_ptr<WatchReader>> readers_;
     std::vector<std::unique_ptr<WatchWriter>> writers_;
     std::vector<std::unique_ptr<InboxOwner>> owners_;
@@ -137,8 +139,9 @@ Watch::Impl::Impl(asio::io_context& context, WatchOptions options, Say say)
       judge_(read_clocks().wall),
       programs_(
           context, options_.programs, [this](std::string text) { this->say(std::move(text)); },
-          [this] { judge_.on_kill(); }),
+          [this] { judge_.on_kill(read_clocks().wall); }),
       dice_(options_.seed),
+      forgotten_(context, options_.reading, options_.forgets),
       client_(context, options_.reading.http),
       tick_timer_(context),
       lag_timer_(context),
@@ -260,6 +263,7 @@ void Watch::Impl::begin_running(Place const& start) {
     }
     for (auto const& writer : writers_) writer->start();
     for (auto const& owner : owners_) owner->start();
+    forgotten_.start(start);
 }
 
 std::vector<std::string> Watch::Impl::filters_of(std::size_t set) const {
@@ -281,6 +285,7 @@ void Watch::Impl::make_readers(Place const& start) {
             ReaderRole role{fmt::format("{}-{}", to_text(way), i), way, filters_of(i), start,
                             dice_.next()};
             if (readers_.empty()) role.flaw = options_.flaw;
+            role.forgotten = &forgotten_;
             readers_.push_back(std::make_unique<WatchReader>(context_, hub_, options_.reading,
                                                              options_.faults, judge_, reader_tally_,
                                                              std::move(role)));
@@ -357,7 +362,7 @@ void Watch::Impl::on_page(error_code error, HttpResponse const& response) {
     if (is_more) return read_log();
     auto quiet_for = between(news_at_, read_clocks().steady);
     bool is_settled = writing_ == 0 && quiet_for >= kQuiet && judge_.behind() == 0 &&
-                      judge_.missing_writes() == 0;
+                      judge_.missing_writes() == 0 && judge_.open_expiries(read_clocks().wall) == 0;
     if (phase_ == Phase::settling && is_settled) look_at_inboxes();
     page_timer_.expires_after(kPageEvery);
     page_timer_.async_wait([this](error_code cancelled) {
@@ -394,6 +399,7 @@ void Watch::Impl::conclude() {
     for (auto const& reader : readers_) reader->stop();
     for (auto const& writer : writers_) writer->stop();
     for (auto const& owner : owners_) owner->stop();
+    forgotten_.stop();
     if (was_running) judge_.on_end(read_clocks().wall);
     find_doubts();
     tick_timer_.cancel();
@@ -417,6 +423,10 @@ void Watch::Impl::find_doubts() {
     for (auto way : kWays) {
         if (reader_tally_.told[static_cast<std::size_t>(way)] != 0) continue;
         doubts_.push_back(fmt::format("no reader was told anything by {}", sim::to_text(way)));
+    }
+    if (!forgotten_.topic().empty() && !forgotten_.is_old()) {
+        doubts_.push_back(
+            fmt::format("the bridge has forgotten nothing of {}", forgotten_.topic()));
     }
     if (!programs_.all_killed()) doubts_.emplace_back("not every kill was done");
 }

@@ -25,6 +25,7 @@ struct WatchOptions {
     ProgramsOptions programs{};
     WatchFaultPlan faults{};
     ReaderFlaw flaw = ReaderFlaw::none;  // of the first reader
+    std::string forgets{};  // a topic of which the bridge keeps few events; empty: there is none
     std::size_t readers_per_way = 3;
     std::size_t writers = 10;
     double events_per_s = 50;

@@ -20,9 +20,10 @@ enum class WatchFault : std::uint8_t {
     vanish,  // it is left without a word, and stays half open
     slow,    // nothing is read for a while
     change,  // the reader goes on in another way
+    cursor,  // it comes back with a cursor that cannot be gone on from
 };
-inline constexpr std::array kWatchFaults{WatchFault::cut, WatchFault::rst, WatchFault::vanish,
-                                         WatchFault::slow, WatchFault::change};
+inline constexpr std::array kWatchFaults{WatchFault::cut,  WatchFault::rst,    WatchFault::vanish,
+                                         WatchFault::slow, WatchFault::change, WatchFault::cursor};
 
 [[nodiscard]] std::string_view to_text(WatchFault fault) noexcept;
 

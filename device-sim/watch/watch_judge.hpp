@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -16,6 +17,12 @@
 #include "protocol/base/time.hpp"
 
 namespace spoke::sim {
+
+/// That a reader comes with a cursor which cannot be gone on from.
+struct WantedReset {
+    std::string reason{};  // as it must be told: "malformed", "epoch", "future", "too-old"
+    std::set<std::string> topics{};  // each must be told it; none: it is told once for all
+};
 
 /// Compares what readers are told with the log, and the log with what writers were promised.
 /// Reads no clock, knows no connection.
@@ -32,9 +39,12 @@ public:
     /// A reader of these filters, from behind this place on.
     Reader add_reader(std::string name, std::vector<std::string> filters, Place start);
 
-    /// It has a new connection. `says_resumed`: the first frame, if the way has one.
+    /// It begins a new reading. `wanted`: what it must be told before anything else.
+    void on_begin(Reader reader, std::optional<WantedReset> wanted);
+    /// It has a new connection.
     void on_connected(Reader reader);
-    void on_hello(Reader reader, bool resumed, std::uint64_t lost);
+    /// What the first frame says, if the way has one, or the answer to a further topic.
+    void on_hello(Reader reader, HelloNote const& note);
 
     /// How often what a way has delivered may come again by its contract.
     enum class Repeats : std::uint8_t {
@@ -43,25 +53,28 @@ public:
     };
     void on_event(Reader reader, SeenEvent const& event, Repeats repeats, WallTime now);
 
-    /// It is told that it does not get what is up to this place.
-    void on_reset(Reader reader, Place const& cursor, WallTime now);
+    /// It is told that there was nothing more up to some place.
+    void on_cursor(Reader reader);
+    /// It is told that it does not get what is up to the place of the note.
+    void on_reset(Reader reader, ResetNote const& note, WallTime now);
 
     /// A program was killed.
-    void on_kill() noexcept { ++kills_; }
+    void on_kill(WallTime now) { kills_.push_back(now); }
 
     // Writers.
 
     /// From now on the message of this name may be in the log.
-    void on_asked(std::string const& message);
+    void on_asked(std::string const& message, MessageTerms const& terms, WallTime now);
     /// Somebody has answered that it is taken.
     void on_acknowledged(std::string const& message);
 
     // Inboxes.
 
-    /// What an inbox was told to be, at the place that its document names.
-    void on_inbox(std::string const& who, InboxDocument const& document, WallTime now);
-    /// The same when nobody has written for a while: it must be the state at the log's end.
-    void on_quiet_inbox(std::string const& who, InboxDocument const& document, WallTime now);
+    /// What an inbox was told to be within this time, at the place that its document names.
+    void on_inbox(std::string const& who, InboxDocument const& document, TimeSpan const& when);
+    /// The same when nobody has written for a while: it must know all that the log has.
+    void on_quiet_inbox(std::string const& who, InboxDocument const& document,
+                        TimeSpan const& when);
     /// A mark was acknowledged.
     void on_marked(std::string const& who, Place const& upto);
 
@@ -75,6 +88,8 @@ public:
     [[nodiscard]] std::size_t behind() const;
     /// How many acknowledged writes have not been seen in the log.
     [[nodiscard]] std::size_t missing_writes() const;
+    /// How many inboxes have something that will expire, or has and no event says so.
+    [[nodiscard]] std::size_t open_expiries(WallTime now) const;
     void on_end(WallTime now);
 
     struct Counts {
@@ -85,12 +100,22 @@ public:
         std::uint64_t asked = 0;
         std::uint64_t acknowledged = 0;
         std::uint64_t log = 0;
-        std::uint64_t inboxes = 0;  // documents compared
+        std::uint64_t inboxes = 0;     // documents compared
+        std::uint64_t expiring = 0;    // messages of inboxes in the log that expire
+        std::uint64_t collapsing = 0;  // and those that have a collapse key
+        std::uint64_t expired = 0;     // events that say that something has
+        std::uint64_t died = 0;        // messages that expired before the log could have them
     };
     [[nodiscard]] Counts const& counts() const noexcept { return counts_; }
     [[nodiscard]] WatchVerdict const& verdict() const noexcept { return verdict_; }
 
 private:
+    /// What a told reset covers: (from, to], as far as it was there when it was told.
+    struct Gap {
+        std::uint64_t from;
+        std::uint64_t to;
+        WallTime told_at;
+    };
     struct ReaderState {
         std::string name;
         std::vector<std::string> filters;
@@ -98,16 +123,19 @@ private:
         std::vector<std::uint64_t> taken{};                 // offsets, in order
         std::vector<std::uint64_t> late{};                  // those that came behind later ones
         std::map<std::uint64_t, std::uint64_t> repeated{};  // offset: times
-        std::vector<std::pair<std::uint64_t, std::uint64_t>> gaps{};  // told: (from, to]
+        std::vector<Gap> gaps{};
         std::uint64_t connections = 0;
-        bool owes_reset = false;  // its hello said that something is missing
-        bool was_reset = false;   // on this connection
+        std::optional<WantedReset> wanted{};  // not told yet
+        std::set<std::string> owed{};         // topics of which something is missing; "": of all
+        std::set<std::string> was_reset{};    // on this connection
     };
     struct Known {
         SeenEvent event;  // as it was told first
         bool in_log = false;
     };
     struct Message {
+        MessageTerms terms{};
+        WallTime asked_at{};
         bool acknowledged = false;
         std::vector<std::uint64_t> offsets{};
     };
@@ -115,18 +143,25 @@ private:
         std::string who;
         InboxDocument document;
         bool quiet;
-        std::int64_t at_ms;
+        TimeSpan when;
     };
+    using InboxModels = std::map<std::string, InboxModel>;
 
     void learn(SeenEvent const& event, std::string const& who, bool in_log);
     void take_again(ReaderState& reader, SeenEvent const& event, Repeats repeats);
     [[nodiscard]] bool must_be_told(ReaderState const& reader, SeenEvent const& event) const;
-    [[nodiscard]] static bool is_excused(ReaderState const& reader, std::uint64_t offset);
+    [[nodiscard]] static bool is_excused(ReaderState const& reader, SeenEvent const& event);
+    void find_untold(ReaderState& reader, std::string const& id, std::string text);
+    void expect_no_reset(ReaderState& reader, std::string const& id);
+    [[nodiscard]] Message const* message_of(SeenEvent const& event) const;
+    [[nodiscard]] std::optional<TimeSpan> expiry_of(SeenEvent const& event) const;
+    [[nodiscard]] bool may_have_died(Message const& message) const;
+    void take_into(InboxModels& models, SeenEvent const& event) const;
     [[nodiscard]] static bool was_told(ReaderState const& reader, std::uint64_t offset);
     void judge_log();
     void judge_reader(ReaderState const& reader);
     void judge_messages();
-    void judge_inboxes();
+    void judge_inboxes(WallTime now);
     void judge_look(InboxLook const& look, InboxModel const& model);
     void find(Wrong wrong, std::string who, std::string id, std::string text);
 
@@ -139,7 +174,7 @@ private:
     std::map<std::string, std::uint64_t> marks_;  // inbox: acknowledged
     std::string epoch_;
     std::uint64_t log_from_ = 0;  // the log has been read from behind this offset on
-    std::uint64_t kills_ = 0;
+    std::vector<WallTime> kills_;
     Counts counts_{};
     WatchVerdict verdict_;
 };

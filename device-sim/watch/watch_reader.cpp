@@ -45,11 +45,39 @@ void WatchReader::start() {
 }
 
 void WatchReader::read() {
-    ReadingWish wish{role_.filters, cursor_,
-                     fmt::format("{}{}-{}", options_.client_prefix, role_.name, ++connection_),
-                     dice_.chance(0.5)};
+    auto wish = next_wish();
+    judge_.on_begin(reader_, wanted_reset(wish));
     reading_ = make_reading(role_.way, context_, hub_, options_, std::move(wish), *this);
     reading_->start();
+}
+
+ReadingWish WatchReader::next_wish() {
+    ReadingWish wish;
+    wish.filters = role_.filters;
+    wish.since = bad_ ? bad_cursor_ : cursor_;
+    wish.client_id = fmt::format("{}{}-{}", options_.client_prefix, role_.name, ++connection_);
+    wish.asks_by_header = dice_.chance(0.5);
+    wish.seed = dice_.next();
+    wish.subscribes = !is_calm_ && dice_.chance(0.5);
+    if (bad_ != BadCursor::too_old) return wish;
+    // What it is too old for is this topic, in which nothing comes any more.
+    wish.filters.push_back(role_.forgotten->topic());
+    wish.subscribes = false;
+    return wish;
+}
+
+/// Over a WebSocket it is told for each topic by itself.
+std::optional<WantedReset> WatchReader::wanted_reset(ReadingWish const& wish) const {
+    if (!bad_) return std::nullopt;
+    WantedReset wanted{std::string{to_text(*bad_)}};
+    if (role_.way == Way::websocket) wanted.topics = {wish.filters.begin(), wish.filters.end()};
+    return wanted;
+}
+
+void WatchReader::take_bad_cursor() {
+    auto is_old = role_.forgotten != nullptr && role_.forgotten->is_old();
+    bad_ = kBadCursors[dice_.next() % (kBadCursors.size() - (is_old ? 0 : 1))];
+    bad_cursor_ = make_bad_cursor(*bad_, role_.start, dice_);
 }
 
 void WatchReader::read_after(Millis delay) {
@@ -94,11 +122,13 @@ void WatchReader::on_connected() {
 
 void WatchReader::on_event(SeenEvent const& event) {
     failures_ = 0;
+    bad_.reset();
     ++tally_.told[static_cast<std::size_t>(role_.way)];
     // What comes again, as MQTT may bring it, must not lead back.
     auto last = Place::parse(cursor_);
     if (!last || event.place.offset > last->offset) cursor_ = event.place.text();
-    bool is_struck = role_.flaw != ReaderFlaw::none && ++events_ % kFlawEvery == 0;
+    bool may_be_struck = role_.flaw != ReaderFlaw::none && role_.flaw != ReaderFlaw::hides;
+    bool is_struck = may_be_struck && ++events_ % kFlawEvery == 0;
     if (role_.flaw == ReaderFlaw::swaps && !kept_back_.topic.empty()) {
         tell(event);
         return tell(std::exchange(kept_back_, {}));
@@ -118,17 +148,23 @@ void WatchReader::tell(SeenEvent const& event) {
 
 void WatchReader::on_cursor(std::string const& cursor) {
     failures_ = 0;
+    bad_.reset();
     cursor_ = cursor;
+    judge_.on_cursor(reader_);
 }
 
-void WatchReader::on_hello(bool resumed, std::uint64_t lost) {
-    judge_.on_hello(reader_, resumed, lost);
+void WatchReader::on_hello(HelloNote const& note) {
+    judge_.on_hello(reader_, note);
 }
 
 void WatchReader::on_reset(ResetNote const& note) {
-    auto place = Place::parse(note.cursor);
-    if (place) judge_.on_reset(reader_, *place, read_clocks().wall);
+    if (std::exchange(bad_, std::nullopt)) {
+        ++tally_.resets[static_cast<std::size_t>(role_.way)];
+        ++tally_.reset_why[note.reason];
+    }
     cursor_ = note.cursor;
+    if (role_.flaw == ReaderFlaw::hides) return;
+    judge_.on_reset(reader_, note, read_clocks().wall);
 }
 
 void WatchReader::on_over(std::string const& why, Millis wait) {
@@ -188,6 +224,10 @@ void WatchReader::strike(WatchFault fault) {
             role_.way = kWays[(static_cast<std::size_t>(role_.way) + step) % kWays.size()];
             break;
         }
+        case WatchFault::cursor:
+            leave(Leave::fin);
+            take_bad_cursor();
+            break;
     }
     read_after(dice_.between(kAgainMin, kAgainMax));
 }
@@ -195,7 +235,13 @@ void WatchReader::strike(WatchFault fault) {
 void WatchReader::calm() {
     fault_timer_.cancel();
     slow_timer_.cancel();
-    if (reading_) reading_->hold(false);
+    is_calm_ = true;
+    if (!reading_) return;
+    reading_->hold(false);
+    if (role_.way != Way::websocket) return;
+    // What it keeps back while a topic is missing it would keep until something new comes.
+    leave(Leave::fin);
+    read_after(kAgainMin);
 }
 
 }  // namespace spoke::sim

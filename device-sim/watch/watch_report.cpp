@@ -76,8 +76,13 @@ json::object look_json(WatchLook const& look) {
             {"log", counts.log},
             {"repeats", counts.repeats},
             {"resets", counts.resets},
+            {"resets_told", ways_json(look.tally.resets)},
             {"excused", counts.excused},
             {"inbox_states", counts.inboxes},
+            {"expiring", counts.expiring},
+            {"expired", counts.expired},
+            {"expired_unrecorded", counts.died},
+            {"collapsing", counts.collapsing},
             {"wrong", wrongs_json(look.verdict)},
             {"cpu_percent", look.cpu_percent},
             {"loop_lag_us", look.lag_now.count()}};
@@ -164,8 +169,12 @@ std::string watch_verdict(WatchLook const& look, WatchFacts const& facts) {
                     counts.asked, counts.acknowledged, look.writers.again, look.writers.unknown,
                     counts.log, list_text(look.writers.refused)));
     add("told    " + ways_text(look.tally.told));
-    add(fmt::format("repeats   {}  resets {} (excused {} events)  inbox states {}", counts.repeats,
-                    counts.resets, counts.excused, counts.inboxes));
+    add("resets  " + ways_text(look.tally.resets) + list_text(look.tally.reset_why));
+    add(fmt::format("repeats   {}  resets {} (excused {} events)", counts.repeats, counts.resets,
+                    counts.excused));
+    add(fmt::format(
+        "inboxes   states {}  with TTL {}  expired {}  before they were recorded {}  collapsing {}",
+        counts.inboxes, counts.expiring, counts.expired, counts.died, counts.collapsing));
     add(fmt::format("readers   connections {}  ended {}{}", look.tally.connections, look.tally.over,
                     list_text(look.tally.why)));
     add("faults  " + faults_text(look.tally.faults));
@@ -206,6 +215,7 @@ std::string watch_summary(WatchLook const& look, WatchFacts const& facts) {
     out["seed"] = facts.seed;
     out["fault_options"] = facts.faults;
     out["faults_by_kind"] = faults_json(look.tally.faults);
+    out["resets_why"] = map_json(look.tally.reset_why);
     out["ended_why"] = map_json(look.tally.why);
     out["kills"] = json::object{{"broker", facts.broker_kills}, {"bridge", facts.bridge_kills}};
     out["examples"] = std::move(examples);

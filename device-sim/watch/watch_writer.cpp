@@ -8,6 +8,7 @@
 
 #include "device-sim/watch/http_writer.hpp"
 #include "device-sim/watch/mqtt_writer.hpp"
+#include "protocol/base/time.hpp"
 
 namespace spoke::sim {
 namespace {
@@ -16,6 +17,13 @@ using Millis = std::chrono::milliseconds;
 
 constexpr Millis kAgainMin{50};
 constexpr Millis kAgainMax{500};
+constexpr double kCollapseShare = 0.3;
+constexpr std::uint64_t kCollapseKeys = 3;
+constexpr double kTtlShare = 0.3;
+constexpr Millis kTtlMin{300};  // over HTTP, in milliseconds
+constexpr Millis kTtlMax{4'000};
+constexpr std::uint64_t kTtlSecondsMin = 3;  // over MQTT, in seconds
+constexpr std::uint64_t kTtlSecondsMax = 7;
 constexpr std::array<std::string_view, 4> kTypes{"like", "comment", "say", "moved"};
 
 }  // namespace
@@ -41,6 +49,21 @@ void PacedWriter::wait_for_next() {
     });
 }
 
+/// POST /v1/publish has no collapse key.
+MessageTerms PacedWriter::draw_terms() {
+    bool is_put = role_.way == WriteWay::inbox;
+    MessageTerms terms;
+    if (!is_put && !message_.topic.starts_with("u/")) return terms;
+    if (role_.way != WriteWay::http && dice_.chance(kCollapseShare)) {
+        terms.collapse = fmt::format("post-{}", dice_.next() % kCollapseKeys);
+    }
+    if (!dice_.chance(kTtlShare)) return terms;
+    terms.counts_on_the_way = !is_put;
+    auto seconds = kTtlSecondsMin + dice_.next() % (kTtlSecondsMax - kTtlSecondsMin + 1);
+    terms.ttl = is_put ? dice_.between(kTtlMin, kTtlMax) : std::chrono::seconds{seconds};
+    return terms;
+}
+
 void PacedWriter::next() {
     if (is_stopped_ || is_finishing_) return;
     is_writing_ = true;
@@ -50,8 +73,9 @@ void PacedWriter::next() {
     auto pad = std::string(dice_.next() % 64, 'x');
     message_.data =
         fmt::format(R"({{"m":"{}","type":"{}","pad":"{}"}})", message_.name, message_.type, pad);
+    message_.terms = draw_terms();
     ++tally_.written;
-    judge_.on_asked(message_.name);
+    judge_.on_asked(message_.name, message_.terms, read_clocks().wall);
     send();
 }
 

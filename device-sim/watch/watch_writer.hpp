@@ -92,6 +92,7 @@ protected:
         std::string topic{};
         std::string data{};  // JSON
         std::string type{};
+        MessageTerms terms{};  // of a message in an inbox
     };
 
     /// Sends the message of now, perhaps again.
@@ -111,6 +112,7 @@ protected:
 
 private:
     void wait_for_next();
+    [[nodiscard]] MessageTerms draw_terms();
     void next();
     void done();
 

@@ -17,13 +17,34 @@ namespace beast = boost::beast;
 namespace websocket = boost::beast::websocket;
 namespace json = boost::json;
 
+using Millis = std::chrono::milliseconds;
+
 constexpr std::chrono::seconds kOpenTimeout{10};
+constexpr std::size_t kKeptMax = 100'000;
+
+std::string text_of(json::object const& object, std::string_view name) {
+    auto const* value = object.if_contains(name);
+    if (value == nullptr || !value->is_string()) return {};
+    return {value->get_string().data(), value->get_string().size()};
+}
 
 }  // namespace
 
 WebSocketReading::WebSocketReading(net::io_context& context, ReadingOptions const& options,
                                    ReadingWish wish, ReadingEvents& events)
-    : options_(options), wish_(std::move(wish)), events_(&events), socket_(context) {}
+    : options_(options),
+      wish_(std::move(wish)),
+      events_(&events),
+      socket_(context),
+      dice_(wish_.seed),
+      timer_(context),
+      by_url_(wish_.filters),
+      place_(wish_.since) {
+    if (!wish_.subscribes) return;
+    auto index = dice_.next() % by_url_.size();
+    topic_ = by_url_[index];
+    by_url_.erase(by_url_.begin() + static_cast<std::ptrdiff_t>(index));
+}
 
 void WebSocketReading::start() {
     net::ip::tcp::endpoint server{net::ip::make_address(options_.http.address), options_.http.port};
@@ -47,7 +68,8 @@ void WebSocketReading::shake_hands(Error error) {
             if (!token.empty()) head.set(beast::http::field::authorization, "Bearer " + token);
         }));
     auto host = fmt::format("{}:{}", options_.http.address, options_.http.port);
-    socket_.async_handshake(response_, host, events_target(wish_.filters, wish_.since),
+    auto since = by_url_.empty() ? std::string{} : wish_.since;
+    socket_.async_handshake(response_, host, events_target(by_url_, since),
                             [self = shared_from_this()](Error e) { self->on_open(e); });
 }
 
@@ -60,6 +82,11 @@ void WebSocketReading::on_open(Error error) {
     }
     is_open_ = true;
     events_->on_connected();
+    if (events_ == nullptr) return;
+    if (!topic_.empty()) {
+        catch_up_.begin();
+        ask("sub", wish_.since);
+    }
     read();
 }
 
@@ -86,30 +113,110 @@ void WebSocketReading::on_read(Error error) {
 }
 
 void WebSocketReading::take(std::string_view text) {
-    if (auto event = read_event(text)) return events_->on_event(*event);
+    if (auto event = read_event(text)) return take_event(std::move(*event));
     json::error_code error;
     auto value = json::parse({text.data(), text.size()}, error);
     auto const* object = error.failed() ? nullptr : value.if_object();
-    auto const* op = object == nullptr ? nullptr : object->if_contains("op");
-    if (op == nullptr || !op->is_string()) {
+    if (object != nullptr && object->contains("q")) return take_answer(*object, text);
+    auto op = object == nullptr ? std::string{} : text_of(*object, "op");
+    if (op.empty()) {
         return end(fmt::format("neither an event nor an op: {}", text.substr(0, 200)));
     }
-    if (op->get_string() == "hello") {
-        auto const* resumed = object->if_contains("resumed");
-        auto const* lost = object->if_contains("lost");
-        auto count = lost != nullptr && lost->is_int64() ? lost->get_int64() : 0;
-        events_->on_hello(resumed != nullptr && resumed->is_bool() && resumed->get_bool(),
-                          static_cast<std::uint64_t>(count));
-    } else if (op->get_string() == "reset") {
-        auto note = read_reset(text);
-        if (!note) return end("a reset without a place to go on");
-        events_->on_reset(*note);
-    } else if (op->get_string() == "cursor") {
-        auto const* id = object->if_contains("id");
-        if (id != nullptr && id->is_string()) {
-            events_->on_cursor(std::string{id->get_string().data(), id->get_string().size()});
-        }
+    take_op(op, *object, text);
+}
+
+void WebSocketReading::take_event(SeenEvent event) {
+    if (catch_up_.kept() >= kKeptMax) return end("what a topic has to catch up with is too much");
+    tell(catch_up_.take(std::move(event)));
+}
+
+void WebSocketReading::tell(std::vector<SeenEvent> const& list) {
+    for (auto const& event : list) {
+        if (events_ == nullptr) return;
+        place_ = event.place.text();
+        events_->on_event(event);
     }
+}
+
+void WebSocketReading::take_op(std::string_view op, json::object const& object,
+                               std::string_view text) {
+    if (op == "hello") {
+        auto note = read_hello(text);
+        // Without a topic there is nothing to resume.
+        if (note && !by_url_.empty()) events_->on_hello(*note);
+    } else if (op == "reset") {
+        take_reset(text);
+    } else if (op == "cursor") {
+        take_cursor(text_of(object, "id"));
+    }
+}
+
+void WebSocketReading::take_cursor(std::string const& cursor) {
+    // It says nothing of a topic that is not read.
+    if (cursor.empty() || catch_up_.is_missing()) return;
+    tell(catch_up_.take_rest());
+    if (events_ == nullptr) return;
+    place_ = cursor;
+    events_->on_cursor(cursor);
+}
+
+void WebSocketReading::take_reset(std::string_view text) {
+    auto note = read_reset(text);
+    if (!note) return end("a reset without a place to go on");
+    place_ = note->cursor;
+    events_->on_reset(*note);
+}
+
+// ---- operations ----
+
+void WebSocketReading::ask(std::string_view op, std::string_view since) {
+    json::object object{{"op", op}, {"topic", topic_}, {"q", ++asked_}};
+    if (!since.empty()) object["since"] = since;
+    operation_ = json::serialize(object);
+    socket_.text(true);
+    // An error is one of the reading as well.
+    socket_.async_write(net::buffer(operation_),
+                        [self = shared_from_this()](Error, std::size_t) {});
+}
+
+void WebSocketReading::take_answer(json::object const& object, std::string_view text) {
+    auto const* ok = object.if_contains("ok");
+    auto const* number = object.if_contains("q");
+    auto is_ours = number->is_int64() && static_cast<std::uint64_t>(number->get_int64()) == asked_;
+    if (!is_ours || ok == nullptr || !ok->is_bool() || !ok->get_bool()) {
+        return end(fmt::format("an operation was refused: {}", text.substr(0, 200)));
+    }
+    if (std::exchange(is_leaving_, false)) {
+        catch_up_.begin();
+        return come_back_later(place_);
+    }
+    auto note = read_hello(text).value_or(HelloNote{});
+    note.topic = topic_;
+    events_->on_hello(note);
+    if (events_ == nullptr) return;
+    catch_up_.resume();
+    leave_a_topic_later();
+}
+
+void WebSocketReading::leave_a_topic_later() {
+    timer_.expires_after(dice_.between(options_.leave_every / 2, options_.leave_every * 3 / 2));
+    timer_.async_wait([self = shared_from_this()](Error error) {
+        if (!error && self->events_ != nullptr) self->leave_a_topic();
+    });
+}
+
+void WebSocketReading::leave_a_topic() {
+    if (!catch_up_.is_whole()) return leave_a_topic_later();
+    is_leaving_ = true;
+    topic_ = wish_.filters[dice_.next() % wish_.filters.size()];
+    ask("unsub", {});
+}
+
+void WebSocketReading::come_back_later(std::string since) {
+    timer_.expires_after(dice_.between(Millis{0}, options_.leave_every / 2));
+    timer_.async_wait([self = shared_from_this(), since = std::move(since)](Error error) {
+        if (!error && self->events_ != nullptr) self->ask("sub", since);
+    });
 }
 
 std::string WebSocketReading::why_it_ended(Error error) const {
@@ -121,10 +228,12 @@ std::string WebSocketReading::why_it_ended(Error error) const {
 
 void WebSocketReading::leave(Leave how) {
     events_ = nullptr;
+    timer_.cancel();
     leave_socket(beast::get_lowest_layer(socket_), how);
 }
 
 void WebSocketReading::end(std::string const& why) {
+    timer_.cancel();
     leave_socket(beast::get_lowest_layer(socket_), Leave::fin);
     std::exchange(events_, nullptr)->on_over(why, {});
 }

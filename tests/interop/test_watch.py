@@ -9,14 +9,19 @@ import xml.etree.ElementTree
 from programs import DEADLINE_SECONDS, binary
 
 PASS, FAIL, INVALID = 0, 1, 3
+WAYS = ("poll", "long-poll", "sse", "websocket", "mqtt")
 
 
 class Watch:
     """Readers and writers with a broker and a bridge of their own, started at once."""
 
     BROKER = '[persistence]\ndirectory = "{0}/store"\n'
+    RECORDED = ("d/+/evt", "d/+/ans", "d/+/up", "d/+/state", "u/+/in", "t/#")
     BRIDGE = '[store]\npath = "{0}/bridge.db"\n' \
-             '[broker]\nreconnect_delay_min = "10 ms"\nreconnect_delay_max = "200 ms"\n'
+             '[broker]\nreconnect_delay_min = "10 ms"\nreconnect_delay_max = "200 ms"\n' \
+             '[events]\ntail_events_max = 100\n' \
+             '[[record]]\nfilter = "old/#"\nevents_max = 10\n' + \
+             "".join(f'[[record]]\nfilter = "{topic}"\n' for topic in RECORDED)
 
     def __init__(self, *options):
         self._folder = tempfile.TemporaryDirectory(prefix="spoke-watch-")
@@ -31,7 +36,7 @@ class Watch:
                    "--start-broker", f"{binary('spoke-broker')} -c {folder}/broker.toml -p {{mqtt}}",
                    "--start-bridge", f"{binary('spoke-bridge')} -c {folder}/bridge.toml -p {{http}} "
                                      "--broker 127.0.0.1:{mqtt}",
-                   "--seed", "7", *options]
+                   "--forgets", "old/x", "--seed", "7", *options]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                         text=True)
 
@@ -57,12 +62,16 @@ class Watch:
 class TheJudge(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        few = ("--readers", "1", "--faults", "none", "--for", "6s", "--rate", "60")
+        few = ("--readers", "1", "--for", "6s", "--rate", "60")
+        sound = (*few, "--faults", "none")
         cls.watches = {
             "faults and kills": Watch("--readers", "2", "--rate", "30", "--for", "12s", "--faults",
-                                      "all,cut=300%,change=300%", "--kill", "bridge@3s,broker@7s"),
-            "drops": Watch(*few, "--faulty-reader", "drops"),
-            "doubles": Watch(*few, "--faulty-reader", "doubles")}
+                                      "all,cut=300%,change=300%,cursor=900%",
+                                      "--kill", "bridge@3s,broker@7s"),
+            "drops": Watch(*sound, "--faulty-reader", "drops"),
+            "doubles": Watch(*sound, "--faulty-reader", "doubles"),
+            "hides": Watch("--readers", "2", "--for", "8s", "--rate", "60", "--faults", "cursor=3000%",
+                           "--faulty-reader", "hides")}
 
     @classmethod
     def tearDownClass(cls):
@@ -80,8 +89,22 @@ class TheJudge(unittest.TestCase):
         self.assertGreater(summary["faults"], 5)
         self.assertGreater(summary["acknowledged"], 50)
         self.assertGreater(summary["inbox_states"], 5)
-        for way in ("poll", "long-poll", "sse", "websocket", "mqtt"):
+        for count in ("expiring", "expired", "collapsing"):
+            self.assertGreater(summary[count], 2, count)
+        for way in WAYS:
             self.assertGreater(summary["told"][way], 20, way)
+
+    def test_who_hides_that_his_cursor_was_of_no_use_is_convicted(self):
+        watch = self.watches["hides"]
+        code, summary, output = watch.result()
+        self.assertGreater(summary["wrong"]["reset_untold"], 0, output)
+        self.assertEqual((code, summary["result"]), (FAIL, "FAIL"))
+        self.assertIn("reset_untold", watch.failed, output)
+        self.assertEqual({example["who"] for example in summary["examples"]}, {"poll-0"}, output)
+        # All the others are told of theirs, in every way, whatever is wrong with it.
+        for way in WAYS:
+            self.assertGreater(summary["resets_told"][way], 0, (way, output))
+        self.assertEqual(set(summary["resets_why"]), {"malformed", "epoch", "future", "too-old"}, output)
 
     def test_a_reader_that_drops_events_is_convicted(self):
         watch = self.watches["drops"]
@@ -115,6 +138,7 @@ class TheCommandLine(unittest.TestCase):
                                (("--readers", "0"), "--readers"),
                                (("--for", "10"), "--for"),
                                (("--faulty-reader", "bad"), "--faulty-reader"),
+                               (("--forgets", "old/#"), "--forgets"),
                                (("--token", "x", "--token-file", "y"), "--token")):
             with self.subTest(options):
                 self.assertIn(words, self.complaint(*options))

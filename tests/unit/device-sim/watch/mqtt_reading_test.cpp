@@ -21,7 +21,7 @@ struct Listener final : ReadingEvents {
         said.push_back(fmt::format("event {} {}", event.place.text(), event.topic));
     }
     void on_cursor(std::string const& cursor) override { said.push_back("cursor " + cursor); }
-    void on_hello(bool, std::uint64_t) override { said.emplace_back("hello"); }
+    void on_hello(HelloNote const&) override { said.emplace_back("hello"); }
     void on_reset(ResetNote const& note) override {
         said.push_back(fmt::format("reset {} {}", note.reason, note.cursor));
     }
@@ -44,7 +44,7 @@ struct World {
                 for (auto const& one : subscribe->subscriptions) filters.push_back(one.filter);
             }
         };
-        ReadingWish wish{{"t/#"}, "k7.10", "me", true};
+        ReadingWish wish{{"t/#"}, "k7.10", "me"};
         reading = std::make_shared<MqttReading>(io, hub, options, std::move(wish), listener);
         reading->start();
     }
@@ -110,6 +110,7 @@ private:
         auto& properties = message.properties.user_properties;
         properties.push_back({"id", fmt::format("k7.{}", offset)});
         properties.push_back({"n", "1"});
+        properties.push_back({"at", "2026-11-22T19:00:00.123Z"});
         return message;
     }
     void answer(mqtt::Publish message, std::string const& question) {

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket/stream.hpp>
 #include <catch2/catch.hpp>
@@ -30,8 +31,9 @@ struct Listener final : ReadingEvents {
         if (leaves_at_event) leaves_at_event();
     }
     void on_cursor(std::string const& cursor) override { said.push_back("cursor " + cursor); }
-    void on_hello(bool resumed, std::uint64_t lost) override {
-        said.push_back(fmt::format("hello {} {}", resumed, lost));
+    void on_hello(HelloNote const& note) override {
+        said.push_back(fmt::format("hello {} {}{}", note.resumed, note.lost,
+                                   note.topic.empty() ? "" : " " + note.topic));
     }
     void on_reset(ResetNote const& note) override {
         said.push_back(fmt::format("reset {} {}", note.reason, note.cursor));
@@ -51,6 +53,7 @@ struct World {
     World() {
         options.http.port = acceptor.local_endpoint().port();
         options.poll_every = std::chrono::milliseconds{1};
+        options.leave_every = std::chrono::milliseconds{4};
         accept();
     }
 
@@ -83,7 +86,7 @@ struct World {
     }
 
     void start(Way way, std::string since = "k7.10", bool asks_by_header = true) {
-        ReadingWish wish{{"t/#", "u/+/in"}, std::move(since), "me", asks_by_header};
+        ReadingWish wish{{"t/#", "u/+/in"}, std::move(since), "me", asks_by_header, subscribes, 1};
         reading = make_reading(way, context, hub, options, std::move(wish), listener);
         reading->start();
     }
@@ -109,10 +112,24 @@ struct World {
     mqtt::LinkHub hub{context, 1};
     tcp::acceptor acceptor{context, {net::ip::make_address("127.0.0.1"), 0}};
     tcp::socket socket{context};
+    /// The next operation of the peer, the topic of which is told as what it is.
+    std::string operation() {
+        boost::beast::flat_buffer buffer;
+        bool is_there = false;
+        server->async_read(buffer, [&](error_code error, std::size_t) { is_there = !error; });
+        run_until([&] { return is_there; });
+        auto text = boost::beast::buffers_to_string(buffer.data());
+        auto from = text.find(R"("topic":")") + 9;
+        topic = text.substr(from, text.find('"', from) - from);
+        return text.replace(from, topic.size(), "*");
+    }
+
     std::optional<websocket::stream<tcp::socket>> server;
+    std::string topic;  // of the last operation
     std::array<char, 4096> chunk{};
     std::string received;
     bool is_web_socket = false;
+    bool subscribes = false;  // by operations of the WebSocket
     bool is_accepted = false;
     bool is_closed = false;
     ReadingOptions options;
@@ -120,8 +137,10 @@ struct World {
     std::shared_ptr<Reading> reading;
 };
 
-std::string document(std::uint64_t offset) {
-    return fmt::format(R"({{"id":"k7.{}","topic":"t/0/say","n":1,"at":"","data":1}})", offset);
+std::string document(std::uint64_t offset, std::string_view topic = "t/0/say") {
+    return fmt::format(
+        R"({{"id":"k7.{}","topic":"{}","n":1,"at":"2026-11-22T19:00:00.123Z","data":1}})", offset,
+        topic);
 }
 
 using Words = std::vector<std::string>;
@@ -289,6 +308,58 @@ TEST_CASE("websocket reading: frames become what they say", "[reading]") {
     SECTION("neither an event nor an op") {
         say("[]");
         w.run_until([&] { return w.listener.is_over; });
+    }
+}
+
+TEST_CASE("websocket reading: it asks for a topic by `sub`, leaves it and comes back",
+          "[reading]") {
+    World w;
+    w.is_web_socket = w.subscribes = true;
+    w.start(Way::websocket);
+    w.run_until([&] { return w.is_accepted; });
+    auto say = [&](std::string const& text) { w.server->write(net::buffer(text)); };
+    auto answer = [&](int q) {
+        say(fmt::format(R"({{"q":{},"ok":true,"resumed":true,"from":"k7.10","lost":0}})", q));
+    };
+    CHECK(w.operation() == R"({"op":"sub","topic":"*","q":1,"since":"k7.10"})");
+    auto first = w.topic;
+    auto other = first == "t/#" ? "u/7/in" : "t/0/say";
+    auto missing = first == "t/#" ? "t/0/say" : "u/7/in";
+    say(R"({"op":"hello","resumed":true,"from":"k7.10","lost":0})");
+    // The other topic is ahead: it waits until this one has caught up.
+    say(document(12, other));
+    say(R"({"op":"cursor","id":"k7.12"})");
+    answer(1);
+    say(document(11, missing));
+    say(document(13, other));
+    CHECK(w.said(6) == Words{"connected", "hello true 0", "hello true 0 " + first, "event k7.11",
+                             "event k7.12", "event k7.13"});
+    CHECK(w.operation() == R"({"op":"unsub","topic":"*","q":2})");
+    say(document(14));
+    say(R"({"q":2,"ok":true})");
+    say(document(17));
+    auto left = w.topic;
+    CHECK(w.operation() == R"({"op":"sub","topic":"*","q":3,"since":"k7.14"})");
+    CHECK(w.topic == left);
+    say(document(16));
+    CHECK(w.said(1) == Words{"event k7.14"});
+    SECTION("the rest is told by a cursor") {
+        answer(3);
+        say(document(15));
+        say(R"({"op":"cursor","id":"k7.20"})");
+        CHECK(w.said(5) == Words{"hello true 0 " + left, "event k7.15", "event k7.17",
+                                 "event k7.16", "cursor k7.20"});
+    }
+    SECTION("a reset of the topic") {
+        say(fmt::format(R"({{"op":"reset","topic":"{}","reason":"epoch","cursor":"k7.18"}})",
+                        left));
+        say(R"({"q":3,"ok":true,"resumed":false,"from":"k7.18","lost":null})");
+        CHECK(w.said(2) == Words{"reset epoch k7.18", "hello false 0 " + left});
+    }
+    SECTION("refused") {
+        say(R"({"q":3,"ok":false,"problem":{"status":403}})");
+        w.run_until([&] { return w.listener.is_over; });
+        CHECK(w.listener.said.back().starts_with("over 0 an operation was refused: "));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -10,6 +11,8 @@
 #include <functional>
 #include <list>
 #include <string>
+
+#include "device-sim/judge/command_note.hpp"
 
 namespace spoke::sim::test {
 namespace {
@@ -52,18 +55,37 @@ struct PollServer {
                                     });
     }
 
+    /// Why the cursor of this request is of no use; empty: it is none of those.
+    static std::string why_bad(std::string const& request) {
+        auto at = request.find("since=") + 6;
+        auto place = Place::parse(request.substr(at, request.find('&', at) - at));
+        if (!place) return "malformed";
+        if (place->epoch != "k7") return "epoch";
+        return place->offset > 1'000'000 ? "future" : "";
+    }
+
     void answer(Peer& peer) {
         if (peer.received.find("\r\n\r\n") == std::string::npos) return;
         auto request = std::exchange(peer.received, {});
         auto at = request.find("since=k7.");
         std::string text = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
-        if (request.find("limit=") != std::string::npos && at != std::string::npos) {
+        auto why = why_bad(request);
+        if (!why.empty() && tells_resets) {
+            ++resets;
+            auto head = std::min(last, cursors.empty() ? 0 : cursors.back() + 1);
+            auto body = fmt::format(R"({{"reason":"{}","cursor":"k7.{}"}})", why, head);
+            text = fmt::format("HTTP/1.1 409 Conflict\r\nContent-Length: {}\r\n\r\n{}", body.size(),
+                               body);
+        } else if (!why.empty()) {
+            ++silences;
+            text = "HTTP/1.1 304 Not Modified\r\n\r\n";
+        } else if (request.find("limit=") != std::string::npos && at != std::string::npos) {
             auto since = std::stoull(request.substr(at + 9));
             cursors.push_back(since);
             auto body = R"({"events":[],"next":"k7.)" + std::to_string(since) + R"("})";
             if (since < last) {
                 body = fmt::format(
-                    R"({{"events":[{{"id":"k7.{0}","topic":"t/0/say","n":{0},"at":"","data":1}}],"next":"k7.{0}"}})",
+                    R"({{"events":[{{"id":"k7.{0}","topic":"t/0/say","n":{0},"at":"2020-11-22T19:00:00.123Z","data":1}}],"next":"k7.{0}"}})",
                     since + 1);
             }
             text =
@@ -77,6 +99,9 @@ struct PollServer {
     std::list<Peer> peers{};
     std::vector<std::uint64_t> cursors{};
     std::uint64_t last = 120;
+    std::uint64_t resets = 0;
+    std::uint64_t silences = 0;  // where a reset had to be told
+    bool tells_resets = true;
 };
 
 struct World {
@@ -93,6 +118,7 @@ struct World {
             event.topic = "t/0/say";
             event.n = n;
             event.data = "1";
+            event.at = *read_rfc3339("2020-11-22T19:00:00.123Z");
             judge.on_log(event);
         }
         reader->start();
@@ -147,6 +173,28 @@ TEST_CASE("watch reader: whatever befalls it, it goes on from its cursor", "[wat
     CHECK(w.tally.connections > 1);
     CHECK(w.judge.verdict().is_clean());
     CHECK(w.judge.counts().told == 120);
+}
+
+TEST_CASE("watch reader: it comes with cursors of no use, and wants to be told", "[watch-reader]") {
+    auto flaw = GENERATE(ReaderFlaw::none, ReaderFlaw::hides);
+    World w{flaw, "cursor=6000%"};
+    w.options.poll_every = std::chrono::milliseconds{20};
+    w.run_to_the_end();
+    CHECK(w.server.resets > 0);
+    CHECK(w.tally.resets[0] == w.server.resets);
+    CHECK(w.judge.verdict().is_clean() == (flaw == ReaderFlaw::none));
+    CHECK((w.judge.verdict().count(Wrong::reset_untold) > 0) == (flaw == ReaderFlaw::hides));
+}
+
+TEST_CASE("watch reader: a bridge that says nothing of its cursor is convicted", "[watch-reader]") {
+    World w{ReaderFlaw::none, "cursor=6000%"};
+    w.server.tells_resets = false;
+    while (w.server.silences < 3) REQUIRE(w.context.run_one() > 0);
+    CHECK(w.judge.behind() == 1);
+    w.reader->stop();
+    w.judge.on_end(WallTime{});
+    CHECK(w.judge.verdict().count(Wrong::reset_untold) == 1);
+    CHECK(w.tally.resets[0] == 0);
 }
 
 }  // namespace spoke::sim::test

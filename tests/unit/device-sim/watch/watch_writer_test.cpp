@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -25,7 +26,7 @@ using spoke::test::ScriptedServer;
 /// What a writer needs, and what it has done.
 struct World {
     void write(WriteWay way) {
-        WriterRole role{"w", way, {"t/0/say"}, std::chrono::milliseconds{2}, 7};
+        WriterRole role{"w", way, {topic}, std::chrono::milliseconds{2}, 7};
         writer = make_writer(context, hub, options, judge, tally, std::move(role));
         writer->start();
     }
@@ -39,6 +40,7 @@ struct World {
 
     net::io_context context;
     mqtt::LinkHub hub{context, 1};
+    std::string topic = "t/0/say";
     WriterOptions options;
     WatchJudge judge{WallTime{}};
     WriterTally tally;
@@ -97,7 +99,8 @@ std::string response(std::string_view head, std::string_view body) {
 
 /// A broker that keeps what is published, and acknowledges it unless it is told to hang up.
 struct MqttWorld : World {
-    MqttWorld() {
+    explicit MqttWorld(std::string name = "t/0/say") {
+        topic = std::move(name);
         options.mqtt_port = server.port();
         server.on_packet = [this](ScriptedServer::Peer& peer, mqtt::Packet const& packet) {
             auto const* publish = std::get_if<mqtt::Publish>(&packet);
@@ -170,6 +173,41 @@ TEST_CASE("watch writer: over MQTT without a key it never publishes again what m
     CHECK(w.published[0].properties.user_properties.empty());
     CHECK(w.tally.unknown == 1);
     CHECK(w.judge.counts().asked == w.judge.counts().acknowledged + 1);
+}
+
+TEST_CASE("watch writer: some messages of an inbox expire, some replace each other",
+          "[watch-writer]") {
+    constexpr std::size_t kMessages = 40;
+    HttpWorld http{{response("201 Created", R"({"ids":["k7.1"],"unread":1})")}};
+    http.write(WriteWay::inbox);
+    http.run_until([&] { return http.requests.size() >= kMessages; });
+    http.finish();
+    auto with = [&](std::string_view part) {
+        return std::count_if(http.requests.begin(), http.requests.end(), [&](auto const& text) {
+            return text.find(part) != std::string::npos;
+        });
+    };
+    CHECK(with(R"(,"ttl_ms":)") > 2);
+    CHECK(with(R"(,"collapse":"post-)") > 2);
+    CHECK(with(R"("type":)") >= 40);
+
+    MqttWorld mqtt{"u/7/in"};
+    mqtt.write(GENERATE(WriteWay::mqtt, WriteWay::mqtt_keyed));
+    mqtt.run_until([&] { return mqtt.published.size() >= kMessages; });
+    mqtt.finish();
+    auto count_if = [&](auto const& has) {
+        return std::count_if(mqtt.published.begin(), mqtt.published.end(), has);
+    };
+    CHECK(count_if([](mqtt::Publish const& publish) {
+              auto seconds = publish.properties.message_expiry_interval;
+              return seconds && *seconds >= 3 && *seconds <= 7;
+          }) > 2);
+    CHECK(count_if([](mqtt::Publish const& publish) {
+              auto const& properties = publish.properties.user_properties;
+              return std::any_of(properties.begin(), properties.end(), [](auto const& property) {
+                  return property.name == "collapse" && property.value.starts_with("post-");
+              });
+          }) > 2);
 }
 
 }  // namespace spoke::sim::test
