@@ -164,10 +164,15 @@ std::string EventReader::epoch() {
     return std::string{row.text(0)};
 }
 
-std::vector<EventArrival> EventReader::arrivals() {
+std::vector<EventArrival> EventReader::arrivals(std::uint64_t last) {
+    auto forgotten = connection_.number("SELECT value FROM marks WHERE name = 'arrivals'");
+    auto after = std::max(signed_of(last - std::min(last, kArrivalsMin)), forgotten);
     std::vector<EventArrival> out;
-    auto row = connection_.prepare("SELECT arrivals FROM arrivals ORDER BY upto");
-    while (row.step()) read_arrivals(row.blob(0), out);
+    auto row = connection_.prepare(
+        "SELECT upto, arrivals FROM arrivals WHERE upto > ?1 UNION ALL "
+        "SELECT offset, arrival FROM events WHERE offset > ?1 AND arrival IS NOT NULL ORDER BY 1");
+    row.bind(1, after);
+    while (row.step()) read_arrivals(row.blob(1), out);
     return out;
 }
 

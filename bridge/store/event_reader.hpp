@@ -26,7 +26,8 @@ public:
 
     // At the start.
     [[nodiscard]] std::string epoch();
-    [[nodiscard]] std::vector<EventArrival> arrivals();
+    /// Of the events up to `last`.
+    [[nodiscard]] std::vector<EventArrival> arrivals(std::uint64_t last);
     [[nodiscard]] std::map<std::string, std::uint64_t, std::less<>> positions();
 
 private:

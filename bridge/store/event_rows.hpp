@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +22,9 @@ inline constexpr std::string_view kEventColumns =
 
 /// Binds the columns; the event and the key must stay until the statement is reset.
 void write_event(SqliteStatement& to, Event const& event, std::string_view key);
+
+/// Arrivals of so many events are kept, at least: as many as the broker may wait for.
+inline constexpr std::uint64_t kArrivalsMin = 8'192;
 
 /// Arrivals in a column: each packet id in 2 bytes and fingerprint in 8, big-endian.
 void append_arrival(Buffer& to, EventArrival const& arrival);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bridge/store/event_usage.hpp"
@@ -20,7 +21,9 @@ public:
     struct State {
         std::vector<ClassUsage> classes{};  // by their places
         std::uint64_t last_offset = 0;      // ever given
-        std::uint64_t arrivals_from = 0;    // those of events before may have been forgotten
+        std::uint64_t arrivals_from = 0;    // of removed events; those before may be forgotten
+        std::uint64_t counted_upto = 0;     // events up to here are in the numbers of the file
+        std::vector<bool> is_touched{};     // classes of which the file has older numbers
     };
 
     /// The classes outlive this.
@@ -53,22 +56,30 @@ public:
     void finish(State& state);
 
 private:
-    struct Stored {
+    /// What an event counts for.
+    struct Counted {
+        std::string_view topic;
         std::uint64_t offset;
         std::uint64_t bytes;
+        WallTime at;
     };
 
     [[nodiscard]] bool read_classes(State& state);
     void count_again(State& state);
-    void write_classes(State const& state);
+    void count_rest(State& state);
+    void count(State& state, Counted const& event);
+    void write_classes(State& state);
     void insert(Event const& event, std::string_view key);
-    void forget_old_arrivals(State& state);
+    void keep_arrivals(std::uint64_t first, std::uint64_t last, State& state);
     [[nodiscard]] bool is_over(std::size_t place, std::optional<WallTime> now,
                                State const& state) const;
+    [[nodiscard]] bool is_full(std::size_t place, State const& state) const;
     void find_oldest(std::size_t place, std::int64_t& rows, State& state);
     void remove_from(std::size_t place, std::optional<WallTime> now, std::int64_t& rows,
                      State& state);
-    void remove_run(std::uint64_t first, std::uint64_t last);
+    void remove_run(std::uint64_t first, std::uint64_t last, State& state);
+    void write_counts(State& state);
+    void note_counted(State& state);
 
     SqliteConnection& connection_;  // outlives this
     EventClasses const& classes_;
@@ -77,14 +88,15 @@ private:
     SqliteStatement mark_;
     SqliteStatement position_;
     SqliteStatement erase_position_;
-    SqliteStatement add_arrivals_;
+    SqliteStatement keep_arrivals_;
     SqliteStatement forget_arrivals_;
     SqliteStatement use_;
+    SqliteStatement note_;
     SqliteStatement from_;
     SqliteStatement remove_;
-    Buffer arrivals_{};            // of this transaction
-    std::vector<bool> touched_{};  // classes whose numbers have changed in it
-    std::int64_t added_ = 0;       // in it
+    Buffer arrival_{};        // of the event that is being added
+    std::int64_t added_ = 0;  // in this transaction
+    bool has_removed_ = false;
 };
 
 }  // namespace spoke::bridge

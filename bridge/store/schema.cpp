@@ -190,8 +190,14 @@ CREATE TABLE hook_deliveries (
 ) STRICT;
 )sql";
 
+// The classes were counted in every transaction until then.
+constexpr auto kVersion4 = R"sql(
+ALTER TABLE events ADD COLUMN arrival BLOB;
+INSERT INTO marks SELECT 'counted', coalesce(max(offset), 0) FROM events;
+)sql";
+
 constexpr std::array kSteps{SchemaStep{1, kVersion1}, SchemaStep{2, kVersion2},
-                            SchemaStep{3, kVersion3}};
+                            SchemaStep{3, kVersion3}, SchemaStep{4, kVersion4}};
 
 std::int64_t version_of(SqliteConnection& connection) {
     return connection.number("PRAGMA user_version");

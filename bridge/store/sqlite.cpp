@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 namespace spoke::bridge {
@@ -166,6 +168,30 @@ bool SqliteConnection::checkpoint(bool truncate) {
     if (code != SQLITE_OK) fail(code);
     if (copied == pages) *log_pages_ = 0;
     return copied == pages;
+}
+
+void SqliteConnection::extend_log(int pages, int page_bytes) {
+    constexpr int kHeaderBytes = 32;
+    constexpr int kPageHeaderBytes = 24;
+    static std::array<char, 16 * 1024> const zeros{};
+    sqlite3_file* file = nullptr;
+    auto code =
+        sqlite3_file_control(connection_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    if (code != SQLITE_OK) fail(code);
+    if (file == nullptr || file->pMethods == nullptr) return;
+    sqlite3_int64 at = 0;
+    code = file->pMethods->xFileSize(file, &at);
+    auto end = kHeaderBytes + sqlite3_int64{pages} * (page_bytes + kPageHeaderBytes);
+    if (code == SQLITE_OK && at >= end) return;
+    while (code == SQLITE_OK && at < end) {
+        auto size = std::min<sqlite3_int64>(end - at, zeros.size());
+        code = file->pMethods->xWrite(file, zeros.data(), static_cast<int>(size), at);
+        at += size;
+    }
+    if (code == SQLITE_OK) {
+        code = file->pMethods->xSync(file, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    }
+    if (code != SQLITE_OK) throw SqliteError{code, sqlite3_errstr(code)};
 }
 
 bool SqliteConnection::is_in_transaction() const noexcept {

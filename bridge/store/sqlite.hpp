@@ -98,6 +98,9 @@ public:
 
     /// Copies the write-ahead log into the database. Out: whether all of it was.
     bool checkpoint(bool truncate);
+    /// Makes the file of the write-ahead log so many pages long at least, with zeros behind what it
+    /// holds, and syncs it. In a transaction that writes, and before anything is written in it.
+    void extend_log(int pages, int page_bytes);
     /// Pages in the write-ahead log after the last commit of this connection.
     [[nodiscard]] int log_pages() const noexcept { return *log_pages_; }
     [[nodiscard]] bool is_in_transaction() const noexcept;

@@ -274,7 +274,8 @@ std::uint64_t SqliteStore::removed_upto(std::size_t event_class) const {
 }
 
 std::vector<EventArrival> SqliteStore::arrivals() const {
-    return read([](SqliteReader& reader) { return reader.log().arrivals(); });
+    auto last = last_offset_.load();
+    return read([&](SqliteReader& reader) { return reader.log().arrivals(last); });
 }
 
 std::uint64_t SqliteStore::inbox_mark(std::string_view who) const {
@@ -348,6 +349,7 @@ void SqliteStore::written(Writes writes) {
     end_failing();
     watch_size();
     writer_.keep_log_short();
+    if (writer_.is_usable()) writer_.keep_log_ready();
     watch_log();
     if (!writer_.is_usable()) begin_failing({});
 }

@@ -70,7 +70,7 @@ SqliteWriter::Open::Open(Settings const& settings, EventClasses const& classes, 
       retention(connection, settings.retention),
       log(connection, classes),
       hooks(connection),
-      page_bytes(connection.number("PRAGMA page_size")) {}
+      page_bytes(static_cast<int>(connection.number("PRAGMA page_size"))) {}
 
 void SqliteWriter::open() {
     open_.reset();
@@ -79,6 +79,8 @@ void SqliteWriter::open() {
         load_state();
         is_broken_ = false;
         log_pages_due_ = settings_.log_pages_max;
+        log_room_ = 0;
+        bytes_ = measured();
     } catch (std::exception const& error) {
         open_.reset();
         problem_ = error.what();
@@ -107,6 +109,7 @@ void SqliteWriter::load_state() {
 SqliteWriter::Outcome SqliteWriter::write(Writes const& writes, std::optional<WallTime> now,
                                           Removing const& removing) {
     auto const before = state_;
+    auto bytes = bytes_;
     SPOKE_FAULT_POINT("store-begin");
     try {
         open_->begin.run();
@@ -114,6 +117,7 @@ SqliteWriter::Outcome SqliteWriter::write(Writes const& writes, std::optional<Wa
         apply(writes);
         open_->log.make_room(now, state_.log);
         open_->log.finish(state_.log);
+        bytes = measured();  // in here it takes no locks
         removing(state_.log);
     } catch (SqliteError const& error) {
         undo(error, before);
@@ -128,17 +132,23 @@ SqliteWriter::Outcome SqliteWriter::write(Writes const& writes, std::optional<Wa
         return error.is_io_error() ? Outcome::in_doubt : Outcome::not_written;
     }
     SPOKE_FAULT_POINT("store-committed");
+    bytes_ = bytes;
     return Outcome::written;
 }
 
 bool SqliteWriter::found_after_all() const noexcept {
-    return state_.trail == expected_.trail && state_.mark == expected_.mark;
+    return state_.trail == expected_.trail && state_.mark == expected_.mark &&
+           state_.log.last_offset == expected_.log.last_offset;
 }
 
 void SqliteWriter::undo(SqliteError const& error, State const& before) {
     problem_ = error.what();
     state_ = before;
     is_broken_ = error.is_io_error();
+    roll_back();
+}
+
+void SqliteWriter::roll_back() {
     if (!open_->connection.is_in_transaction()) return;  // SQLite has rolled back by itself
     try {
         open_->rollback.run();
@@ -147,8 +157,10 @@ void SqliteWriter::undo(SqliteError const& error, State const& before) {
     }
 }
 
+/// A line of the trail or an event tells that the transaction is there, else the mark does.
 void SqliteWriter::apply(Writes const& writes) {
     auto lines = std::size_t{0};
+    auto const last_offset = state_.log.last_offset;
     for (auto const& write : writes) {
         apply_record(write);
         for (auto const& entry : write.audit) add_line(entry);
@@ -156,7 +168,8 @@ void SqliteWriter::apply(Writes const& writes) {
         for (auto const& event : write.events) open_->log.add(event, state_.log);
         if (write.mark) open_->log.set(*write.mark);
     }
-    if (lines == 0) open_->mark.bind(1, ++state_.mark).run();
+    auto is_told = lines > 0 || state_.log.last_offset != last_offset;
+    if (!is_told) open_->mark.bind(1, ++state_.mark).run();
 }
 
 void SqliteWriter::apply_record(Write const& write) {
@@ -212,6 +225,7 @@ SqliteWriter::Cleaning SqliteWriter::clean(WallTime now, Removing const& removin
     try {
         auto more = open_->retention.step(now);
         more = clean_log(now, removing) || more;
+        bytes_ = measured();
         return more ? Cleaning::more : Cleaning::done;
     } catch (SqliteError const& error) {
         undo(error, before);
@@ -249,19 +263,32 @@ void SqliteWriter::keep_log_short() {
     log_pages_due_ = is_short ? settings_.log_pages_max : pages + settings_.log_pages_max / 4;
 }
 
+/// A commit that makes the log's file longer waits for the file system to note that as well. What
+/// went wrong here is no loss: these are zeros, and the next commit finds out.
+void SqliteWriter::keep_log_ready() {
+    constexpr int kSpare = 16;
+    constexpr int kStep = 128;
+    auto pages = open_->connection.log_pages();
+    if (pages + kSpare <= log_room_ || log_room_ >= settings_.log_pages_max) return;
+    log_room_ = std::min(pages + kStep, settings_.log_pages_max);
+    SPOKE_FAULT_POINT("store-extend");
+    try {
+        open_->begin.run();  // so that nobody else writes to it
+        open_->connection.extend_log(log_room_, open_->page_bytes);
+    } catch (SqliteError const&) {
+    }
+    roll_back();
+    SPOKE_FAULT_POINT("store-extended");
+}
+
 bool SqliteWriter::is_log_held() const noexcept {
     constexpr int kFar = 16;
     return open_ != nullptr && open_->connection.log_pages() / kFar > settings_.log_pages_max;
 }
 
-std::uint64_t SqliteWriter::bytes() {
-    try {
-        auto pages = one_number(open_->page_count) - one_number(open_->free_pages);
-        bytes_ = static_cast<std::uint64_t>(pages * open_->page_bytes);
-    } catch (SqliteError const& error) {
-        undo(error, state_);
-    }
-    return bytes_;
+std::uint64_t SqliteWriter::measured() {
+    auto pages = one_number(open_->page_count) - one_number(open_->free_pages);
+    return static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(open_->page_bytes);
 }
 
 }  // namespace spoke::bridge

@@ -71,11 +71,13 @@ public:
 
     /// Copies the log into the file if it is long.
     void keep_log_short();
+    /// Makes the file of the log longer before it is needed.
+    void keep_log_ready();
     /// It is far longer than it should be: another program does not end its transaction.
     [[nodiscard]] bool is_log_held() const noexcept;
 
-    /// In use, of the file; as it was last known while that cannot be read.
-    [[nodiscard]] std::uint64_t bytes();
+    /// In use, of the file, after the last transaction.
+    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
     [[nodiscard]] AuditChain const& trail() const noexcept { return state_.trail; }
 
@@ -109,10 +111,11 @@ private:
         Retention retention;
         EventWriter log;
         HookWriter hooks;
-        std::int64_t page_bytes;
+        int page_bytes;
     };
 
     void load_state();
+    [[nodiscard]] std::uint64_t measured();
     void apply(Writes const& writes);
     void apply(Command const& command);
     void apply(DeviceRecord const& device);
@@ -120,12 +123,14 @@ private:
     [[nodiscard]] bool clean_log(WallTime now, Removing const& removing);
     void add_line(AuditEntry const& entry);
     void undo(SqliteError const& error, State const& before);
+    void roll_back();
 
     Settings settings_;
     EventClasses classes_;
     std::unique_ptr<Open> open_;
     bool is_broken_ = false;
     int log_pages_due_ = 0;
+    int log_room_ = 0;  // pages that the log's file has, or that there was no room for
     std::uint64_t bytes_ = 0;
     State state_;
     State expected_;  // of the write in doubt

@@ -1,6 +1,7 @@
 #include "bridge/store/write_queue.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <unordered_set>
 #include <utility>
 
@@ -16,28 +17,33 @@ bool WriteQueue::add(Write& write) {
     {
         std::lock_guard lock{mutex_};
         if (write.need == Need::now_or_never && writes_.size() >= writes_max_) return false;
-        auto before = due_;
+        auto before = due();
         append(std::move(write));
-        is_sooner = due_ < before;
+        is_sooner = due() < before;
     }
     // Else the writer wakes up in time, or has been told already.
     if (is_sooner) changed_.notify_one();
     return true;
 }
 
-bool WriteQueue::replaces_position(Write const& write) {
-    auto const* position = std::get_if<ReaderPosition>(&write.record);
-    if (position == nullptr) return false;
-    auto [known, is_first] = positions_.try_emplace(position->name, writes_.size());
-    if (!is_first) writes_[known->second].record = *position;
-    return !is_first;
+void WriteQueue::append_position(Write write) {
+    auto name = std::get<ReaderPosition>(write.record).name;
+    auto [known, is_first] = places_.try_emplace(std::move(name), positions_.size());
+    if (!is_first) {
+        positions_[known->second].record = std::move(write.record);
+        return;
+    }
+    positions_due_ = std::min(positions_due_, steady_clock::now() + write.patience);
+    positions_.push_back(std::move(write));
 }
 
 /// A record that may still fail cannot stand for one that must not.
 void WriteQueue::append(Write write) {
+    if (std::holds_alternative<ReaderPosition>(write.record)) {
+        return append_position(std::move(write));
+    }
     auto is_urgent = write.patience.count() == 0;
     due_ = std::min(due_, is_urgent ? SteadyTime{} : steady_clock::now() + write.patience);
-    if (replaces_position(write)) return;
     if (write.is_command) {
         auto [known, is_first] = latest_.try_emplace(write.command, writes_.size());
         if (!is_first && write.need == Need::certain) {
@@ -53,18 +59,28 @@ void WriteQueue::append(Write write) {
 Writes WriteQueue::take(SteadyTime until, bool eager) {
     std::unique_lock lock{mutex_};
     while (!stopped_) {
-        auto at = eager ? std::min(until, due_) : until;
+        auto at = eager ? std::min(until, due()) : until;
         if (at <= steady_clock::now()) break;
         changed_.wait_until(lock, at);
     }
-    return take_all();
+    auto writes = take_writes();
+    auto is_last = !eager || stopped_;
+    if (!is_last && positions_due_ > steady_clock::now()) return writes;
+    auto positions = take_positions();
+    std::ranges::move(positions, std::back_inserter(writes));
+    return writes;
 }
 
-Writes WriteQueue::take_all() {
+Writes WriteQueue::take_writes() {
     latest_.clear();
-    positions_.clear();
     due_ = SteadyTime::max();
     return std::exchange(writes_, {});
+}
+
+Writes WriteQueue::take_positions() {
+    places_.clear();
+    positions_due_ = SteadyTime::max();
+    return std::exchange(positions_, {});
 }
 
 Writes WriteQueue::put_back(Writes writes) {
@@ -75,9 +91,10 @@ Writes WriteQueue::put_back(Writes writes) {
             if (write.is_command && write.need == Need::certain) certain.insert(write.command);
         }
     }
-    auto later = take_all();
+    auto later = take_writes();
+    auto positions = take_positions();
     Writes failed;
-    for (auto* some : {&writes, &later}) {
+    for (auto* some : {&writes, &later, &positions}) {
         for (auto& write : *some) {
             if (write.is_command && certain.contains(write.command)) write.need = Need::certain;
             if (write.need == Need::certain) {
@@ -105,7 +122,7 @@ bool WriteQueue::is_stopped() const {
 
 std::size_t WriteQueue::size() const {
     std::lock_guard lock{mutex_};
-    return writes_.size();
+    return writes_.size() + positions_.size();
 }
 
 }  // namespace spoke::bridge

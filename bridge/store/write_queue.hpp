@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -15,7 +16,8 @@ namespace spoke::bridge {
 
 /// The writes that the bridge's thread has asked for and the writer has not taken yet, in order.
 /// Of a command only the newest record stays, if that one is `certain`; the audit entries and
-/// events all do. Of a reader's positions only the newest stays.
+/// events all do. Of a reader's positions only the newest stays, and it may be overtaken: it is
+/// taken when it has waited as long as it may.
 /// Bound   `writes_max` for `now_or_never`; `certain` writes are always taken: of each command one
 ///         record and what the trail does not have.
 /// Thread  any.
@@ -43,16 +45,20 @@ public:
 
 private:
     void append(Write write);
-    [[nodiscard]] Writes take_all();
-    [[nodiscard]] bool replaces_position(Write const& write);
+    void append_position(Write write);
+    [[nodiscard]] Writes take_writes();
+    [[nodiscard]] Writes take_positions();
+    [[nodiscard]] SteadyTime due() const { return std::min(due_, positions_due_); }
 
     std::size_t writes_max_;
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     Writes writes_;
     std::unordered_map<CommandId, std::size_t> latest_;  // place in writes_ of its newest record
-    std::unordered_map<std::string, std::size_t> positions_;  // place in writes_ of a reader's
-    SteadyTime due_ = SteadyTime::max();                      // of the first that must be written
+    SteadyTime due_ = SteadyTime::max();                 // of the first that must be written
+    Writes positions_;
+    std::unordered_map<std::string, std::size_t> places_;  // in positions_, by the reader's name
+    SteadyTime positions_due_ = SteadyTime::max();
     bool stopped_ = false;
 };
 

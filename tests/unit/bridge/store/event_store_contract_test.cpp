@@ -291,7 +291,8 @@ TEST_CASE("event store: events that no class takes are kept within bounds of the
     for (std::uint64_t i = 1; i <= count; ++i) events.push_back(event_of(i, "u/1/in"));
     append(*form, std::move(events));
     CHECK(form->events().removed_upto(0) == 0);
-    CHECK(form->events().removed_upto(1) == 10);
+    CHECK(form->events().removed_upto(1) >= 10);
+    CHECK(form->events().removed_upto(1) <= 10 + 64);
 }
 
 TEST_CASE("event store: events that are put with a record are there with it",

@@ -79,12 +79,12 @@ TEST_CASE("schema: a newer store is refused and left as it is", "[bridge][store]
     form.close();
     {
         SqliteConnection connection{form.settings.path, SqliteAccess::read_write};
-        connection.execute("PRAGMA user_version = 4; CREATE TABLE later (a INTEGER)");
+        connection.execute("PRAGMA user_version = 5; CREATE TABLE later (a INTEGER)");
         connection.checkpoint(true);
     }
     auto before = text_of(form.settings.path);
     CHECK_THROWS_WITH(form.open(),
-                      Catch::Contains("schema version 4, made by a newer spoke-bridge") &&
+                      Catch::Contains("schema version 5, made by a newer spoke-bridge") &&
                           Catch::Contains(form.settings.path));
     CHECK_THROWS_WITH(AuditFile{form.settings.path}, Catch::Contains("made by a newer"));
     CHECK(text_of(form.settings.path) == before);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <string>
 #include <thread>
 #include <vector>
@@ -95,6 +96,59 @@ TEST_CASE("SQLite events: arrivals of the last 8192 events are kept, and not man
     CHECK(arrivals.size() >= 8'192);
     CHECK(arrivals.size() <= 8'192 + 1'024 + 500);
     CHECK(arrivals.back() == EventArrival{10'000, 10'000});
+}
+
+TEST_CASE("SQLite events: a lone one is two pages of the log, and the log's file does not grow",
+          "[bridge][store][event]") {
+    SqliteForm form{with({{"t/#"}})};
+    auto append_one = [&, offset = std::uint64_t{0}]() mutable {
+        append_some(form, offset + 1, offset + 1, "t/1");
+        ++offset;
+    };
+    append_one();
+    append_one();  // the second comes after what the first has left to do
+    auto size = [&] { return std::filesystem::file_size(form.settings.path + "-wal"); };
+    auto before = size();
+    for (auto i = 0; i < 20; ++i) append_one();
+    CHECK(size() == before);
+    SqliteConnection other{form.settings.path, SqliteAccess::read_write, form.disk.name()};
+    CHECK(other.number("SELECT count(*) FROM events") == 22);
+    REQUIRE(other.checkpoint(false));  // the next commit begins at the front
+    append_one();
+    auto log = other.prepare("PRAGMA wal_checkpoint(PASSIVE)");
+    REQUIRE(log.step());
+    CHECK(log.integer(1) == 2);
+}
+
+TEST_CASE("SQLite events: what was not counted before the end is counted at the start",
+          "[bridge][store][event]") {
+    SqliteForm form{with({{"t/#", 1h, 5, 1'000'000}, {"u/#", 1h, 5, 1'000'000}})};
+    append_some(form, 1, 4, "t/1");
+    append_some(form, 5, 7, "u/1");
+    form.reopen();
+    append_some(form, 8, 9, "t/1");
+    CHECK(form.events().removed_upto(0) == 1);
+    form.reopen();  // the first class was counted with what was removed of it
+    append_some(form, 10, 12, "u/1");
+    append_some(form, 13, 14, "t/1");
+    CHECK(form.events().removed_upto(0) == 3);
+    CHECK(form.events().removed_upto(1) == 5);
+    form.reopen();
+    CHECK(form.events().events({.filters = {"t/1"}}).events.size() == 5);
+    CHECK(form.events().events({.filters = {"u/1"}}).events.size() == 5);
+}
+
+TEST_CASE("SQLite events: of a full class some more are removed than must be",
+          "[bridge][store][event]") {
+    SqliteForm form{with({{"t/#", 1h, 256, 1'000'000}})};
+    append_some(form, 1, 256, "t/1");
+    CHECK(form.events().removed_upto(0) == 0);
+    append_some(form, 257, 257, "t/1");
+    CHECK(form.events().removed_upto(0) == 3);
+    append_some(form, 258, 259, "t/1");
+    CHECK(form.events().removed_upto(0) == 3);
+    append_some(form, 260, 260, "t/1");
+    CHECK(form.events().removed_upto(0) == 6);
 }
 
 TEST_CASE("SQLite events: other classes are counted anew, and know what may be missing",
