@@ -1,59 +1,19 @@
 """The judge of `spoke-sim city` can see: it acquits good locks and convicts each wrong firmware."""
-import json
-import os
-import subprocess
-import tempfile
 import unittest
-import xml.etree.ElementTree
 
-from programs import DEADLINE_SECONDS, binary
-
-PASS, FAIL, INVALID = 0, 1, 3
+from plays import BRIDGE, BROKER, FAIL, INVALID, PASS, Play, complaint
 
 
-class City:
-    """A small city with a broker and a bridge of its own, started at once."""
+class City(Play):
+    """A small city."""
 
-    BROKER = '[persistence]\ndirectory = "{0}/store"\n' \
-             '[receipts]\npublishers = ["client:spoke-bridge"]\n'
-    BRIDGE = '[store]\npath = "{0}/bridge.db"\n[commands]\ngrace = "500 ms"\n' \
-             '[broker]\nreconnect_delay_min = "10 ms"\nreconnect_delay_max = "200 ms"\n'
+    BROKER = BROKER + '[receipts]\npublishers = ["client:spoke-bridge"]\n'
+    BRIDGE = BRIDGE + '[commands]\ngrace = "500 ms"\n'
 
     def __init__(self, *options):
-        self._folder = tempfile.TemporaryDirectory(prefix="spoke-city-")
-        folder = self._folder.name
-        for name, text in (("broker", self.BROKER), ("bridge", self.BRIDGE)):
-            with open(os.path.join(folder, name + ".toml"), "w", encoding="utf-8") as file:
-                file.write(text.format(folder))
-        self.summary = os.path.join(folder, "summary.json")
-        self.junit = os.path.join(folder, "junit.xml")
-        command = [binary("spoke-sim"), "city", "--port", "0", "--http-port", "0", "--logs", folder,
-                   "--summary", self.summary, "--junit", self.junit,
-                   "--start-broker", f"{binary('spoke-broker')} -c {folder}/broker.toml -p {{mqtt}}",
-                   "--start-bridge", f"{binary('spoke-bridge')} -c {folder}/bridge.toml -p {{http}} "
-                                     "--broker 127.0.0.1:{mqtt}",
-                   "--net", "perfect", "--ride", "1s", "--rest", "500ms", "--reconnect-max", "1s",
-                   "--heartbeat", "2s", "--seed", "7", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True)
-
-    def result(self):
-        """(exit code, summary, output) once it is over."""
-        try:
-            output, _ = self.process.communicate(timeout=4 * DEADLINE_SECONDS)
-            with open(self.summary, encoding="utf-8") as file:
-                summary = json.load(file)
-            cases = xml.etree.ElementTree.parse(self.junit).getroot().findall("testcase")
-            self.failed = [case.get("name") for case in cases if case.find("failure") is not None]
-            return self.process.returncode, summary, output[-6000:]
-        finally:
-            self.close()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-        self._folder.cleanup()
+        super().__init__("city", "--net", "perfect", "--ride", "1s", "--rest", "500ms",
+                         "--reconnect-max", "1s", "--heartbeat", "2s", *options,
+                         broker=self.BROKER, bridge=self.BRIDGE)
 
 
 class TheJudge(unittest.TestCase):
@@ -107,12 +67,6 @@ class TheJudge(unittest.TestCase):
 
 
 class TheCommandLine(unittest.TestCase):
-    def complaint(self, *options):
-        done = subprocess.run([binary("spoke-sim"), "city", *options], capture_output=True,
-                              text=True, timeout=DEADLINE_SECONDS, check=False)
-        self.assertEqual(done.returncode, 2)
-        return done.stdout + done.stderr
-
     def test_what_makes_no_sense_is_told(self):
         programs = ("--start-broker", "true", "--start-bridge", "true")
         for options, words in ((("--kill", "broker@60s"), "--start-broker"),
@@ -125,7 +79,7 @@ class TheCommandLine(unittest.TestCase):
                                (("--firmware", "bad"), "--firmware"),
                                (("--token", "x", "--token-file", "y"), "--token")):
             with self.subTest(options):
-                self.assertIn(words, self.complaint(*options))
+                self.assertIn(words, complaint("city", *options) or "")
 
 
 if __name__ == "__main__":

@@ -1,62 +1,21 @@
 """`spoke-sim watch`: five ways to read, through cuts and kills, are told the same; and its judge can see."""
-import json
-import os
-import subprocess
-import tempfile
 import unittest
-import xml.etree.ElementTree
 
-from programs import DEADLINE_SECONDS, binary
+from plays import BRIDGE, FAIL, INVALID, PASS, Play, complaint
 
-PASS, FAIL, INVALID = 0, 1, 3
 WAYS = ("poll", "long-poll", "sse", "websocket", "mqtt")
 
 
-class Watch:
-    """Readers and writers with a broker and a bridge of their own, started at once."""
+class Watch(Play):
+    """Readers and writers; of one topic the bridge keeps little, and in memory little of all."""
 
-    BROKER = '[persistence]\ndirectory = "{0}/store"\n'
     RECORDED = ("d/+/evt", "d/+/ans", "d/+/up", "d/+/state", "u/+/in", "t/#")
-    BRIDGE = '[store]\npath = "{0}/bridge.db"\n' \
-             '[broker]\nreconnect_delay_min = "10 ms"\nreconnect_delay_max = "200 ms"\n' \
-             '[events]\ntail_events_max = 100\n' \
-             '[[record]]\nfilter = "old/#"\nevents_max = 10\n' + \
-             "".join(f'[[record]]\nfilter = "{topic}"\n' for topic in RECORDED)
+    BRIDGE = BRIDGE + '[events]\ntail_events_max = 100\n' \
+                      '[[record]]\nfilter = "old/#"\nevents_max = 10\n' + \
+        "".join(f'[[record]]\nfilter = "{topic}"\n' for topic in RECORDED)
 
     def __init__(self, *options):
-        self._folder = tempfile.TemporaryDirectory(prefix="spoke-watch-")
-        folder = self._folder.name
-        for name, text in (("broker", self.BROKER), ("bridge", self.BRIDGE)):
-            with open(os.path.join(folder, name + ".toml"), "w", encoding="utf-8") as file:
-                file.write(text.format(folder))
-        self.summary = os.path.join(folder, "summary.json")
-        self.junit = os.path.join(folder, "junit.xml")
-        command = [binary("spoke-sim"), "watch", "--port", "0", "--http-port", "0", "--logs", folder,
-                   "--summary", self.summary, "--junit", self.junit,
-                   "--start-broker", f"{binary('spoke-broker')} -c {folder}/broker.toml -p {{mqtt}}",
-                   "--start-bridge", f"{binary('spoke-bridge')} -c {folder}/bridge.toml -p {{http}} "
-                                     "--broker 127.0.0.1:{mqtt}",
-                   "--forgets", "old/x", "--seed", "7", *options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True)
-
-    def result(self):
-        """(exit code, summary, output) once it is over."""
-        try:
-            output, _ = self.process.communicate(timeout=4 * DEADLINE_SECONDS)
-            with open(self.summary, encoding="utf-8") as file:
-                summary = json.load(file)
-            cases = xml.etree.ElementTree.parse(self.junit).getroot().findall("testcase")
-            self.failed = [case.get("name") for case in cases if case.find("failure") is not None]
-            return self.process.returncode, summary, output[-6000:]
-        finally:
-            self.close()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-        self._folder.cleanup()
+        super().__init__("watch", "--forgets", "old/x", *options, bridge=self.BRIDGE)
 
 
 class TheJudge(unittest.TestCase):
@@ -123,12 +82,6 @@ class TheJudge(unittest.TestCase):
 
 
 class TheCommandLine(unittest.TestCase):
-    def complaint(self, *options):
-        done = subprocess.run([binary("spoke-sim"), "watch", *options], capture_output=True,
-                              text=True, timeout=DEADLINE_SECONDS, check=False)
-        self.assertEqual(done.returncode, 2)
-        return done.stdout + done.stderr
-
     def test_what_makes_no_sense_is_told(self):
         programs = ("--start-broker", "true", "--start-bridge", "true")
         for options, words in ((("--kill", "broker@60s"), "--start-broker"),
@@ -141,7 +94,7 @@ class TheCommandLine(unittest.TestCase):
                                (("--forgets", "old/#"), "--forgets"),
                                (("--token", "x", "--token-file", "y"), "--token")):
             with self.subTest(options):
-                self.assertIn(words, self.complaint(*options))
+                self.assertIn(words, complaint("watch", *options) or "")
 
 
 if __name__ == "__main__":
