@@ -75,9 +75,12 @@ void add_program_options(CLI::App& city, CityArguments& arguments) {
 }
 
 void add_report_options(CLI::App& city, CityArguments& arguments) {
-    city.add_flag("--json", arguments.run.json, "A line of JSON each second instead of text");
-    city.add_option("--summary", arguments.run.summary, "Write the result to this file, as JSON");
-    city.add_option("--junit", arguments.run.junit, "Write it to this file, for a CI server");
+    city.add_flag("--json", arguments.run.report.json,
+                  "A line of JSON each second instead of text");
+    city.add_option("--summary", arguments.run.report.summary,
+                    "Write the result to this file, as JSON");
+    city.add_option("--junit", arguments.run.report.junit,
+                    "Write it to this file, for a CI server");
 }
 
 CityRunOptions finished(CityArguments& arguments) {

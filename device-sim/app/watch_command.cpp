@@ -57,23 +57,23 @@ ReaderFlaw flaw_of(std::string_view name) {
 }
 
 void add_play_options(CLI::App& command, WatchArguments& arguments) {
-    auto& watch = arguments.run.watch;
-    command.add_option("--readers", watch.readers_per_way, "Readers in each of the five ways")
+    auto& cast = arguments.run.watch.cast;
+    command.add_option("--readers", cast.readers_per_way, "Readers in each of the five ways")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
-    command.add_option("--writers", watch.writers, "Writers, a quarter each of four kinds")
+    command.add_option("--writers", cast.writers, "Writers, a quarter each of four kinds")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
-    command.add_option("--rate", watch.events_per_s, "Messages a second, all writers together")
+    command.add_option("--rate", cast.events_per_s, "Messages a second, all writers together")
         ->check(CLI::Range(0.1, 100'000.0))
         ->capture_default_str();
-    command.add_option("--tables", watch.tables, "Topics t/<table>/say")
+    command.add_option("--tables", cast.tables, "Topics t/<table>/say")
         ->check(CLI::Range(1, 10'000))
         ->capture_default_str();
-    command.add_option("--bikes", watch.bikes, "Topics d/<bike>/evt")
+    command.add_option("--bikes", cast.bikes, "Topics d/<bike>/evt")
         ->check(CLI::Range(1, 10'000))
         ->capture_default_str();
-    command.add_option("--inboxes", watch.inboxes, "Inboxes, which are topics u/<who>/in too")
+    command.add_option("--inboxes", cast.inboxes, "Inboxes, which are topics u/<who>/in too")
         ->check(CLI::Range(1, 10'000))
         ->capture_default_str();
     command.add_option("--for", arguments.run_for_ms, "How long they write (default 1m)")
@@ -86,7 +86,7 @@ void add_play_options(CLI::App& command, WatchArguments& arguments) {
         .add_option("--poll-every", arguments.poll_every_ms,
                     "Between two short polls of a reader (default 250ms)")
         ->transform(duration());
-    command.add_option("--seed", watch.seed, "Of everything that is left to chance")
+    command.add_option("--seed", cast.seed, "Of everything that is left to chance")
         ->capture_default_str();
     command
         .add_option("--faults", arguments.faults,
@@ -104,7 +104,7 @@ void add_play_options(CLI::App& command, WatchArguments& arguments) {
 }
 
 void add_place_options(CLI::App& command, WatchArguments& arguments) {
-    auto& reading = arguments.run.watch.reading;
+    auto& reading = arguments.run.watch.cast.reading;
     command.add_option("-p,--port", reading.mqtt_port, "The broker's port; 0: a free one")
         ->capture_default_str();
     command.add_option("--http-port", reading.http.port, "The bridge's port; 0: a free one")
@@ -116,7 +116,7 @@ void add_place_options(CLI::App& command, WatchArguments& arguments) {
     command.add_option("--feed", reading.feed, "First level of the topics of its feed")
         ->capture_default_str();
     command
-        .add_option("--forgets", arguments.run.watch.forgets,
+        .add_option("--forgets", arguments.run.watch.cast.forgets,
                     "A topic of which the bridge keeps few events ([[record]] with events_max), so "
                     "that readers can come with a cursor that is too old")
         ->check(CLI::Validator{topic_error, "TOPIC"});
@@ -148,16 +148,19 @@ void add_program_options(CLI::App& command, WatchArguments& arguments) {
 }
 
 void add_report_options(CLI::App& command, WatchArguments& arguments) {
-    command.add_flag("--json", arguments.run.json, "A line of JSON each second instead of text");
-    command.add_option("--summary", arguments.run.summary,
+    command.add_flag("--json", arguments.run.report.json,
+                     "A line of JSON each second instead of text");
+    command.add_option("--summary", arguments.run.report.summary,
                        "Write the result to this file, as JSON");
-    command.add_option("--junit", arguments.run.junit, "Write it to this file, for a CI server");
+    command.add_option("--junit", arguments.run.report.junit,
+                       "Write it to this file, for a CI server");
 }
 
 WatchRunOptions finished(WatchArguments const& arguments) {
     auto run = arguments.run;
     auto& watch = run.watch;
-    auto& reading = watch.reading;
+    auto& cast = watch.cast;
+    auto& reading = cast.reading;
     if (reading.mqtt_port == 0) reading.mqtt_port = free_port();
     if (reading.http.port == 0) reading.http.port = free_port();
     reading.http.timeout = std::chrono::seconds{20};
@@ -166,14 +169,14 @@ WatchRunOptions finished(WatchArguments const& arguments) {
     if (!arguments.token_file.empty()) reading.token = first_line_of(arguments.token_file);
     watch.run_for = Millis{arguments.run_for_ms};
     watch.settle_for = Millis{arguments.settle_ms};
-    watch.faults = std::get<WatchFaultPlan>(parse_watch_faults(arguments.faults));
+    cast.faults = std::get<WatchFaultPlan>(parse_watch_faults(arguments.faults));
     watch.fault_options = arguments.faults;
-    watch.flaw = flaw_of(arguments.flaw);
+    cast.flaw = flaw_of(arguments.flaw);
     auto& programs = watch.programs;
     programs.http = reading.http;
-    programs.seed = watch.seed;
+    programs.seed = cast.seed;
     programs.kills = std::get<std::vector<Kill>>(parse_kills(arguments.kills));
-    for (auto const& kill : random_kills(arguments.random_kills, watch.run_for, watch.seed)) {
+    for (auto const& kill : random_kills(arguments.random_kills, watch.run_for, cast.seed)) {
         programs.kills.push_back(kill);
     }
     for (auto* command : {&programs.start_broker, &programs.start_bridge}) {

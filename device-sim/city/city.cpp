@@ -1,7 +1,6 @@
 #include "device-sim/city/city.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -13,9 +12,9 @@
 
 #include "device-sim/city/child.hpp"
 #include "device-sim/city/phase.hpp"
+#include "device-sim/city/self_watch.hpp"
 #include "device-sim/fleet/fleet.hpp"
 #include "device-sim/http/http_client.hpp"
-#include "device-sim/load/process_sample.hpp"
 #include "device-sim/rider/auditor.hpp"
 #include "protocol/base/time.hpp"
 
@@ -28,7 +27,6 @@ using Millis = std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
 constexpr Millis kTick{100};
-constexpr Millis kLagTick{50};
 constexpr Millis kAuditEvery{500};
 constexpr Millis kRestartMin{200};
 constexpr Millis kRestartMax{2'000};
@@ -73,7 +71,6 @@ private:
     void close_by_hand(std::size_t place) override { fleet_->close_by_hand(place); }
 
     void wait_for_tick();
-    void wait_for_lag();
     void tick();
     void look_after_children();
     void ask_whether_ready();
@@ -102,7 +99,7 @@ private:
     Child bridge_;
     Judge judge_;
     Tally tally_{};
-    LoopLag lag_{};
+    SelfWatch self_;
     Dice dice_;
     std::unique_ptr<Fleet> fleet_;
     std::vector<bool> taken_;
@@ -116,9 +113,7 @@ private:
     bool auditing_ = false;
 
     asio::steady_timer tick_timer_;
-    asio::steady_timer lag_timer_;
     std::array<asio::steady_timer, 2> restart_timers_;
-    SteadyTime lag_due_{};
     SteadyTime began_{};
     SteadyTime phase_began_{};
     SteadyTime last_audit_{};
@@ -129,11 +124,9 @@ private:
     std::uint64_t broker_kills_ = 0;
     std::uint64_t bridge_kills_ = 0;
 
-    std::vector<CityEvent> events_;
+    std::vector<RunNote> notes_;
     std::vector<std::string> failures_;  // beside the invariants
     std::vector<std::string> doubts_;    // why it proves nothing
-    SteadyTime looked_at_{};
-    std::chrono::nanoseconds cpu_looked_{};
     std::function<void()> done_;
 };
 
@@ -144,11 +137,11 @@ City::Impl::Impl(asio::io_context& context, CityOptions options, Say say)
       broker_("broker", options_.start_broker, options_.logs + "/broker.log"),
       bridge_("bridge", options_.start_bridge, options_.logs + "/bridge.log"),
       judge_(read_clocks().wall),
+      self_(context),
       dice_(options_.seed),
       auditor_(context, options_.riders.errand.http, options_.riders.errand.token, judge_),
       probe_(context, options_.riders.errand.http),
       tick_timer_(context),
-      lag_timer_(context),
       restart_timers_{asio::steady_timer{context}, asio::steady_timer{context}} {
     options_.fleet.seed = options_.seed;
     options_.fleet.faults_wait = true;
@@ -171,12 +164,12 @@ City::Impl::Impl(asio::io_context& context, CityOptions options, Say say)
 
 void City::Impl::start(std::function<void()> done) {
     done_ = std::move(done);
-    began_ = phase_began_ = looked_at_ = read_clocks().steady;
+    began_ = phase_began_ = read_clocks().steady;
     if (!options_.start_broker.empty()) broker_.start();
     if (!options_.start_bridge.empty()) bridge_.start();
     fleet_->start();
     wait_for_tick();
-    wait_for_lag();
+    self_.start();
 }
 
 void City::Impl::end_early() {
@@ -198,18 +191,6 @@ void City::Impl::wait_for_tick() {
         if (error || phase_ == Phase::over) return;
         tick();
         if (phase_ != Phase::over) wait_for_tick();
-    });
-}
-
-void City::Impl::wait_for_lag() {
-    lag_due_ = std::max(lag_due_ + kLagTick, read_clocks().steady);
-    lag_timer_.expires_at(lag_due_);
-    lag_timer_.async_wait([this](error_code error) {
-        if (error) return;
-        auto late =
-            std::chrono::duration_cast<std::chrono::microseconds>(read_clocks().steady - lag_due_);
-        lag_.add(late);
-        wait_for_lag();
     });
 }
 
@@ -408,11 +389,11 @@ void City::Impl::audit() {
 }
 
 void City::Impl::conclude() {
-    if (lag_.is_overloaded()) {
+    if (self_.lag().is_overloaded()) {
         doubts_.push_back(
             fmt::format("the simulator was overloaded: its loop was late by up to "
                         "{} ms",
-                        lag_.max().count() / 1000));
+                        self_.lag().max().count() / 1000));
     }
     if (judge_.openings() == 0) doubts_.emplace_back("no lock has opened");
     auto is_left = [](Killing const& killing) { return !killing.done; };
@@ -421,7 +402,7 @@ void City::Impl::conclude() {
     }
     enter(Phase::over);
     tick_timer_.cancel();
-    lag_timer_.cancel();
+    self_.stop();
     for (auto& timer : restart_timers_) timer.cancel();
     fleet_->stop([this] { stop(); });
 }
@@ -435,35 +416,27 @@ void City::Impl::stop() {
 // ---- what is told ----
 
 void City::Impl::say(std::string text) {
-    CityEvent event{between(began_, read_clocks().steady), std::move(text)};
-    events_.push_back(event);
+    RunNote event{between(began_, read_clocks().steady), std::move(text)};
+    notes_.push_back(event);
     say_(event);
 }
 
 CityLook City::Impl::look() {
-    auto now = read_clocks().steady;
-    CityLook look{.elapsed = between(began_, now),
-                  .phase = std::string{to_text(phase_)},
-                  .riders = riders_.size(),
-                  .openings = judge_.openings(),
-                  .open_commands = judge_.open_count(),
-                  .excused = judge_.excused(),
-                  .states = judge_.states(),
-                  .fleet = fleet_->counts(),
-                  .faults = fleet_->fault_counts(),
-                  .tally = tally_,
-                  .verdict = judge_.verdict(),
-                  .lag = lag_,
-                  .lag_now = lag_.take_latest()};
-    auto sample = load::sample_process(::getpid());
-    auto cpu = sample ? sample->cpu_total : std::chrono::nanoseconds{};
-    auto took = std::chrono::duration<double>{now - looked_at_}.count();
-    if (took > 0) {
-        look.cpu_percent = std::chrono::duration<double>{cpu - cpu_looked_}.count() / took * 100;
-    }
-    cpu_looked_ = cpu;
-    looked_at_ = now;
-    return look;
+    auto self = self_.look();
+    return {.elapsed = between(began_, read_clocks().steady),
+            .phase = std::string{to_text(phase_)},
+            .riders = riders_.size(),
+            .openings = judge_.openings(),
+            .open_commands = judge_.open_count(),
+            .excused = judge_.excused(),
+            .states = judge_.states(),
+            .fleet = fleet_->counts(),
+            .faults = fleet_->fault_counts(),
+            .tally = tally_,
+            .verdict = judge_.verdict(),
+            .lag = self_.lag(),
+            .lag_now = self.lag,
+            .cpu_percent = self.cpu_percent};
 }
 
 CityFacts City::Impl::facts() const {
@@ -473,14 +446,14 @@ CityFacts City::Impl::facts() const {
     facts.firmware = options_.firmware;
     facts.faults = options_.faults;
     facts.net = options_.net;
-    facts.events = events_;
+    facts.notes = notes_;
     facts.broker_kills = broker_kills_;
     facts.bridge_kills = bridge_kills_;
     facts.trouble = failures_;
     facts.trouble.insert(facts.trouble.end(), doubts_.begin(), doubts_.end());
     // What was seen is seen, however late.
     bool has_failed = !judge_.verdict().is_clean() || !failures_.empty();
-    facts.end = has_failed ? CityEnd::fail : doubts_.empty() ? CityEnd::pass : CityEnd::invalid;
+    facts.end = has_failed ? RunEnd::fail : doubts_.empty() ? RunEnd::pass : RunEnd::invalid;
     return facts;
 }
 

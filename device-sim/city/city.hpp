@@ -48,7 +48,7 @@ struct CityOptions {
 /// Thread   the one that runs the io_context.
 class City {
 public:
-    using Say = std::function<void(CityEvent const& event)>;
+    using Say = std::function<void(RunNote const& event)>;
 
     /// `context` outlives it.
     City(boost::asio::io_context& context, CityOptions options, Say say);

@@ -6,6 +6,8 @@
 #include <array>
 #include <boost/json.hpp>
 #include <iterator>
+#include <utility>
+#include <vector>
 
 namespace spoke::sim {
 namespace {
@@ -16,11 +18,6 @@ using Millis = std::chrono::duration<double, std::milli>;
 constexpr std::array kStages{Stage::whole, Stage::queue, Stage::down, Stage::device, Stage::up};
 constexpr std::array kShares{std::pair{"p50", 0.5}, std::pair{"p90", 0.9}, std::pair{"p95", 0.95},
                              std::pair{"p99", 0.99}, std::pair{"p99.9", 0.999}};
-
-std::string clock_text(std::chrono::milliseconds elapsed) {
-    auto seconds = elapsed.count() / 1000;
-    return fmt::format("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
-}
 
 std::string time_text(std::chrono::nanoseconds time) {
     auto millis = Millis{time}.count();
@@ -61,7 +58,7 @@ json::object stages_json(Tally const& tally) {
     return out;
 }
 
-json::object counts_json(Verdict const& verdict) {
+json::object safety_json(Verdict const& verdict) {
     json::object out;
     for (std::size_t i = 0; i < kInvariantCount; ++i) {
         out[to_text(static_cast<Invariant>(i))] = verdict.counts[i];
@@ -72,13 +69,6 @@ json::object counts_json(Verdict const& verdict) {
 json::object faults_json(FaultCounts const& faults) {
     json::object out;
     for (auto const& row : fault_table()) out[row.name] = faults.of(row.fault);
-    return out;
-}
-
-template <class Map>
-json::object map_json(Map const& map) {
-    json::object out;
-    for (auto const& [key, count] : map) out[fmt::format("{}", key)] = count;
     return out;
 }
 
@@ -102,14 +92,14 @@ json::object look_json(CityLook const& look) {
             {"requests_given_up", tally.given_up},
             {"replayed", tally.replayed},
             {"unreadable", tally.unreadable},
-            {"errors", map_json(tally.errors)},
-            {"commands", map_json(look.states)},
+            {"errors", counts_json(tally.errors)},
+            {"commands", counts_json(look.states)},
             {"open_commands", look.open_commands},
             {"excused", look.excused},
             {"openings", look.openings},
             {"rides", tally.rides},
             {"faults", look.faults.total()},
-            {"safety", counts_json(look.verdict)},
+            {"safety", safety_json(look.verdict)},
             {"latency_ms", stages_json(tally)},
             {"cpu_percent", look.cpu_percent},
             {"loop_lag_us", look.lag_now.count()}};
@@ -119,11 +109,11 @@ std::string text_of(json::value const& value) {
     return json::serialize(value);
 }
 
-std::string example_text(Violation const& violation) {
-    return fmt::format("! {} at {:.3f} s: bike {}, order {}, wish {}: {}",
-                       to_text(violation.invariant), static_cast<double>(violation.at_ms) / 1000.0,
-                       violation.bike, violation.order.empty() ? "-" : violation.order,
-                       violation.wish.empty() ? "-" : violation.wish, violation.text);
+std::string violation_text(Violation const& violation) {
+    auto where = fmt::format("bike {}, order {}, wish {}", violation.bike,
+                             violation.order.empty() ? "-" : violation.order,
+                             violation.wish.empty() ? "-" : violation.wish);
+    return example_text(to_text(violation.invariant), violation.at_ms, where, violation.text);
 }
 
 std::string faults_text(FaultCounts const& faults) {
@@ -135,50 +125,7 @@ std::string faults_text(FaultCounts const& faults) {
     return out.empty() ? "  none" : out;
 }
 
-std::string errors_text(Tally const& tally) {
-    std::string out;
-    for (auto const& [what, count] : tally.errors) {
-        fmt::format_to(std::back_inserter(out), "\n    {} x {}", count, what);
-    }
-    return out;
-}
-
-std::string xml_text(std::string_view text) {
-    std::string out;
-    for (auto c : text) {
-        switch (c) {
-            case '<':
-                out += "&lt;";
-                break;
-            case '>':
-                out += "&gt;";
-                break;
-            case '&':
-                out += "&amp;";
-                break;
-            case '"':
-                out += "&quot;";
-                break;
-            default:
-                out += c;
-        }
-    }
-    return out;
-}
-
 }  // namespace
-
-std::string_view to_text(CityEnd end) noexcept {
-    switch (end) {
-        case CityEnd::pass:
-            return "PASS";
-        case CityEnd::fail:
-            return "FAIL";
-        case CityEnd::invalid:
-            return "INVALID";
-    }
-    return "";
-}
 
 std::string city_line(CityLook const& look) {
     auto const& whole = look.tally.of(Stage::whole);
@@ -186,13 +133,12 @@ std::string city_line(CityLook const& look) {
     for (auto count : look.verdict.counts) violations += count;
     return fmt::format(
         "{}  {:9} online {}/{}  rides {}  cmds {}  {}  open {}  errors {}  unlock p50 {} p99 {}  "
-        "reconnects {}  faults {}  cpu {:.0f} %  lag {:.0f} ms{}{}",
+        "reconnects {}  faults {}  {}{}",
         clock_text(look.elapsed), look.phase, look.fleet.online, look.fleet.bikes, look.tally.rides,
         look.tally.wishes, states_text(look), look.open_commands, look.tally.error_count(),
         time_text(whole.at(0.5)), time_text(whole.at(0.99)),
         look.fleet.connects - std::min(look.fleet.connects, look.fleet.bikes), look.faults.total(),
-        look.cpu_percent, Millis{look.lag_now}.count(),
-        look.lag_now > LoopLag::kLate ? " LATE" : "",
+        load_text(look.cpu_percent, look.lag_now),
         violations == 0 ? std::string{} : fmt::format("  VIOLATIONS {}", violations));
 }
 
@@ -208,7 +154,7 @@ std::string city_verdict(CityLook const& look, CityFacts const& facts) {
                     look.riders, facts.firmware, facts.net));
     add(fmt::format("wishes {}  posts {}  retries {}  joined {}  lost {}  given up {}  errors {}{}",
                     tally.wishes, tally.posts, tally.retries, tally.replayed, tally.lost,
-                    tally.given_up, tally.error_count(), errors_text(tally)));
+                    tally.given_up, tally.error_count(), counts_text(tally.errors)));
     add(fmt::format("commands  {}  left open {} (excused {})  openings {}  rides {}",
                     states_text(look), look.open_commands, look.excused, look.openings,
                     tally.rides));
@@ -221,20 +167,16 @@ std::string city_verdict(CityLook const& look, CityFacts const& facts) {
                     facts.broker_kills, facts.bridge_kills,
                     look.fleet.connects - std::min(look.fleet.connects, look.fleet.bikes),
                     look.fleet.power_cycles));
-    add(fmt::format("loop lag  longest {:.0f} ms, {:.2f} % of the looks above {:.0f} ms",
-                    Millis{look.lag.max()}.count(), look.lag.late_share() * 100,
-                    Millis{LoopLag::kLate}.count()));
+    add(lag_text(look.lag));
     std::string safety = "SAFETY   ";
     for (std::size_t i = 0; i < kInvariantCount; ++i) {
         fmt::format_to(std::back_inserter(safety), " {} {} ", to_text(static_cast<Invariant>(i)),
                        look.verdict.counts[i]);
     }
     add(safety);
-    for (auto const& example : look.verdict.examples) add(example_text(example));
+    for (auto const& example : look.verdict.examples) add(violation_text(example));
     for (auto const& trouble : facts.trouble) add("! " + trouble);
-    out += fmt::format("result: {}{}", to_text(facts.end),
-                       facts.end == CityEnd::invalid ? " (it proves nothing)" : "");
-    return out;
+    return out + result_text(facts.end, look.lag);
 }
 
 std::string city_summary(CityLook const& look, CityFacts const& facts) {
@@ -248,56 +190,28 @@ std::string city_summary(CityLook const& look, CityFacts const& facts) {
                                         {"at_ms", example.at_ms},
                                         {"text", example.text}});
     }
-    json::array events;
-    for (auto const& event : facts.events) {
-        events.push_back(json::object{{"at_ms", event.at.count()}, {"text", event.text}});
-    }
-    json::array trouble(facts.trouble.begin(), facts.trouble.end());
-    out["result"] = to_text(facts.end);
-    out["seed"] = facts.seed;
+    add_facts(out, facts, look.lag);
     out["firmware"] = facts.firmware;
-    out["fault_options"] = facts.faults;
     out["net"] = facts.net;
     out["faults_by_kind"] = faults_json(look.faults);
-    out["kills"] = json::object{{"broker", facts.broker_kills}, {"bridge", facts.bridge_kills}};
     out["examples"] = std::move(examples);
-    out["events"] = std::move(events);
-    out["trouble"] = std::move(trouble);
-    out["loop_lag_max_us"] = look.lag.max().count();
-    out["loop_late_share"] = look.lag.late_share();
     return text_of(out);
 }
 
 std::string city_junit(CityLook const& look, CityFacts const& facts) {
-    std::size_t failures = facts.end == CityEnd::pass ? 0 : 1;
-    for (auto count : look.verdict.counts) failures += count == 0 ? 0 : 1;
-    auto seconds = static_cast<double>(look.elapsed.count()) / 1000.0;
-    std::string out = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
-    out += fmt::format(
-        "<testsuite name=\"spoke-sim city, seed {}\" tests=\"{}\" failures=\"{}\" "
-        "time=\"{:.3f}\">\n",
-        facts.seed, kInvariantCount + 1, failures, seconds);
+    std::vector<JunitCase> cases;
     for (std::size_t i = 0; i < kInvariantCount; ++i) {
-        auto name = to_text(static_cast<Invariant>(i));
-        if (look.verdict.counts[i] == 0) {
-            out += fmt::format("  <testcase classname=\"safety\" name=\"{}\"/>\n", name);
-            continue;
-        }
-        out += fmt::format(
-            "  <testcase classname=\"safety\" name=\"{}\">\n    <failure message=\"{} times\">",
-            name, look.verdict.counts[i]);
+        auto& one = cases.emplace_back();
+        one.class_name = "safety";
+        one.name = to_text(static_cast<Invariant>(i));
+        if (look.verdict.counts[i] == 0) continue;
+        one.failure = fmt::format("{} times", look.verdict.counts[i]);
         for (auto const& example : look.verdict.examples) {
-            if (static_cast<std::size_t>(example.invariant) == i) {
-                out += xml_text(example_text(example)) + '\n';
-            }
+            if (static_cast<std::size_t>(example.invariant) != i) continue;
+            one.lines.push_back(violation_text(example));
         }
-        out += "</failure>\n  </testcase>\n";
     }
-    out += "  <testcase classname=\"run\" name=\"result\"";
-    if (facts.end == CityEnd::pass) return out + "/>\n</testsuite>\n";
-    out += fmt::format(">\n    <failure message=\"{}\">", to_text(facts.end));
-    for (auto const& trouble : facts.trouble) out += xml_text(trouble) + '\n';
-    return out + "</failure>\n  </testcase>\n</testsuite>\n";
+    return junit_text("city", look.elapsed, std::move(cases), facts);
 }
 
 }  // namespace spoke::sim

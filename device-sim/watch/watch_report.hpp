@@ -3,21 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
-#include <vector>
 
-#include "device-sim/report/city_report.hpp"
 #include "device-sim/report/loop_lag.hpp"
+#include "device-sim/report/run_report.hpp"
 #include "device-sim/watch/watch_judge.hpp"
 #include "device-sim/watch/watch_reader.hpp"
 #include "device-sim/watch/watch_writer.hpp"
 
 namespace spoke::sim {
-
-/// Something that happened once, to be told on a line of its own.
-using WatchNote = CityEvent;
-
-/// How a run ends.
-using WatchEnd = CityEnd;
 
 /// One look at a run. The references live for the call they are given to.
 struct WatchLook {
@@ -33,17 +26,6 @@ struct WatchLook {
     double cpu_percent = 0;
 };
 
-/// What the summary tells beside the last look.
-struct WatchFacts {
-    std::uint64_t seed = 0;
-    std::string faults{};
-    std::vector<WatchNote> notes{};
-    std::uint64_t broker_kills = 0;
-    std::uint64_t bridge_kills = 0;
-    std::vector<std::string> trouble{};  // why it fails beside the counts, or proves nothing
-    WatchEnd end = WatchEnd::pass;
-};
-
 /// One line for people, without a line end.
 [[nodiscard]] std::string watch_line(WatchLook const& look);
 
@@ -51,12 +33,12 @@ struct WatchFacts {
 [[nodiscard]] std::string watch_json(WatchLook const& look);
 
 /// The end for people: numbers, WATCH, examples, result.
-[[nodiscard]] std::string watch_verdict(WatchLook const& look, WatchFacts const& facts);
+[[nodiscard]] std::string watch_verdict(WatchLook const& look, RunFacts const& facts);
 
 /// All of it as a JSON object, for --summary.
-[[nodiscard]] std::string watch_summary(WatchLook const& look, WatchFacts const& facts);
+[[nodiscard]] std::string watch_summary(WatchLook const& look, RunFacts const& facts);
 
 /// One test case for each count, for --junit.
-[[nodiscard]] std::string watch_junit(WatchLook const& look, WatchFacts const& facts);
+[[nodiscard]] std::string watch_junit(WatchLook const& look, RunFacts const& facts);
 
 }  // namespace spoke::sim

@@ -46,7 +46,7 @@ struct Scene {
     LoopLag lag;
     FleetCounts fleet;
     FaultCounts faults;
-    CityFacts facts{.seed = 7, .bikes = 300, .firmware = "good", .net = "lte-m"};
+    CityFacts facts{{.seed = 7}, 300, "good", "lte-m"};
 };
 
 bool holds_text(std::string const& text, std::string_view part) {
@@ -86,12 +86,12 @@ TEST_CASE("City report: the verdict of a good run and of a bad one", "[sim][repo
     CHECK(holds_text(good, "duplicate 1"));
 
     scene.add_violation();
-    scene.facts.end = CityEnd::fail;
+    scene.facts.end = RunEnd::fail;
     auto bad = city_verdict(scene.look(), scene.facts);
     CHECK(holds_text(bad, "! double_open at 12.345 s: bike b7, order c_1, wish r1-1: opened"));
     CHECK(holds_text(bad, "result: FAIL"));
 
-    scene.facts.end = CityEnd::invalid;
+    scene.facts.end = RunEnd::invalid;
     scene.facts.trouble = {"the simulator was overloaded"};
     auto nothing = city_verdict(scene.look(), scene.facts);
     CHECK(holds_text(nothing, "! the simulator was overloaded"));
@@ -101,13 +101,13 @@ TEST_CASE("City report: the verdict of a good run and of a bad one", "[sim][repo
 TEST_CASE("City report: the summary has the result, the seed and the examples", "[sim][report]") {
     Scene scene;
     scene.add_violation();
-    scene.facts.end = CityEnd::fail;
-    scene.facts.events = {{60s, "broker killed -9"}};
+    scene.facts.end = RunEnd::fail;
+    scene.facts.notes = {{60s, "broker killed -9"}};
     auto summary = boost::json::parse(city_summary(scene.look(), scene.facts)).as_object();
     CHECK(summary.at("result") == "FAIL");
     CHECK(summary.at("seed").to_number<int>() == 7);
     CHECK(summary.at("examples").at(0).at("order") == "c_1");
-    CHECK(summary.at("events").at(0).at("at_ms").to_number<int>() == 60'000);
+    CHECK(summary.at("notes").at(0).at("at_ms").to_number<int>() == 60'000);
     CHECK(summary.at("faults_by_kind").at("duplicate").to_number<int>() == 1);
 }
 
@@ -117,7 +117,7 @@ TEST_CASE("City report: JUnit has a case per invariant, and escapes", "[sim][rep
     CHECK(holds_text(good, "failures=\"0\""));
     CHECK(holds_text(good, R"(<testcase classname="safety" name="late_open"/>)"));
     scene.add_violation();
-    scene.facts.end = CityEnd::fail;
+    scene.facts.end = RunEnd::fail;
     auto bad = city_junit(scene.look(), scene.facts);
     CHECK(holds_text(bad, "failures=\"2\""));
     CHECK(holds_text(bad, "opened &lt;again&gt; &amp; again"));

@@ -31,7 +31,7 @@ struct Report {
     WatchJudge::Counts counts{};
     WatchVerdict verdict{};
     LoopLag lag{};
-    WatchFacts facts{.seed = 7, .faults = "all", .broker_kills = 1};
+    RunFacts facts{.seed = 7, .faults = "all", .broker_kills = 1};
 };
 
 bool has(std::string const& text, std::string_view part) {
@@ -54,7 +54,7 @@ TEST_CASE("watch report: a line and a JSON object say how it goes", "[watch-repo
 TEST_CASE("watch report: what is wrong is told with examples", "[watch-report]") {
     Report r;
     r.verdict.add({Wrong::events_lost, "sse-1", "k7.9", "t/0/<say>", 1500});
-    r.facts.end = WatchEnd::fail;
+    r.facts.end = RunEnd::fail;
     CHECK(has(watch_line(r.look()), "WRONG 1"));
     auto verdict = watch_verdict(r.look(), r.facts);
     CHECK(has(verdict, " events_lost 1 "));
@@ -72,7 +72,7 @@ TEST_CASE("watch report: what is wrong is told with examples", "[watch-report]")
 
 TEST_CASE("watch report: a run that proves nothing says why", "[watch-report]") {
     Report r;
-    r.facts.end = WatchEnd::invalid;
+    r.facts.end = RunEnd::invalid;
     r.facts.trouble = {"nothing was written"};
     CHECK(has(watch_verdict(r.look(), r.facts), "result: INVALID (it proves nothing)"));
     r.lag.add(std::chrono::seconds{4});
