@@ -12,6 +12,12 @@ namespace spoke::bridge {
 namespace {
 
 HttpResponse show(InboxView const& view) {
+    if (!view.document) {
+        return to_response(Problem{ProblemKind::log_full,
+                                   "the store of the bridge cannot be read now",
+                                   {},
+                                   {{"Retry-After", "10"}}});
+    }
     HttpResponse response;
     response.body = *view.document;
     response.headers.emplace_back("ETag", view.etag);
@@ -62,7 +68,7 @@ void Api::show_inbox(Call call) {
     std::string known{call.request.header("If-None-Match")};
     auto done = [respond = call.respond, known, wish](InboxView const& view) {
         auto response = show(view);
-        if (names_etag(known, view.etag)) {
+        if (view.document && names_etag(known, view.etag)) {
             response.status = 304;
             response.body.clear();
         }
@@ -70,7 +76,9 @@ void Api::show_inbox(Call call) {
         respond(std::move(response));
     };
     if (wish.wait.count() == 0) return done(service_.inboxes().look(who));
-    auto is_known = [known](InboxView const& view) { return names_etag(known, view.etag); };
+    auto is_known = [known](InboxView const& view) {
+        return view.document && names_etag(known, view.etag);
+    };
     auto ticket = service_.inboxes().hold({who, is_known, service_.now().steady + wish.wait, done});
     if (!ticket || !call.request.when_gone) return;
     call.request.when_gone([this, ticket = *ticket] { service_.inboxes().let_go(ticket); });

@@ -89,7 +89,7 @@ void EventSocket::pump() {
         for (auto const& event : taken.events) {
             if (is_wanted(event->event())) send(event->document());
         }
-        is_end = taken.is_end;
+        is_end = taken.is_end || taken.is_stuck;
     }
     is_pumping_ = false;
     if (has_room_ && !is_end) sink_->call_soon();
@@ -251,7 +251,7 @@ void EventSocket::on_gone() {
 void EventSocket::keep_alive() {
     if (std::exchange(was_active_, false) || sink_ == nullptr || !has_room_) return;
     auto is_at_end = !reader_ || reader_->position() == streams_.log().head_offset();
-    if (!is_at_end) return;
+    if (!is_at_end) return sink_->call_soon();  // perhaps the log could not be read
     send(streams_.head_message());
     was_active_ = false;
 }

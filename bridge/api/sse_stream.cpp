@@ -39,7 +39,7 @@ void SseStream::pump() {
         if (taken.has_lost) frames.at(count++) = reset_frame(taken.begin(reader_));
         for (auto const& event : taken.events) frames.at(count++) = event->sse_frame();
         if (count > 0) send({frames.data(), count});
-        if (taken.is_end) return;
+        if (taken.is_end || taken.is_stuck) return;
     }
     if (has_room_) sink_->call_soon();
 }
@@ -76,8 +76,9 @@ void SseStream::on_gone() {
 
 void SseStream::keep_alive() {
     if (std::exchange(was_active_, false) || sink_ == nullptr || !has_room_) return;
-    // What is on its way to it would come with an older id.
-    if (reader_.position() != streams_.log().head_offset()) return;
+    // What is on its way to it would come with an older id; where the log could not be read, that
+    // is tried again.
+    if (reader_.position() != streams_.log().head_offset()) return sink_->call_soon();
     auto const& line = streams_.head_line();
     send({&line, 1});
     was_active_ = false;

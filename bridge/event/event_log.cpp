@@ -265,6 +265,7 @@ EventLog::Page EventLog::read(std::uint64_t after, std::vector<std::string> cons
         }
         page.position = std::min(std::max(found.scanned_to, after), head_);
         page.is_end = page.position == head_;
+        page.is_stuck = page.position == after;
         page.removed_upto = removed_upto(filters);  // behind the read: what it missed is in it
         return page;
     }

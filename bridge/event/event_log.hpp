@@ -108,9 +108,12 @@ public:
         std::vector<SharedEvent> events{};
         std::uint64_t position = 0;  // read up to there
         bool is_end = false;         // nothing more for now
+        bool is_stuck = false;       // the store cannot be read now
         // What has left the log of the classes of these filters; 0 while all that is wanted is
         // among the newest.
         std::uint64_t removed_upto = 0;
+
+        [[nodiscard]] bool goes_on() const noexcept { return !is_end && !is_stuck; }
     };
 
     /// Events behind `after`, in order, `limit` at most. Does a bounded amount of work: a page may

@@ -38,7 +38,7 @@ LogReader::Taken LogReader::take(std::size_t max) {
     removed_upto_ = std::max(removed_upto_, page.removed_upto);
     position_ = page.position;
     is_live_ = page.is_end;
-    return {std::move(page.events), page.is_end, has_lost};
+    return {std::move(page.events), page.is_end, has_lost, page.is_stuck};
 }
 
 std::uint64_t LogReader::position() const noexcept {

@@ -34,6 +34,7 @@ public:
         bool is_end = false;  // nothing more for now: wake() will be called. Else: take again, soon
         // Before these, events may have left the log that nobody took: the taker was too slow.
         bool has_lost = false;
+        bool is_stuck = false;  // the log cannot be read now: take again, but not at once
 
         /// The place before these events, for whoever is told of a loss.
         [[nodiscard]] std::uint64_t begin(LogReader const& reader) const {

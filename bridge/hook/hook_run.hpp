@@ -67,6 +67,7 @@ public:
     Hook hook;
     std::unique_ptr<LogReader> reader{};
     bool may_take = true;              // the reader may have something
+    bool is_stuck = false;             // but the log could not be read
     std::deque<HookDelivery> taken{};  // from the log, in order; not begun
     std::set<std::string> known{};     // ids behind the place that are in the queue
     std::size_t requests = 0;          // under way

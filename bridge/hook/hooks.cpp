@@ -123,7 +123,7 @@ bool Hooks::start_one(HookRun& run, Now const& now) {
     if (!has_room) return false;
     if (run.taken.empty() && run.may_take) fetch(run);
     if (run.taken.empty()) {
-        is_more_ = is_more_ || run.may_take;
+        is_more_ = is_more_ || (run.may_take && !run.is_stuck);
         return false;
     }
     auto delivery = std::move(run.taken.front());
@@ -139,6 +139,7 @@ void Hooks::fetch(HookRun& run) {
     auto after = run.reader->position();
     auto got = run.reader->take(kTakeMax);
     run.may_take = !got.is_end;
+    run.is_stuck = got.is_stuck;
     if (got.has_lost) {
         auto upto = world_.log.removed_upto(run.hook.topics);
         tell_gap(run, name_of(CursorProblem::too_old), after, upto);

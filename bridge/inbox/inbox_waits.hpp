@@ -17,7 +17,7 @@ namespace spoke::bridge {
 
 /// An inbox as it is told: all of it, never what has changed.
 struct InboxView {
-    std::shared_ptr<std::string const> document;
+    std::shared_ptr<std::string const> document;  // null: the log cannot be read now
     std::string etag;
     std::uint64_t unread = 0;
 };

@@ -19,6 +19,7 @@ constexpr auto kPosition = "inboxes";            // of the oldest message that w
 constexpr std::uint64_t kPositionStep = 10'000;  // events between two writes of it
 constexpr auto kPositionPause = 10s;
 constexpr auto kRetentionPause = 1s;
+constexpr auto kRetryPause = 1s;
 constexpr int kTendedAtOnce = 100;
 
 /// An inbox that nobody asks for is looked at this often, so that its mark follows.
@@ -54,10 +55,10 @@ bool Inboxes::has(std::string_view who) const {
 Inboxes::Cached& Inboxes::open(std::string_view who) {
     if (auto found = cached_.find(who); found != cached_.end()) {
         list_.splice(list_.begin(), list_, found->second);
+        if (!list_.front().is_whole) load(list_.front());
         return list_.front();
     }
-    auto mark = world_.log.store().inbox_mark(who);
-    list_.push_front({std::string{who}, topic_of_inbox(who), {}, {settings_.limits, mark}});
+    list_.push_front({std::string{who}, topic_of_inbox(who), {}, {settings_.limits, 0}});
     auto& cached = list_.front();
     cached_.emplace(cached.who, list_.begin());
     auto const& classes = world_.log.classes();
@@ -67,7 +68,6 @@ Inboxes::Cached& Inboxes::open(std::string_view who) {
         cached.event_class = static_cast<std::size_t>(found - classes.begin());
     }
     load(cached);
-    account(cached);
     return cached;
 }
 
@@ -75,6 +75,7 @@ Inboxes::Cached& Inboxes::open(std::string_view who) {
 void Inboxes::load(Cached& cached) {
     constexpr std::size_t kPageSize = 1'000;
     ++counters_.loaded;
+    cached.inbox = {settings_.limits, world_.log.store().inbox_mark(cached.who)};
     EventQuery query{cached.inbox.mark(), {cached.topic}, kPageSize};
     auto head = world_.log.head_offset();
     while (query.after < head) {
@@ -82,9 +83,11 @@ void Inboxes::load(Cached& cached) {
         for (auto const& event : page.events) {
             if (event.offset <= head) cached.inbox.add(event);
         }
-        if (page.scanned_to <= query.after) break;
+        if (page.scanned_to <= query.after) break;  // it cannot be read
         query.after = page.scanned_to;
     }
+    cached.is_whole = query.after >= head;
+    account(cached);
 }
 
 /// Makes room for it: those that were not asked for the longest go.
@@ -121,6 +124,16 @@ InboxView Inboxes::look(std::string_view who) {
     return view_of(cached);
 }
 
+/// Empty if it cannot be read.
+std::string Inboxes::document_at(std::uint64_t offset, Cached const& cached) const {
+    EventLog::Page page;
+    page.position = offset - 1;
+    while (page.events.empty() && page.goes_on()) {
+        page = world_.log.read(page.position, {cached.topic}, 1);
+    }
+    return page.events.empty() ? std::string{} : *page.events.front()->document();
+}
+
 InboxView const& Inboxes::view_of(Cached& cached) {
     auto const& inbox = cached.inbox;
     auto const& messages = inbox.messages();
@@ -129,16 +142,8 @@ InboxView const& Inboxes::view_of(Cached& cached) {
     auto& view = cached.view;
     auto is_same = view.document && cached.view_cursor == cursor && view.unread == messages.size();
     if (is_same) return view;
-    std::string latest;
-    if (!messages.empty()) {
-        auto after = messages.rbegin()->first - 1;
-        for (auto is_end = false; latest.empty() && !is_end;) {
-            auto page = world_.log.read(after, {cached.topic}, 1);
-            if (!page.events.empty()) latest = *page.events.front()->document();
-            is_end = page.is_end;
-            after = page.position;
-        }
-    }
+    auto latest = messages.empty() ? std::string{} : document_at(messages.rbegin()->first, cached);
+    if (!cached.is_whole || (latest.empty() && !messages.empty())) return view = {};
     cached.view_cursor = cursor;
     view.unread = messages.size();
     view.etag = fmt::format("\"{}-{}\"", cursor_text(cursor), view.unread);
@@ -159,8 +164,9 @@ void Inboxes::on_event(SharedEvent const& shared) {
         cached.inbox.add(event);
         // It was committed together with the notice.
         if (is_word) cached.inbox.read_upto(world_.log.store().inbox_mark(who));
-        account(cached);
-        if (is_word || cached.inbox.wished_mark()) tend_soon(who);
+        auto is_to_tend = is_word || cached.inbox.wished_mark();
+        account(cached);  // it may be the one that goes
+        if (is_to_tend) tend_soon(who);
     } else if (event.n % kLookEvery == 0) {
         tend_soon(who);
     }
@@ -224,7 +230,7 @@ void Inboxes::on_timer() {
         if (!who) break;
         tend(*who);
     }
-    if (scanned_to_) scan();
+    if (scanned_to_ && scan_at_ <= now.steady) scan();
     note_position();
     if (waits_.size() == 0 || now.steady < retention_due_) return;
     retention_due_ = now.steady + kRetentionPause;
@@ -241,7 +247,7 @@ std::optional<SteadyTime> Inboxes::next_deadline() const {
     auto next = waits_.next_deadline();
     auto add = [&](SteadyTime when) { next = std::min(next.value_or(when), when); };
     if (!to_tend_.empty()) add(retry_at_.value_or(now.steady));
-    if (scanned_to_) add(now.steady);
+    if (scanned_to_) add(std::max(scan_at_, now.steady));
     if (waits_.size() > 0) add(std::max(retention_due_, now.steady));
     if (auto when = expiries_.next()) add(now.steady + std::max(*when - now.wall, 0ms));
     if (!scanned_to_ && world_.log.head_offset() >= position_ + kPositionStep) {
@@ -253,6 +259,10 @@ std::optional<SteadyTime> Inboxes::next_deadline() const {
 /// Its notices and its mark, and when it is to be looked at again.
 void Inboxes::tend(std::string const& who) {
     auto& cached = open(who);
+    if (!cached.is_whole) {
+        retry_at_ = world_.clock().steady + kRetryPause;
+        return tend_soon(who);
+    }
     auto& inbox = cached.inbox;
     inbox.remove_upto(removed_upto(cached.event_class));
     inbox.expire(world_.clock().wall);
@@ -284,6 +294,7 @@ void Inboxes::scan() {
         expiries_.add(*who, *event.expires_at, event.offset);
     }
     scanned_to_ = page.position;
+    scan_at_ = page.is_stuck ? world_.clock().steady + kRetryPause : SteadyTime{};
     if (page.is_end || page.position >= scan_end_) scanned_to_.reset();
 }
 

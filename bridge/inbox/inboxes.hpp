@@ -61,6 +61,7 @@ public:
     /// Whether messages of this inbox are recorded at all.
     [[nodiscard]] bool has(std::string_view who) const;
 
+    /// Without a document while the log cannot be read.
     [[nodiscard]] InboxView look(std::string_view who);
 
     /// Records a message that came over MQTT, or anything else.
@@ -80,7 +81,7 @@ public:
              PutDone done);
 
     /// Marks read what is at this offset or before it. `done` comes once, perhaps at once: the
-    /// inbox as it is then, or nullopt if that could not be stored.
+    /// inbox as it is then, or nullopt if that could not be stored, or what is in it not read.
     using ReadDone = std::function<void(std::optional<InboxView> const&)>;
     void mark_read(std::string const& who, std::uint64_t upto, ReadDone done);
 
@@ -128,6 +129,7 @@ private:
         std::string topic;
         std::optional<std::size_t> event_class{};
         Inbox inbox;
+        bool is_whole = false;  // all of it was read
         std::size_t bytes = 0;
         // The view, and of what it is.
         InboxView view{};
@@ -155,6 +157,7 @@ private:
     void refresh(Cached& cached, WallTime now);
     void account(Cached& cached);
     InboxView const& view_of(Cached& cached);
+    [[nodiscard]] std::string document_at(std::uint64_t offset, Cached const& cached) const;
     [[nodiscard]] std::uint64_t removed_upto(std::optional<std::size_t> event_class) const;
     [[nodiscard]] std::string cursor_text(std::uint64_t offset) const;
 
@@ -184,6 +187,7 @@ private:
     std::optional<SteadyTime> retry_at_{};       // to_tend_ is not looked at before
     std::optional<std::uint64_t> scanned_to_{};  // while what was left is being looked through
     std::uint64_t scan_end_ = 0;
+    SteadyTime scan_at_{};        // not before
     std::uint64_t position_ = 0;  // the one that was stored
     SteadyTime position_due_{};
     SteadyTime retention_due_{};

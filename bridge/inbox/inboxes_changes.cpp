@@ -93,6 +93,7 @@ void Inboxes::put(std::string const& who, std::vector<InboxMessage> messages,
 
 void Inboxes::mark_read(std::string const& who, std::uint64_t upto, ReadDone done) {
     auto& cached = open(who);
+    if (!cached.is_whole) return done(std::nullopt);
     refresh(cached, world_.clock().wall);
     auto const& messages = cached.inbox.messages();
     if (messages.empty() || messages.begin()->first > upto) return done(view_of(cached));
@@ -215,6 +216,7 @@ Inboxes::Page Inboxes::messages(std::string_view who, Query const& query) {
         }
         out.position = page.position;
         if (page.is_end) return out;
+        if (!page.goes_on()) break;
     }
     out.has_more = true;
     return out;
@@ -225,7 +227,7 @@ std::map<std::string, std::uint64_t> Inboxes::newest_by_collapse(std::string con
     constexpr std::size_t kPageSize = 1'000;
     std::map<std::string, std::uint64_t> out;
     std::size_t looked_at = 0;
-    for (auto is_end = false; !is_end && looked_at < kLookedAtMax;) {
+    for (auto goes_on = true; goes_on && looked_at < kLookedAtMax;) {
         auto page = world_.log.read(after, {topic}, kPageSize);
         looked_at += page.events.size();
         for (auto const& shared : page.events) {
@@ -233,7 +235,7 @@ std::map<std::string, std::uint64_t> Inboxes::newest_by_collapse(std::string con
             if (!event.collapse.empty()) out[event.collapse] = event.offset;
         }
         after = page.position;
-        is_end = page.is_end;
+        goes_on = page.goes_on();
     }
     return out;
 }

@@ -50,6 +50,54 @@ TEST_CASE("an inbox: reading never makes anything unread again", "[inbox]") {
     CHECK(w.unread("7777") == 1);
 }
 
+TEST_CASE("an inbox: the one asked for the longest ago goes, although it has just grown",
+          "[inbox]") {
+    InboxWorld w{{.cache_bytes_max = 2'000}};
+    w.unread("7777");
+    w.unread("8888");
+    REQUIRE(w.inboxes->cached() == 2);
+    for (int i = 0; i < 10; ++i) w.publish("7777", "like");
+    w.settle();
+    CHECK(w.inboxes->cached() == 1);
+    CHECK(w.inboxes->cache_bytes() <= 2'000);
+    CHECK(w.unread("7777") == 10);
+}
+
+TEST_CASE("an inbox: while the log cannot be read, nothing wrong is told of it", "[inbox]") {
+    // Nothing is among the newest, which are in memory.
+    InboxWorld w{{}, 10'000, 0};
+    for (int i = 0; i < 3; ++i) w.put("7777", {message("like", "post-9")});
+    w.settle();
+    w.put("7777", {message("like", {}, 5s)});
+    w.settle();
+    w.kill_and_restart();
+    auto& store = w.store;
+    store.can_read = false;
+    CHECK_FALSE(w.inboxes->look("7777").document);
+    w.mark_read("7777", 4);
+    CHECK(w.reads_done == 1);
+    CHECK_FALSE(w.last_read);
+    auto page = w.inboxes->messages("7777", {});
+    CHECK(page.messages.empty());
+    CHECK(page.has_more);
+    w.advance(5s);
+    CHECK(store.pending.empty());  // no word of an inbox that is not known
+    store.can_read = true;
+    CHECK(w.unread("7777") == 1);
+    CHECK(w.listed("7777") == std::vector<std::string>{"k7.3"});
+    w.advance(1s);
+    w.settle();
+    CHECK(w.events_of("7777").back().data == R"({"unread":1,"by":{"like":1},"upto":"k7.0"})");
+    SECTION("nor of one whose latest message cannot be read") {
+        w.publish("7777", "like");
+        w.settle();
+        store.can_read = false;
+        CHECK_FALSE(w.inboxes->look("7777").document);
+        store.can_read = true;
+        CHECK(w.document("7777").at("latest").at("id").as_string() == "k7.6");
+    }
+}
+
 TEST_CASE("an inbox: two devices that read the same are one event", "[inbox]") {
     InboxWorld w;
     w.publish("7777", "like");

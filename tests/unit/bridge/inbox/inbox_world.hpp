@@ -18,15 +18,19 @@ namespace json = boost::json;
 
 /// The inboxes of a bridge that can be killed and started again.
 struct InboxWorld {
-    explicit InboxWorld(Inboxes::Settings s = {}, std::uint64_t events_max = 10'000)
+    /// `tail`: so many of the newest events are read from memory.
+    explicit InboxWorld(Inboxes::Settings s = {}, std::uint64_t events_max = 10'000,
+                        std::size_t tail = 16'384)
         : settings{s},
+          tail_events_max{tail},
           classes{{"u/+/in", std::chrono::hours{1}, events_max}, {"#"}},
           store{classes} {
         start();
     }
 
     void start() {
-        log = std::make_unique<EventLog>(EventLog::Settings{.classes = classes}, store);
+        log = std::make_unique<EventLog>(
+            EventLog::Settings{.classes = classes, .tail_events_max = tail_events_max}, store);
         inboxes =
             std::make_unique<Inboxes>(settings, Inboxes::World{*log, [this] { return clock.now; },
                                                                [this](SteadyTime when) {
@@ -115,6 +119,7 @@ struct InboxWorld {
     }
 
     Inboxes::Settings settings;
+    std::size_t tail_events_max;
     std::vector<EventClass> classes;
     HeldEventStore store;
     FakeClock clock;

@@ -24,6 +24,7 @@ public:
         Done done;
     };
     std::deque<Write> pending;
+    bool can_read = true;  // else nothing is found, and nothing was looked at
 
     void append_events(std::vector<Event> events, std::optional<InboxMark> mark, Need need,
                        Done done) override {
@@ -45,7 +46,10 @@ public:
 
     std::string const& epoch() const override { return held_.epoch(); }
     std::uint64_t last_offset() const override { return held_.last_offset(); }
-    EventPage events(EventQuery const& query) const override { return held_.events(query); }
+    EventPage events(EventQuery const& query) const override {
+        if (!can_read) return {{}, query.after};
+        return held_.events(query);
+    }
     std::uint64_t last_n(std::string_view topic) const override { return held_.last_n(topic); }
     std::optional<Event> find_event(std::string_view topic, std::string_view key) const override {
         return held_.find_event(topic, key);
