@@ -84,8 +84,9 @@ void EventSocket::pump() {
     auto is_end = reader_ == nullptr;
     for (int i = 0; i < kPiecesMax && has_room_ && !is_end; ++i) {
         if (sink_->waiting_bytes() == 0) safe_ = reader_->position();
+        auto before = reader_->position();
         auto taken = reader_->take(kPiece);
-        if (taken.has_lost) say_loss(taken.begin(*reader_));
+        if (taken.has_lost) say_loss(before, taken.begin(*reader_));
         for (auto const& event : taken.events) {
             if (is_wanted(event->event())) send(event->document());
         }
@@ -95,10 +96,13 @@ void EventSocket::pump() {
     if (has_room_ && !is_end) sink_->call_soon();
 }
 
-/// Under each filter, as nobody knows which of them it was.
-void EventSocket::say_loss(std::uint64_t from) {
-    Cursor cursor{streams_.log().epoch(), from};
+/// Under each filter that may have matched something which was removed before it was given.
+void EventSocket::say_loss(std::uint64_t before, std::uint64_t from) {
+    auto const& log = streams_.log();
+    Cursor cursor{log.epoch(), from};
     for (auto const& filter : filters_) {
+        auto had = std::max({before, filter.from, filter.had});
+        if (log.removed_upto({filter.text}) <= had) continue;
         say(fmt::format(R"({{"op":"reset",{},"topic":{}}})",
                         reset_members(CursorProblem::too_old, cursor, filter.text),
                         quoted(filter.text)));

@@ -66,7 +66,7 @@ private:
     void pump();
     void send(SharedBytes message);
     void say(std::string message);
-    void say_loss(std::uint64_t from);
+    void say_loss(std::uint64_t before, std::uint64_t from);
 
     void run(std::string const& q, EventOperation operation);
     void subscribe(std::string const& q, EventOperation const& operation);

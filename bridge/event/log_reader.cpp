@@ -7,12 +7,12 @@
 namespace spoke::bridge {
 
 LogReader::LogReader(EventLog& log, std::vector<std::string> filters, std::uint64_t after,
-                     std::function<void()> wake)
+                     std::function<void()> wake, std::optional<std::uint64_t> known_removed)
     : log_(log),
       filters_(std::move(filters)),
       wake_(std::move(wake)),
       position_(after),
-      removed_upto_(log.removed_upto(filters_)) {
+      removed_upto_(known_removed.value_or(after == 0 ? log.removed_upto(filters_) : 0)) {
     log_.follow(filters_, *this);
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +24,11 @@ public:
 
     /// `wake` is called when take() may have something, once until take() was called; never out of
     /// take() or the constructor. It may destroy the reader.
+    /// In      `known_removed`: what has left the log up to there is no loss to the taker. By
+    ///         default that is nothing behind `after`, and where `after` is 0 all that is gone:
+    ///         he wants what there is.
     LogReader(EventLog& log, std::vector<std::string> filters, std::uint64_t after,
-              std::function<void()> wake);
+              std::function<void()> wake, std::optional<std::uint64_t> known_removed = {});
     LogReader(LogReader const&) = delete;
     LogReader& operator=(LogReader const&) = delete;
     ~LogReader();
@@ -65,7 +69,7 @@ private:
     std::function<void()> wake_;
     std::vector<SharedEvent> waiting_;  // live: came since the last take()
     std::uint64_t position_;
-    std::uint64_t removed_upto_;  // what had left the log when that was last looked at
+    std::uint64_t removed_upto_;  // what has left the log, as far as the taker knows
     bool is_live_ = false;        // everything before waiting_ has been taken
     bool is_woken_ = false;
 };

@@ -63,11 +63,13 @@ HookRun& Hooks::add(Hook hook, std::uint64_t place) {
 
 void Hooks::follow(HookRun& run, std::uint64_t after) {
     run.may_take = true;
-    run.reader = std::make_unique<LogReader>(world_.log, run.hook.topics, after, [this, &run] {
+    auto on_more = [this, &run] {
         run.may_take = true;
         wake(world_.clock().steady);
-    });
-    // A reader tells only what the log loses from now on.
+    };
+    run.reader = std::make_unique<LogReader>(world_.log, run.hook.topics, after, std::move(on_more),
+                                             world_.log.removed_upto(run.hook.topics));
+    // The reader tells only what the log loses from now on.
     auto place = world_.log.locate(Cursor{world_.log.epoch(), after}.text(), run.hook.topics);
     if (std::holds_alternative<std::uint64_t>(place)) return;
     tell_gap(run, name_of(std::get<CursorProblem>(place)), after,

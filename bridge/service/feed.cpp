@@ -14,6 +14,10 @@ namespace {
 
 constexpr std::string_view kPosition = "feed";
 constexpr std::chrono::seconds kAskEvery{1};
+constexpr std::chrono::seconds kReadAgain{1};
+
+/// Of the log, that is no loss: also whoever has had nothing yet is owed all of it.
+constexpr std::uint64_t kNothingRemoved = 0;
 
 /// Whether the same message would be refused again whatever happens to the connection.
 bool is_for_good(mqtt::NotSent cause) {
@@ -21,12 +25,14 @@ bool is_for_good(mqtt::NotSent cause) {
            cause == mqtt::NotSent::property_invalid;
 }
 
-bool is_nobody(mqtt::PublishOutcome const& outcome) {
-    return outcome.reason == mqtt::ReasonCode::no_matching_subscribers;
+/// Else the connection is gone, and everything begins anew with the next.
+bool is_answer(mqtt::PublishOutcome const& outcome) {
+    return outcome.status == mqtt::PublishStatus::acknowledged ||
+           outcome.status == mqtt::PublishStatus::refused;
 }
 
-bool is_copied_to_its_topic(Event const& event) {
-    return !event.from_broker && event.type != "command";
+bool is_nobody(mqtt::PublishOutcome const& outcome) {
+    return outcome.reason == mqtt::ReasonCode::no_matching_subscribers;
 }
 
 }  // namespace
@@ -69,16 +75,13 @@ void Feed::on_broker(bool ready) {
     is_idle_ = false;
     nobody_ = 0;
     is_telling_loss_ = false;
-    if (!ready) return;
-    auto removed = world_.log.removed_upto({"#"});
-    if (position_ != 0 && removed > position_) loss_ = removed;
-    begin(position_);
+    if (ready) begin(position_);
 }
 
 void Feed::begin(std::uint64_t after) {
     taken_.clear();
-    reader_ = std::make_unique<LogReader>(world_.log, std::vector<std::string>{"#"}, after,
-                                          [this] { pump(); });
+    reader_ = std::make_unique<LogReader>(
+        world_.log, std::vector<std::string>{"#"}, after, [this] { pump(); }, kNothingRemoved);
     pump();
 }
 
@@ -94,9 +97,13 @@ void Feed::pump() {
         }
         if (!taken_.empty()) return;
         auto taken = reader_->take(settings_.window);
-        if (taken.has_lost) loss_ = taken.begin(*reader_);
+        if (taken.has_lost) {
+            loss_ = taken.usable(*reader_);
+            tell_loss();
+        }
         std::ranges::move(taken.events, std::back_inserter(taken_));
         if (taken_.empty() && taken.is_end) return note_position();
+        if (taken.is_stuck) return world_.wake_at(world_.clock().steady + kReadAgain);
         if (++round == kRounds) world_.wake_at(world_.clock().steady);
     }
 }
@@ -113,10 +120,12 @@ void Feed::tell_loss() {
     auto done = [this, told = *loss_, run = run_](mqtt::PublishOutcome const& outcome) {
         if (run != run_) return;
         is_telling_loss_ = false;
-        if (outcome.status == mqtt::PublishStatus::acknowledged && loss_ == told) loss_.reset();
+        if (is_answer(outcome) && loss_ == told) loss_.reset();
+        note_position();
     };
     auto cause = world_.uplink.publish(message, std::nullopt, std::move(done));
     is_telling_loss_ = cause == mqtt::NotSent::none;
+    if (is_for_good(cause)) loss_.reset();
 }
 
 /// False: the broker takes no more for now.
@@ -151,11 +160,10 @@ bool Feed::publish(SharedEvent const& event, std::string topic, bool is_feed) {
 }
 
 void Feed::on_answer(std::uint64_t offset, bool is_feed, mqtt::PublishOutcome const& outcome) {
-    auto is_answered = outcome.status == mqtt::PublishStatus::acknowledged ||
-                       outcome.status == mqtt::PublishStatus::refused;
-    // Else the connection is gone, and everything begins anew with the next.
-    if (!is_answered) return;
-    auto found = std::ranges::find(sent_, offset, &Sent::offset);
+    if (!is_answer(outcome)) return;
+    // One that was kept back and is sent now stands there twice.
+    auto found = std::ranges::find_if(
+        sent_, [offset](Sent const& sent) { return sent.offset == offset && sent.open > 0; });
     if (found == sent_.end()) return;
     --found->open;
     while (!sent_.empty() && sent_.front().open == 0) sent_.pop_front();
@@ -217,6 +225,8 @@ bool Feed::keep_back(SharedEvent const& event) {
 void Feed::on_timer(Now const& now) {
     if (ask_at_ && *ask_at_ <= now.steady) ask_again();
     pump();
+    // Whoever has called may have done so for another's sake.
+    if (ask_at_) world_.wake_at(*ask_at_);
 }
 
 void Feed::ask_again() {
@@ -244,9 +254,7 @@ bool Feed::ask(std::string const& topic) {
 }
 
 void Feed::on_question_answered(mqtt::PublishOutcome const& outcome) {
-    auto is_answered = outcome.status == mqtt::PublishStatus::acknowledged ||
-                       outcome.status == mqtt::PublishStatus::refused;
-    if (!is_answered) return;
+    if (!is_answer(outcome)) return;
     if (!is_nobody(outcome)) return on_listener();
     if (--questions_ == 0) end_of_asking();
     note_position();
@@ -266,7 +274,8 @@ void Feed::end_of_asking() {
 }
 
 void Feed::note_position() {
-    if (!reader_) return;
+    // A loss that is not told yet is found again by whoever goes on from before it.
+    if (!reader_ || loss_) return;
     auto upto = taken_.empty() ? reader_->position() : taken_.front()->offset() - 1;
     for (auto const& sent : sent_) upto = std::min(upto, sent.offset - 1);
     if (is_idle_ && kept_from_ != 0) upto = std::min(upto, kept_from_ - 1);

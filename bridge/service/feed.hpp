@@ -52,6 +52,11 @@ public:
 
     Feed(Settings settings, World world);
 
+    /// Whether subscribers of its own topic get it from the feed.
+    [[nodiscard]] static bool is_copied_to_its_topic(Event const& event) {
+        return !event.from_broker && event.type != "command";
+    }
+
     void on_broker(bool ready);
     void on_timer(Now const& now);
 

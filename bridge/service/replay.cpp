@@ -23,6 +23,10 @@ std::string error_of(std::string_view why) {
     return json::serialize(out);
 }
 
+std::string reset_of(CursorProblem reason, Cursor const& cursor) {
+    return fmt::format(R"({{"reason":"{}","cursor":"{}"}})", name_of(reason), cursor.text());
+}
+
 std::string text_of(json::value const& value) {
     auto const& text = value.get_string();
     return {text.data(), text.size()};
@@ -108,11 +112,11 @@ void Replay::start(Wish const& wish, Run run) {
     if (!refusal.empty()) return end(run, error_of(refusal));
     auto place = world_.log.locate(wish.since, wish.filters);
     if (auto const* problem = std::get_if<CursorProblem>(&place)) {
-        return end(run, fmt::format(R"({{"reason":"{}","cursor":"{}"}})", name_of(*problem),
-                                    world_.log.head().text()));
+        return end(run, reset_of(*problem, world_.log.head()));
     }
     run.position = std::get<std::uint64_t>(place);
     run.filters = wish.filters;
+    if (run.position == 0) run.known_removed = world_.log.removed_upto(run.filters);
     run.left = wish.limit;
     auto id = ++last_id_;
     runs_.emplace(id, std::move(run));
@@ -127,6 +131,11 @@ void Replay::pump(std::uint64_t id) {
     auto room = std::min(run.left, kWindow - std::min(run.open, kWindow));
     if (room == 0) return;  // an answer makes some
     auto page = world_.log.read(run.position, run.filters, room);
+    if (page.removed_upto > std::max(run.position, run.known_removed)) {
+        end(run, reset_of(CursorProblem::too_old, {world_.log.epoch(), page.removed_upto}));
+        runs_.erase(found);
+        return;
+    }
     for (auto const& event : page.events) {
         if (!send(id, run, *event)) {
             // The answers that are still to come make room; else it is tried again soon.
@@ -145,7 +154,8 @@ void Replay::pump(std::uint64_t id) {
         runs_.erase(found);
         return;
     }
-    if (run.open < kWindow) world_.wake_at(world_.clock().steady);
+    auto pause = page.is_stuck ? std::chrono::seconds{1} : std::chrono::seconds{0};
+    if (run.open < kWindow) world_.wake_at(world_.clock().steady + pause);
 }
 
 bool Replay::send(std::uint64_t id, Run& run, LoggedEvent const& event) {

@@ -68,6 +68,7 @@ private:
         std::optional<Buffer> correlation{};
         std::vector<std::string> filters{};
         std::uint64_t position = 0;
+        std::uint64_t known_removed = 0;  // before it began: nobody waits for that
         std::size_t left = 0;
         std::size_t open = 0;  // publishes without an answer
     };

@@ -338,6 +338,48 @@ TEST_CASE("event socket: one that the retention overtakes is reset, for each top
     }
 }
 
+TEST_CASE("event socket: a change of its topics does not hide what the retention took",
+          "[bridge][api][socket]") {
+    auto world = ApiWorld::with_short_log(10);
+    auto& w = *world;
+    Socket socket{w, "topic=t/1&topic=u/7777/in"};
+    socket.news();
+    socket.sink.room = 1;
+    w.happens("t/1", "1");
+    CHECK(socket.ids() == Lines{"k7.1"});
+    w.happens_often("t/1", 100);
+    auto const* operation = GENERATE(as<char const*>{}, R"({"op":"sub","topic":"t/2","q":1})",
+                                     R"({"op":"unsub","topic":"u/7777/in","q":1})");
+    socket.say(operation);
+    CHECK(socket.last().at("ok").as_bool());
+    socket.news();
+    socket.sink.has_room = true;
+    socket.sink.room = -1;
+    socket.end().on_room();
+    auto news = socket.news();
+    REQUIRE(news.size() == 1 + 10);
+    CHECK(news[0] == R"({"op":"reset","reason":"too-old","cursor":"k7.91",)"
+                     R"("snapshot":"/v1/events?topic=t%2F1&since=oldest","topic":"t/1"})");
+}
+
+TEST_CASE("event socket: what another topic was given before it was removed is no loss",
+          "[bridge][api][socket]") {
+    auto world = ApiWorld::with_short_log(10);
+    auto& w = *world;
+    w.happens("u/7777/in", "1");
+    Socket socket{w, "topic=t/1"};
+    for (int i = 0; i < 100; ++i) {
+        w.happens("t/1", "1");
+        socket.end().on_room();
+    }
+    CHECK(socket.ids().size() == 100);
+    socket.say(R"({"op":"sub","topic":"u/7777/in","since":"oldest","q":1})");
+    socket.end().on_room();
+    auto news = socket.news();
+    REQUIRE(news.size() == 2);
+    CHECK(news[1].starts_with(R"({"id":"k7.1",)"));
+}
+
 TEST_CASE("event socket: closes by name at the end and for what it does not take",
           "[bridge][api][socket]") {
     ApiWorld w;

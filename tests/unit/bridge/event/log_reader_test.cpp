@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "bridge/store/memory_event_store.hpp"
 #include "protocol/topic/topic.hpp"
 #include "tests/support/seed.hpp"
+#include "tests/unit/bridge/support/held_event_store.hpp"
 
 namespace spoke::bridge {
 namespace {
@@ -158,9 +160,50 @@ TEST_CASE("log reader: says when the log has lost what it had not given yet",
     }
 }
 
+TEST_CASE("log reader: what was gone before it began is a loss, unless it is known",
+          "[bridge][event][log_reader]") {
+    std::vector<EventClass> classes{{"a"}};
+    classes[0].events_max = 10;
+    LogWorld w{{.tail_events_max = 4}, classes};
+    for (auto i = 0; i < 15; ++i) w.write("a");
+    w.commit();
+    auto takes = [&w](std::uint64_t after, std::optional<std::uint64_t> known) {
+        LogReader reader{w.log, {"a"}, after, [] {}, known};
+        return reader.take(100).has_lost;
+    };
+    CHECK(takes(4, {}));
+    CHECK_FALSE(takes(5, {}));
+    CHECK_FALSE(takes(4, 5));
+    CHECK_FALSE(takes(0, {}));
+}
+
+TEST_CASE("log reader: a log that cannot be read is not the end of it",
+          "[bridge][event][log_reader]") {
+    bridge::test::HeldEventStore store{{{"#"}}};
+    EventLog log{{.classes = {{"#"}}, .tail_events_max = 0}, store};
+    auto write = [&] {
+        log.record({.topic = "t"}, Need::certain, {}, {});
+        store.complete_all();
+    };
+    write();
+    Taker taker{log, {"t"}, 0};
+    store.can_read = false;
+    auto taken = taker.reader.take(10);
+    CHECK(taken.events.empty());
+    CHECK_FALSE(taken.is_end);
+    CHECK(taken.is_stuck);
+    CHECK(taker.reader.position() == 0);
+    store.can_read = true;
+    write();
+    taken = taker.reader.take(10);
+    CHECK(taken.events.size() == 2);
+    CHECK(taken.is_end);
+    CHECK_FALSE(taken.is_stuck);
+}
+
 TEST_CASE("log reader: whatever the pace, each event comes once and in order",
           "[bridge][event][log_reader]") {
-    auto seed = test::seed_or(11);
+    auto seed = spoke::test::seed_or(11);
     INFO("seed " << seed);
     std::mt19937_64 random{seed};
     static constexpr std::array kTopics{"a/1", "a/2", "b/1", "c"};

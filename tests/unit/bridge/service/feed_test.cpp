@@ -281,6 +281,63 @@ TEST_CASE("feed: says what has left the log before its turn", "[bridge][feed]") 
     }
 }
 
+TEST_CASE("feed: says again after a kill what has left the log, if that had not arrived",
+          "[bridge][feed]") {
+    FeedWorld w{4, 10};
+    for (auto i = 0; i < 100; ++i) w.record("t/1");
+    auto resets = [&w] {
+        std::vector<std::size_t> out;
+        for (std::size_t i = 0; i < w.uplink.published.size(); ++i) {
+            if (w.uplink.published[i].message.topic == "e/$reset") out.push_back(i);
+        }
+        return out;
+    };
+    for (; w.answered < w.uplink.published.size(); ++w.answered) {
+        if (w.uplink.published[w.answered].message.topic == "e/$reset") continue;
+        w.uplink.published[w.answered].done({mqtt::PublishStatus::acknowledged});
+    }
+    REQUIRE(resets().size() == 1);
+    CHECK(w.events.position("feed").value() < 10);
+    w.start();
+    REQUIRE(resets().size() == 2);
+    w.answer(true);
+    CHECK(w.events.position("feed") == 100);
+    w.start();
+    CHECK(resets().size() == 2);
+}
+
+TEST_CASE("feed: says what has left the log while it was kept back", "[bridge][feed]") {
+    FeedWorld w{4, 10};
+    w.make_idle();
+    for (auto i = 0; i < 100; ++i) w.record("t/1");
+    w.advance(1s);
+    w.answer(true);
+    auto const& published = w.uplink.published;
+    auto is_reset = [](auto const& entry) { return entry.message.topic == "e/$reset"; };
+    CHECK(std::count_if(published.begin(), published.end(), is_reset) == 1);
+}
+
+TEST_CASE("feed: goes on although answers come in another order", "[bridge][feed]") {
+    FeedWorld w{8};
+    w.make_idle();
+    w.record("u/7777/in", "1", false);
+    w.record("u/7777/in", "2", false);
+    auto copies = w.uplink.published.size();
+    w.advance(1s);
+    auto answer = [&](std::size_t i) {
+        w.uplink.published[i].done({mqtt::PublishStatus::acknowledged});
+    };
+    answer(copies);  // somebody listens: both are sent
+    REQUIRE(w.uplink.published.size() == copies + 5);
+    for (auto i : {copies - 1, copies + 4, copies - 2, copies + 2, copies + 3}) answer(i);
+    w.answered = w.uplink.published.size();
+    for (auto i = 0; i < 10; ++i) {
+        w.record("t/1");
+        w.answer(true);
+    }
+    CHECK(w.events.position("feed") == w.log.head_offset());
+}
+
 TEST_CASE("feed: without a prefix there is none", "[bridge][feed]") {
     FeedWorld w;
     w.settings.prefix.clear();

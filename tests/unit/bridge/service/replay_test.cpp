@@ -20,7 +20,13 @@ std::string property(mqtt::Publish const& message, std::string_view name) {
 }
 
 struct ReplayWorld {
-    explicit ReplayWorld(std::size_t count = 0) {
+    /// `kept`: so many events stay in the log, and half of them in memory.
+    explicit ReplayWorld(std::size_t count = 0, std::uint64_t kept = 10'000)
+        : classes{{"#", std::chrono::hours{1}, kept}},
+          log{{.classes = classes, .tail_events_max = static_cast<std::size_t>(kept / 2)}, events} {
+        record(count);
+    }
+    void record(std::size_t count) {
         for (std::size_t i = 0; i < count; ++i) {
             EventDraft draft;
             draft.topic = i % 2 == 0 ? "t/1" : "t/2";
@@ -49,9 +55,10 @@ struct ReplayWorld {
     FakeClock clock;
     FakeUplink uplink;
     std::vector<std::function<void()>> deferred;
+    std::vector<EventClass> classes;
     MemoryEventStore events{
-        "k7", {{"#"}}, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
-    EventLog log{{.classes = {{"#"}}}, events};
+        "k7", classes, [this](std::function<void()> task) { deferred.push_back(std::move(task)); }};
+    EventLog log;
     std::size_t answered = 0;
     int wakes = 0;
     std::string refusal;
@@ -110,6 +117,27 @@ TEST_CASE("replay: a place that cannot be gone on from is told", "[bridge][repla
     REQUIRE(w.uplink.published.size() == 1);
     CHECK(w.last() == fmt::format(R"({{"reason":"{}","cursor":"k7.3"}})", reason));
     CHECK(property(w.uplink.published[0].message, "end") == "1");
+}
+
+TEST_CASE("replay: what is removed while it is under way is told", "[bridge][replay]") {
+    ReplayWorld w{600, 500};
+    auto const* since = GENERATE(as<char const*>{}, "k7.100", "oldest");
+    CHECK(w.asks(fmt::format(R"({{"topic":"#","since":"{}","limit":10000}})", since)));
+    CHECK(w.uplink.published.size() == Replay::kWindow);  // up to 228
+    SECTION("behind it") {
+        w.record(100);
+        w.answer_all();
+        while (w.replay.size() > 0) w.answer_all();
+        CHECK(w.last() == R"({"next":"k7.700","more":false,"resumed":true})");
+        CHECK(w.uplink.published.size() == 600 + 1);
+    }
+    SECTION("before its turn") {
+        w.record(300);
+        w.answer_all();
+        CHECK(w.last() == R"({"reason":"too-old","cursor":"k7.400"})");
+        CHECK(property(w.uplink.published.back().message, "end") == "1");
+        CHECK(w.replay.size() == 0);
+    }
 }
 
 TEST_CASE("replay: a request that is wrong is told what is", "[bridge][replay]") {

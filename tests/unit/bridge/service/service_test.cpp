@@ -494,4 +494,27 @@ TEST_CASE("service: without the broker nobody is known to be online", "[bridge][
     CHECK(presence() == Presence::online);
 }
 
+TEST_CASE("service: the feed asks again in time, whatever else is due before",
+          "[bridge][service][feed]") {
+    Service::Settings settings;
+    settings.feed = {"e", 1};
+    ServiceWorld w{settings};
+    auto nobody = [&w] {
+        w.uplink.published.back().done({mqtt::PublishStatus::acknowledged,
+                                        mqtt::NotSent::none,
+                                        mqtt::ReasonCode::no_matching_subscribers,
+                                        {}});
+    };
+    w.message("t/1", "1");
+    nobody();
+    w.message("t/1", "2");  // kept back
+    auto due = w.clock.now.steady + 1s;
+    auto before = w.uplink.published.size();
+    w.service.call_at(w.clock.now.steady + 300ms, [] {});
+    w.advance(300ms);
+    CHECK(w.wake == due);
+    w.advance(700ms);
+    CHECK(w.uplink.published.size() == before + 1);
+}
+
 }  // namespace spoke::bridge::test
