@@ -48,7 +48,8 @@ EventLog::EventLog(Settings settings, EventStore& store)
       store_(store),
       tail_after_(store.last_offset()),
       head_(tail_after_),
-      last_placed_(tail_after_) {}
+      last_placed_(tail_after_),
+      topics_full_(settings_.topics_max) {}
 
 bool EventLog::records(std::string_view topic) const noexcept {
     return std::ranges::any_of(settings_.classes,
@@ -178,23 +179,30 @@ Event EventLog::place(EventDraft draft, Now const& now) {
 std::uint64_t EventLog::next_n(std::string const& topic) {
     auto found = last_n_.find(std::string_view{topic});
     if (found == last_n_.end()) {
-        if (last_n_.size() >= settings_.topics_max && in_flight_ == 0) last_n_.clear();
-        found = last_n_.emplace(topic, store_.last_n(topic)).first;
+        if (last_n_.size() >= topics_full_) forget_topics();
+        found = last_n_.emplace(topic, Number{store_.last_n(topic)}).first;
     }
-    ++in_flight_;
-    return ++found->second;
+    ++found->second.in_flight;
+    return ++found->second.last;
+}
+
+/// What the store knows as well; what is in flight it does not.
+void EventLog::forget_topics() {
+    std::erase_if(last_n_, [](auto const& item) { return item.second.in_flight == 0; });
+    topics_full_ = std::max(settings_.topics_max, 2 * last_n_.size());
 }
 
 void EventLog::on_written(std::vector<Event> events, bool stored) {
     for (auto& event : events) {
-        --in_flight_;
+        auto number = last_n_.find(std::string_view{event.topic});
+        auto is_last = --number->second.in_flight == 0;
         if (stored) {
             publish(std::move(event));
             continue;
         }
         ++counters_.refused;
         // Its number is free again, unless a later one is on its way.
-        if (in_flight_ == 0) last_n_.erase(event.topic);
+        if (is_last) last_n_.erase(number);
     }
     trim();
 }

@@ -50,7 +50,7 @@ public:
         std::vector<EventClass> classes{};  // the first whose filter matches counts
         std::size_t tail_events_max = 16'384;
         std::size_t tail_bytes_max = std::size_t{16} << 20;
-        std::size_t topics_max = 100'000;  // whose number is remembered
+        std::size_t topics_max = 100'000;  // whose number is remembered, besides those in flight
     };
 
     /// The store outlives the log.
@@ -140,6 +140,7 @@ public:
         std::uint64_t refused = 0;   // the store took none
     };
     [[nodiscard]] Counters const& counters() const noexcept { return counters_; }
+    [[nodiscard]] std::size_t topics_numbered() const noexcept { return last_n_.size(); }
     [[nodiscard]] std::size_t followers() const noexcept { return index_.size(); }
 
 private:
@@ -150,9 +151,16 @@ private:
         }
     };
 
+    /// Of the events in a topic.
+    struct Number {
+        std::uint64_t last = 0;
+        std::size_t in_flight = 0;  // placed, and not written or refused yet
+    };
+
     struct Batch;
 
     std::uint64_t next_n(std::string const& topic);
+    void forget_topics();
     void settle_joined(std::uint64_t offset, bool stored);
     static void settle(Batch& batch, std::size_t index, Recorded const& recorded);
     void publish(Event event);
@@ -167,10 +175,10 @@ private:
     std::size_t tail_bytes_ = 0;
     std::uint64_t head_ = 0;
     std::uint64_t last_placed_ = 0;
-    std::unordered_map<std::string, std::uint64_t, KeyHash, std::equal_to<>> last_n_;
+    std::unordered_map<std::string, Number, KeyHash, std::equal_to<>> last_n_;
+    std::size_t topics_full_;  // so many of them: those that the store knows are forgotten
     std::unordered_map<std::string, std::uint64_t> keys_in_flight_;  // topic, key: its offset
     std::unordered_map<std::uint64_t, std::vector<Done>> joined_;    // wait for an event in flight
-    std::size_t in_flight_ = 0;              // placed, and not written or refused yet
     std::vector<EventFollower*> matched_{};  // by the event that is being told; null: gone
     Counters counters_;
 };

@@ -302,6 +302,49 @@ TEST_CASE("event log: counts within each topic, from the store on", "[bridge][ev
     CHECK(next.place(draft, {}).n == 2);
 }
 
+TEST_CASE("event log: what was not stored leaves no gap in the numbers", "[bridge][event]") {
+    bridge::test::HeldEventStore store{{{"#"}}};
+    EventLog log{{.classes = {{"#"}}}, store};
+    auto write = [&] {
+        log.record_all({{.topic = "t/1"}, {.topic = "t/2"}}, Need::now_or_never, {}, {});
+    };
+    write();
+    write();
+    store.complete_one(false);
+    store.complete_one(false);
+    write();
+    store.complete_one();
+    CHECK(store.last_n("t/1") == 1);
+    CHECK(store.last_n("t/2") == 1);
+}
+
+TEST_CASE("event log: remembers the numbers of so many topics, and of those in flight",
+          "[bridge][event]") {
+    bridge::test::HeldEventStore store{{{"#"}}};
+    EventLog log{{.classes = {{"#"}}, .topics_max = 4}, store};
+    auto write = [&](std::size_t i) {
+        log.record({.topic = "t/" + std::to_string(i)}, Need::certain, {}, {});
+    };
+    // There is always one that is not committed yet.
+    write(0);
+    for (std::size_t i = 0; i < 100; ++i) {
+        write(i);
+        store.complete_one();
+        CHECK(log.topics_numbered() <= 4);
+    }
+    store.complete_all();
+    for (std::size_t i = 0; i < 100; ++i) write(i);
+    CHECK(log.topics_numbered() == 100);
+    for (std::size_t i = 100; i < 150; ++i) {
+        store.complete_all();
+        write(i);
+    }
+    CHECK(log.topics_numbered() < 100);
+    write(7);
+    store.complete_all();
+    CHECK(store.last_n("t/7") == 3);
+}
+
 TEST_CASE("event log: the same key in a topic is one event", "[bridge][event]") {
     LogWorld w{{}};
     std::vector<EventLog::Recorded> told;
