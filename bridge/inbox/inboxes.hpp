@@ -161,6 +161,7 @@ private:
     [[nodiscard]] std::uint64_t removed_upto(std::optional<std::size_t> event_class) const;
     [[nodiscard]] std::string cursor_text(std::uint64_t offset) const;
 
+    [[nodiscard]] EventLog::Done or_again(EventDraft const& draft, Need need, EventLog::Done done);
     void depart(std::string const& who, Event event);
     void land(std::string_view who, std::uint64_t offset, bool stored);
     void on_noticed(std::string const& who, EventLog::Recorded const& recorded);

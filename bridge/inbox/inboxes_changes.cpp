@@ -32,6 +32,9 @@ bool is_same_message(EventDraft const& draft, Event const& earlier) {
 
 void Inboxes::record(EventDraft draft, Need need, EventLog::Done done) {
     auto name = inbox_of(draft.topic);
+    if (!draft.key.empty() && need != Need::now_or_never) {
+        done = or_again(draft, need, std::move(done));
+    }
     if (!name) {
         world_.log.record(std::move(draft), need, world_.clock(), std::move(done));
         return;
@@ -46,6 +49,14 @@ void Inboxes::record(EventDraft draft, Need need, EventLog::Done done) {
                               if (done) done(recorded);
                           });
     if (event.offset != 0) depart(who, std::move(event));
+}
+
+/// One that has joined another of its key, which may fail, is recorded by itself then.
+EventLog::Done Inboxes::or_again(EventDraft const& draft, Need need, EventLog::Done done) {
+    return [this, draft, need, done = std::move(done)](EventLog::Recorded const& recorded) {
+        if (recorded.repeated && !recorded.stored) return record(draft, need, done);
+        if (done) done(recorded);
+    };
 }
 
 void Inboxes::put(std::string const& who, std::vector<InboxMessage> messages,

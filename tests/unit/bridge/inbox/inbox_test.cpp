@@ -121,6 +121,26 @@ TEST_CASE("an inbox: what is on its way when it is read still counts", "[inbox]"
     CHECK(w.unread("7777") == 1);
 }
 
+TEST_CASE("an inbox: a message over MQTT is stored although one of its key over HTTP fails",
+          "[inbox]") {
+    InboxWorld w;
+    w.put("7777", {message("like")}, "k1");
+    auto stored = 0;
+    auto draft = make_draft("u/7777/in", "{}");
+    draft.key = "k1";
+    for (int i = 0; i < 2; ++i) {
+        w.inboxes->record(draft, Need::certain,
+                          [&](EventLog::Recorded const& recorded) { stored += recorded.stored; });
+    }
+    w.store.complete_one(false);
+    CHECK(w.last_put->kind == Inboxes::PutResult::Kind::failed);
+    CHECK(stored == 0);
+    w.settle();
+    CHECK(stored == 2);
+    CHECK(w.events_of("7777").size() == 1);
+    CHECK(w.unread("7777") == 1);
+}
+
 TEST_CASE("an inbox: a word that counted a message which failed is corrected", "[inbox]") {
     InboxWorld w;
     w.publish("7777", "like");
