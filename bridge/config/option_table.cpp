@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "bridge/config/config.hpp"
+#include "protocol/topic/filter_sets.hpp"
 #include "protocol/topic/topic.hpp"
 #include "protocol/topic/utf8.hpp"
 
@@ -232,6 +233,12 @@ void check_feed(EventsConfig const& config) {
     if (!is_fine) {
         throw options::OptionError{
             fmt::format("events.feed = \"{}\": not what a topic can begin with", config.feed)};
+    }
+    for (auto const& c : config.records) {
+        if (!mqtt::covers(config.feed + "/#", c.filter)) continue;
+        throw options::OptionError{fmt::format(
+            "[[record]] with filter = \"{}\": topics below events.feed are not recorded",
+            c.filter)};
     }
 }
 

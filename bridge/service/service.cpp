@@ -286,12 +286,25 @@ void Service::on_session(bool resumed) {
     if (!resumed) world_.log.store().forget_arrivals();
 }
 
-/// The bridge itself published it, for an event that it has.
+/// The bridge itself published it, for an event that it has: what is below the prefixes of feed and
+/// replay, and what the feed copies to a topic of its own. Whoever writes the id of an event into a
+/// message of his own is recorded.
 bool Service::is_own_copy(IncomingMessage const& message) const {
+    auto const& feed = settings_.feed.prefix;
+    auto is_of_feed = !feed.empty() && message.topic.size() > feed.size() &&
+                      message.topic.starts_with(feed) && message.topic[feed.size()] == '/';
+    if (is_of_feed || message.topic.starts_with(settings_.replay.prefix)) return true;
     if (message.event_id.empty()) return false;
+    auto const& log = world_.log;
     auto cursor = Cursor::parse(message.event_id);
-    return cursor && cursor->epoch == world_.log.epoch() && cursor->offset > 0 &&
-           cursor->offset <= world_.log.head_offset();
+    auto is_ours = cursor && cursor->epoch == log.epoch() && cursor->offset > 0 &&
+                   cursor->offset <= log.head_offset();
+    if (!is_ours) return false;
+    std::vector<std::string> const topic{std::string{message.topic}};
+    auto page = log.read(cursor->offset - 1, topic, 1);
+    auto is_there = !page.events.empty() && page.events[0]->offset() == cursor->offset;
+    if (is_there) return Feed::is_copied_to_its_topic(page.events[0]->event());
+    return page.is_stuck || log.removed_upto(topic) >= cursor->offset;
 }
 
 void Service::on_client_event(std::string_view topic, std::string_view payload) {

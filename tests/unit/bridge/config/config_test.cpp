@@ -42,6 +42,9 @@ TEST_CASE("configuration: options that do not go together", "[bridge][config]") 
     SECTION("a record without a filter") {
         config.events.records.push_back({});
     }
+    SECTION("a record of the feed") {
+        config.events.records.push_back({"e/t/#"});
+    }
     SECTION("a record of a shared subscription") {
         config.events.records.push_back({"$share/a/t/#"});
     }

@@ -119,17 +119,42 @@ TEST_CASE("recording: in a new session every message is new", "[bridge][service]
 TEST_CASE("recording: a copy that the bridge has published itself is not recorded again",
           "[bridge][service]") {
     Recording w;
+    w.service.put_messages("7777", {{.type = "like"}}, {}, {}, [](auto const&) {});
     w.comes(delivered("1", 1));
     w.store_all();
-    auto copy = delivered("1", 2);
+    IncomingMessage copy{"u/7777/in", "null"};
+    copy.packet_id = 2;
     copy.event_id = "k7.1";
     CHECK(w.comes(copy));
     copy.event_id = "other.1";  // another bridge's
     CHECK_FALSE(w.comes(copy));
     copy.event_id = "k7.9";  // nothing that it has published
     CHECK_FALSE(w.comes(copy));
+    copy.event_id = "k7.2";  // in another topic
+    CHECK_FALSE(w.comes(copy));
+    auto passed_on = delivered("1", 3);
+    passed_on.event_id = "k7.2";  // what was published by somebody else comes once
+    CHECK_FALSE(w.comes(passed_on));
     w.store_all();
-    CHECK(w.recorded() == Data{"1", "1", "1"});
+    CHECK(w.recorded() == Data{"null", "1", "null", "null", "null", "1"});
+}
+
+TEST_CASE("recording: what lies below the feed is not recorded, whoever published it",
+          "[bridge][service]") {
+    Service::Settings settings;
+    settings.feed = {"e", 4};
+    Recording w{settings, std::vector<EventClass>{{"#"}}};
+    w.comes({"t/1", "1"});
+    w.store_all();
+    IncomingMessage copy{"e/t/1", "1"};
+    copy.event_id = "k7.1";
+    CHECK(w.comes(copy));
+    CHECK(w.comes({"e/t/1", ""}));
+    CHECK(w.comes({"e/$reset", "{}"}));
+    w.comes({"e", "2"});
+    w.comes({"ee/t/1", "3"});
+    w.store_all();
+    CHECK(w.recorded() == Data{"1", "2", "3"});
 }
 
 TEST_CASE("recording: each change of a command is an event of its device", "[bridge][service]") {
