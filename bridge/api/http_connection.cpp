@@ -281,6 +281,7 @@ private:
             return respond(
                 to_response(Problem{ProblemKind::invalid, "the request has no Host header"}));
         }
+        if (is_from_elsewhere(message)) return respond(to_response(foreign_page()));
         if (beast::websocket::is_upgrade(message)) {
             upgrade_ = std::make_unique<UpgradeRequest>(message.base());
         }
@@ -386,14 +387,32 @@ private:
             return Problem{ProblemKind::invalid,
                            "the request is no upgrade to WebSocket (RFC 6455, 4.1)"};
         }
-        auto host = std::string_view{(*upgrade_)[http::field::host]};
+        if (is_known_page((*upgrade_)[http::field::host])) return std::nullopt;
+        return foreign_page();
+    }
+
+    /// Whether it comes from no page, or from one of this host or of an allowed origin.
+    [[nodiscard]] bool is_known_page(std::string_view host) const {
         auto origin = std::string_view{asked_.origin};
-        if (origin.empty() || server_->cors.allows(origin)) return std::nullopt;
+        if (origin.empty() || server_->cors.allows(origin)) return true;
         auto from = origin.find("://");
-        if (from != std::string_view::npos && origin.substr(from + 3) == host) return std::nullopt;
-        return Problem{ProblemKind::origin,
-                       "add it to http.cors_origins if it is yours",
-                       {{"origin", std::string{origin}}}};
+        return from != std::string_view::npos && origin.substr(from + 3) == host;
+    }
+
+    /// Where no key is wanted, a page of another site could order by a request for which the
+    /// browser does not ask first (a POST of a form, or of plain text).
+    [[nodiscard]] bool is_from_elsewhere(http::request<http::string_body> const& message) const {
+        auto is_safe = message.method() == http::verb::get ||
+                       message.method() == http::verb::head ||
+                       message.method() == http::verb::options;
+        return server_->options.loopback_only && !is_safe &&
+               !is_known_page(message[http::field::host]);
+    }
+
+    [[nodiscard]] Problem foreign_page() const {
+        return {ProblemKind::origin,
+                "add it to http.cors_origins if it is yours",
+                {{"origin", asked_.origin}}};
     }
 
     auto release() {

@@ -31,10 +31,12 @@ class HttpServer {
 public:
     struct Options {
         std::string host = "127.0.0.1";
-        std::uint16_t port = 8080;   // 0: any free one
-        bool loopback_only = false;  // refuse to listen on anything else
-        std::string certificate{};   // PEM file, with the chain; empty: no TLS
-        std::string private_key{};   // PEM file
+        std::uint16_t port = 8080;  // 0: any free one
+        // No key is wanted: refuses to listen on anything else, and what pages of other sites ask
+        // for, unless that changes nothing.
+        bool loopback_only = false;
+        std::string certificate{};  // PEM file, with the chain; empty: no TLS
+        std::string private_key{};  // PEM file
         std::size_t header_bytes_max = 8'192;
         std::size_t body_bytes_max = 262'144;
         std::size_t transfer_bytes_max = 268'435'456;

@@ -375,6 +375,31 @@ TEST_CASE("http server: only loopback, if it is told so", "[bridge][http]") {
     CHECK_NOTHROW(local.listen());
 }
 
+TEST_CASE("http server: without keys, pages of other sites order nothing", "[bridge][http]") {
+    ServerWorld w{{.loopback_only = true, .cors_origins = {"https://app.example"}}};
+    w.handler = echo();
+    Peer peer{w};
+    auto ask = [&](std::string const& method, std::string const& origin) {
+        peer.write(method + " /v1/publish/t HTTP/1.1\r\nHost: localhost:8080\r\n" +
+                   (origin.empty() ? "" : "Origin: " + origin + "\r\n") +
+                   "Content-Type: text/plain\r\nContent-Length: 0\r\n\r\n");
+        auto status = peer.until("\r\n").substr(9, 3);
+        peer.until(status == "200" ? "/t>" : "}");
+        return status;
+    };
+    for (auto const* method : {"POST", "PUT", "DELETE"}) {
+        INFO(method);
+        CHECK(ask(method, "https://elsewhere.example") == "403");
+        CHECK(ask(method, "null") == "403");
+        CHECK(ask(method, "http://localhost:8080") == "200");
+        CHECK(ask(method, "https://app.example") == "200");
+        CHECK(ask(method, "") == "200");
+    }
+    CHECK(w.requests.size() == 9);
+    CHECK(ask("GET", "https://elsewhere.example") == "200");
+    CHECK(ask("OPTIONS", "https://elsewhere.example") == "200");
+}
+
 TEST_CASE("http server: slow and silent peers are closed", "[bridge][http]") {
     ServerWorld w{{.header_timeout = 20ms, .body_timeout = 20ms, .idle_timeout = 20ms}};
     w.handler = echo();
