@@ -140,6 +140,13 @@ void add_mode_options(CLI::App& mode, Settings& settings) {
             ->check(CLI::NonNegativeNumber)
             ->capture_default_str();
     }
+    if (settings.mode == Mode::rtt) {
+        mode.add_option(
+                "-r,--rate", settings.rate,
+                "Requests per second in each pair; 0: the next one when the answer is there")
+            ->check(CLI::NonNegativeNumber)
+            ->capture_default_str();
+    }
     if (has_rate || settings.mode == Mode::rtt) add_time_options(mode, settings);
     if (has_rate || settings.mode == Mode::subs) {
         mode.add_flag("--durable", settings.durable,

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace spoke::sim::load {
 namespace {
@@ -48,6 +49,7 @@ void RoundTrips::measure() {
     last_progress_ = reactor_.now();
     auto is_stuck = [&] { return disconnects_ != 0 || reactor_.now() - last_progress_ > kStall; };
     is_sending_ = true;
+    if (settings_.rate > 0) pace_.emplace(settings_.rate, reactor_.now());
     for (std::uint32_t pair = 0; pair < settings_.peers; ++pair) request(ends_[2 * pair], pair);
     run_until(length_of(settings_.warmup_seconds), is_stuck);
     meter_.begin(reactor_.now());
@@ -92,7 +94,23 @@ void RoundTrips::take_response(End& requester, PayloadHead const& head) {
         meter_.count_latency(reactor_.now().time_since_epoch() -
                              std::chrono::nanoseconds{head.sent_at});
     }
-    if (is_sending_) request(requester, head.flow);
+    if (!is_sending_) return;
+    pace_ ? waiting_.push_back(head.flow) : request(requester, head.flow);
+}
+
+SteadyTime RoundTrips::next_wake() const {
+    auto is_paced = pace_ && is_sending_ && !waiting_.empty();
+    return is_paced ? pace_->next_due() : SteadyTime::max();
+}
+
+/// A request that is due while its pair waits for an answer leaves when that is there.
+void RoundTrips::on_turn_end() {
+    if (!pace_ || !is_sending_ || waiting_.empty()) return;
+    reactor_.read_clock();
+    last_progress_ = reactor_.now();
+    if (pace_->next_due() > reactor_.now()) return;
+    while (pace_->next_due() <= reactor_.now()) pace_->take();
+    for (auto pair : std::exchange(waiting_, {})) request(ends_[2 * pair], pair);
 }
 
 void RoundTrips::request(End& requester, std::uint32_t pair) {

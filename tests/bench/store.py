@@ -78,18 +78,21 @@ class StoredMosquitto(brokers.Mosquitto):
 
 @dataclasses.dataclass(frozen=True)
 class Syncs:
-    """How fast the device takes appended blocks, each followed by fdatasync, one after another."""
+    """How fast the device takes appended blocks, each followed by fdatasync."""
     per_second: float
     milliseconds: float  # the middle one
 
 
-def measure_syncs(directory):
+def measure_syncs(directory, rate=0):
+    """One after another, or `rate` each second."""
     path = os.path.join(directory, "syncs")
     descriptor = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     took = []
     try:
         until = time.monotonic() + SYNC_SECONDS
         while time.monotonic() < until:
+            if rate:
+                time.sleep(1 / rate)
             begun = time.perf_counter()
             os.write(descriptor, b"x" * SYNC_BYTES)
             os.fdatasync(descriptor)
