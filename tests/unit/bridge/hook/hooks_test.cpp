@@ -72,6 +72,25 @@ TEST_CASE("hooks: what fails is tried again by the schedule, then listed as dead
     CHECK(world.deliveries("shop") == Ids{"k7.1 delivered 1"});
 }
 
+TEST_CASE("hooks: no more dead ones are listed than the bound, the newest", "[bridge][hook]") {
+    HookWorld world{{.dead_max = 2}};
+    world.put("shop", wish());
+    for (int i = 0; i < 3; ++i) {
+        world.record("t/1");
+        for (int attempt = 0; attempt < 7; ++attempt) {
+            REQUIRE(world.client->open.size() == 1);
+            world.answer(500);
+            world.advance(12h);
+        }
+    }
+    CHECK(world.hooks->counters().dead == 3);
+    auto expected = HookWorld::Ids{"k7.3 dead 7", "k7.2 dead 7"};
+    CHECK(world.deliveries("shop") == expected);
+    world.start();
+    CHECK(world.deliveries("shop") == expected);
+    CHECK(world.hooks->resend("shop", "k7.1") == Hooks::Resend::asked);  // the log has it
+}
+
 TEST_CASE("hooks: a failure does not hold up what comes after it", "[bridge][hook]") {
     HookWorld world;
     world.put("shop", wish());
