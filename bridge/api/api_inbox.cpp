@@ -12,12 +12,7 @@ namespace spoke::bridge {
 namespace {
 
 HttpResponse show(InboxView const& view) {
-    if (!view.document) {
-        return to_response(Problem{ProblemKind::log_full,
-                                   "the store of the bridge cannot be read now",
-                                   {},
-                                   {{"Retry-After", "10"}}});
-    }
+    if (!view.document) return to_response(unreadable_log());
     HttpResponse response;
     response.body = *view.document;
     response.headers.emplace_back("ETag", view.etag);

@@ -99,9 +99,10 @@ void EventPolls::answer(EventsWish const& wish, std::uint64_t after, std::string
     }
     EventLog::Page found;
     found.position = after;
-    for (int i = 0; i < kPagesMax && found.events.empty() && !found.is_end; ++i) {
+    for (int i = 0; i < kPagesMax && found.events.empty() && found.goes_on(); ++i) {
         found = log.read(found.position, wish.filters, wish.limit);
     }
+    if (found.is_stuck) return respond(to_response(unreadable_log()));
     respond(page(found, newest));
 }
 
@@ -144,7 +145,7 @@ void EventPolls::end(Held& held) {
 /// Out     whether it has answered.
 bool EventPolls::collect(Held& held) {
     EventLog::Page found;
-    for (int i = 0; i < kPagesMax && found.events.empty() && !found.is_end; ++i) {
+    for (int i = 0; i < kPagesMax && found.events.empty() && found.goes_on(); ++i) {
         auto taken = held.reader.take(held.limit);
         if (taken.has_lost) {
             Cursor cursor{streams_.log().epoch(), taken.usable(held.reader)};
@@ -152,7 +153,11 @@ bool EventPolls::collect(Held& held) {
             finish(held, to_response(cursor_problem(CursorProblem::too_old, cursor, filter)));
             return true;
         }
-        found = {std::move(taken.events), held.reader.position(), taken.is_end};
+        found = {std::move(taken.events), held.reader.position(), taken.is_end, taken.is_stuck};
+    }
+    if (found.is_stuck) {
+        finish(held, to_response(unreadable_log()));
+        return true;
     }
     if (found.events.empty() && found.is_end) return false;
     finish(held, page(found, watch(held.reader.filters())));

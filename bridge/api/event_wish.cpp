@@ -103,4 +103,11 @@ Problem cursor_problem(CursorProblem reason, Cursor const& head, std::string_vie
     return problem;
 }
 
+Problem unreadable_log() {
+    return {ProblemKind::log_full,
+            "the store of the bridge cannot be read now",
+            {},
+            {{"Retry-After", "10"}}};
+}
+
 }  // namespace spoke::bridge

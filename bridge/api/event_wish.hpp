@@ -43,6 +43,9 @@ struct EventsWish {
 [[nodiscard]] std::string snapshot_of(std::string_view filter);
 
 /// The problem of a cursor from which nobody can go on.
+/// What is asked for cannot be read from the store now.
+[[nodiscard]] Problem unreadable_log();
+
 [[nodiscard]] Problem cursor_problem(CursorProblem reason, Cursor const& head,
                                      std::string_view filter);
 
