@@ -24,8 +24,7 @@ struct CityArguments {
     std::uint64_t settle_ms = 120'000;
     std::uint16_t http_port = 8080;
     std::string token_file{};
-    std::string kills{};
-    std::size_t random_kills = 0;
+    ProgramArguments programs{};
 };
 
 void add_city_options(CLI::App& city, CityArguments& arguments) {
@@ -50,39 +49,6 @@ void add_city_options(CLI::App& city, CityArguments& arguments) {
         ->excludes(token);
 }
 
-void add_program_options(CLI::App& city, CityArguments& arguments) {
-    auto& run = arguments.run;
-    auto* broker = city.add_option(
-        "--start-broker", run.city.start_broker,
-        "Command line that starts the broker; {mqtt} and {http} stand for the ports. Left out: it "
-        "is there already");
-    auto* bridge =
-        city.add_option("--start-bridge", run.city.start_bridge, "The same for the bridge");
-    city.add_option("--logs", run.city.logs, "Folder for their output")->capture_default_str();
-    city.add_option("--kill", arguments.kills,
-                    "SIGKILL them, as in broker@60s,bridge@120s: time since the riders began")
-        ->check([](std::string const& text) {
-            auto parsed = parse_kills(text);
-            auto const* problem = std::get_if<std::string>(&parsed);
-            return problem == nullptr ? std::string{} : *problem;
-        })
-        ->needs(broker)
-        ->needs(bridge);
-    city.add_option("--kills", arguments.random_kills, "So many of each at random times")
-        ->check(CLI::Range(0, 1000))
-        ->needs(broker)
-        ->needs(bridge);
-}
-
-void add_report_options(CLI::App& city, CityArguments& arguments) {
-    city.add_flag("--json", arguments.run.report.json,
-                  "A line of JSON each second instead of text");
-    city.add_option("--summary", arguments.run.report.summary,
-                    "Write the result to this file, as JSON");
-    city.add_option("--junit", arguments.run.report.junit,
-                    "Write it to this file, for a CI server");
-}
-
 CityRunOptions finished(CityArguments& arguments) {
     auto run = arguments.run;
     auto& city = run.city;
@@ -104,13 +70,8 @@ CityRunOptions finished(CityArguments& arguments) {
     if (!arguments.token_file.empty()) {
         city.riders.errand.token = first_line_of(arguments.token_file);
     }
-    city.kills = std::get<std::vector<Kill>>(parse_kills(arguments.kills));
-    for (auto const& kill : random_kills(arguments.random_kills, city.run_for, city.seed)) {
-        city.kills.push_back(kill);
-    }
-    for (auto* command : {&city.start_broker, &city.start_bridge}) {
-        *command = with_ports(std::move(*command), city.fleet.port, arguments.http_port);
-    }
+    city.programs = program_options(arguments.programs, city.riders.errand.http, city.fleet.port,
+                                    city.run_for, city.seed);
     city.firmware = arguments.fleet.firmware;
     city.faults = arguments.fleet.faults;
     city.net = arguments.fleet.net;
@@ -131,8 +92,8 @@ void add_city_command(CLI::App& app, std::function<int()>& chosen) {
     fleet.heartbeat_ms = 20'000;
     fleet.reconnect_max_ms = 15'000;
     add_city_options(*city, *arguments);
-    add_program_options(*city, *arguments);
-    add_report_options(*city, *arguments);
+    add_program_options(*city, arguments->programs, "the riders began");
+    add_report_options(*city, arguments->run.report);
     add_fleet_options(*city, fleet);
     add_connection_options(*city, fleet);
     add_behaviour_options(*city, fleet);

@@ -29,20 +29,8 @@ struct WatchArguments {
     std::string token_file{};
     std::string faults = "all";
     std::string flaw{};  // empty: none
-    std::string kills{};
-    std::size_t random_kills = 0;
+    ProgramArguments programs{};
 };
-
-/// The validator of an option which `parse` reads.
-template <class Parse>
-CLI::Validator readable_by(Parse parse) {
-    return CLI::Validator{[parse](std::string& text) {
-                              auto parsed = parse(text);
-                              auto const* problem = std::get_if<std::string>(&parsed);
-                              return problem == nullptr ? std::string{} : *problem;
-                          },
-                          "LIST"};
-}
 
 std::string topic_error(std::string const& text) {
     if (mqtt::is_valid_topic_name(text)) return {};
@@ -126,36 +114,6 @@ void add_place_options(CLI::App& command, WatchArguments& arguments) {
         ->excludes(token);
 }
 
-void add_program_options(CLI::App& command, WatchArguments& arguments) {
-    auto& programs = arguments.run.watch.programs;
-    auto* broker = command.add_option(
-        "--start-broker", programs.start_broker,
-        "Command line that starts the broker; {mqtt} and {http} stand for the ports. Left out: it "
-        "is there already");
-    auto* bridge =
-        command.add_option("--start-bridge", programs.start_bridge, "The same for the bridge");
-    command.add_option("--logs", programs.logs, "Folder for their output")->capture_default_str();
-    command
-        .add_option("--kill", arguments.kills,
-                    "SIGKILL them, as in broker@60s,bridge@120s: time since the first message")
-        ->check(readable_by(parse_kills))
-        ->needs(broker)
-        ->needs(bridge);
-    command.add_option("--kills", arguments.random_kills, "So many of each at random times")
-        ->check(CLI::Range(0, 1000))
-        ->needs(broker)
-        ->needs(bridge);
-}
-
-void add_report_options(CLI::App& command, WatchArguments& arguments) {
-    command.add_flag("--json", arguments.run.report.json,
-                     "A line of JSON each second instead of text");
-    command.add_option("--summary", arguments.run.report.summary,
-                       "Write the result to this file, as JSON");
-    command.add_option("--junit", arguments.run.report.junit,
-                       "Write it to this file, for a CI server");
-}
-
 WatchRunOptions finished(WatchArguments const& arguments) {
     auto run = arguments.run;
     auto& watch = run.watch;
@@ -172,16 +130,8 @@ WatchRunOptions finished(WatchArguments const& arguments) {
     cast.faults = std::get<WatchFaultPlan>(parse_watch_faults(arguments.faults));
     watch.fault_options = arguments.faults;
     cast.flaw = flaw_of(arguments.flaw);
-    auto& programs = watch.programs;
-    programs.http = reading.http;
-    programs.seed = cast.seed;
-    programs.kills = std::get<std::vector<Kill>>(parse_kills(arguments.kills));
-    for (auto const& kill : random_kills(arguments.random_kills, watch.run_for, cast.seed)) {
-        programs.kills.push_back(kill);
-    }
-    for (auto* command : {&programs.start_broker, &programs.start_bridge}) {
-        *command = with_ports(std::move(*command), reading.mqtt_port, reading.http.port);
-    }
+    watch.programs = program_options(arguments.programs, reading.http, reading.mqtt_port,
+                                     watch.run_for, cast.seed);
     return run;
 }
 
@@ -195,8 +145,8 @@ void add_watch_command(CLI::App& app, std::function<int()>& chosen) {
     auto arguments = std::make_shared<WatchArguments>();
     add_play_options(*watch, *arguments);
     add_place_options(*watch, *arguments);
-    add_program_options(*watch, *arguments);
-    add_report_options(*watch, *arguments);
+    add_program_options(*watch, arguments->programs, "the first message");
+    add_report_options(*watch, arguments->run.report);
     watch->callback(
         [arguments, &chosen] { chosen = [arguments] { return run_watch(finished(*arguments)); }; });
 }

@@ -3,18 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <optional>
 #include <unordered_map>
 #include <utility>
 
-#include "device-sim/city/child.hpp"
 #include "device-sim/city/phase.hpp"
 #include "device-sim/city/self_watch.hpp"
 #include "device-sim/fleet/fleet.hpp"
-#include "device-sim/http/http_client.hpp"
 #include "device-sim/rider/auditor.hpp"
 #include "protocol/base/time.hpp"
 
@@ -28,11 +25,8 @@ using namespace std::chrono_literals;
 
 constexpr Millis kTick{100};
 constexpr Millis kAuditEvery{500};
-constexpr Millis kRestartMin{200};
-constexpr Millis kRestartMax{2'000};
 constexpr Millis kHomeTimeout{180'000};
 constexpr double kEnoughOnline = 0.95;
-constexpr unsigned kOk = 200;
 constexpr int kTriesForABike = 50;
 
 Millis between(SteadyTime begin, SteadyTime end) {
@@ -57,11 +51,6 @@ public:
     [[nodiscard]] CityFacts facts() const;
 
 private:
-    struct Killing {
-        Kill kill;
-        bool done = false;
-    };
-
     std::optional<std::size_t> take_bike(Dice& dice) override;
     void leave_bike(std::size_t place) override { taken_[place] = false; }
     std::string bike_id(std::size_t place) const override { return fleet_->lock(place).id(); }
@@ -72,14 +61,9 @@ private:
 
     void wait_for_tick();
     void tick();
-    void look_after_children();
-    void ask_whether_ready();
     void enter(Phase phase);
     [[nodiscard]] Millis in_phase() const { return between(phase_began_, read_clocks().steady); }
     void begin_running();
-    void kill_as_planned();
-    void kill(Program program);
-    void start_again(Program program);
     void tell_when_back();
     void send_riders_home();
     void settle();
@@ -89,14 +73,12 @@ private:
     void conclude();
     void stop();
     void say(std::string text);
-    [[nodiscard]] Child& child_of(Program program);
     [[nodiscard]] bool is_online_enough() const;
 
     asio::io_context& context_;
     CityOptions options_;
     Say say_;
-    Child broker_;
-    Child bridge_;
+    Programs programs_;
     Judge judge_;
     Tally tally_{};
     SelfWatch self_;
@@ -107,26 +89,17 @@ private:
     std::vector<std::unique_ptr<Rider>> riders_;
     std::size_t riders_out_ = 0;
     Auditor auditor_;
-    HttpClient probe_;
-    bool probing_ = false;
-    bool bridge_ready_ = false;
     bool auditing_ = false;
 
     asio::steady_timer tick_timer_;
-    std::array<asio::steady_timer, 2> restart_timers_;
     SteadyTime began_{};
     SteadyTime phase_began_{};
     SteadyTime last_audit_{};
     Phase phase_ = Phase::starting;
-    std::vector<Killing> kills_;
     std::optional<SteadyTime> broker_back_since_{};
-    std::optional<SteadyTime> bridge_back_since_{};
-    std::uint64_t broker_kills_ = 0;
-    std::uint64_t bridge_kills_ = 0;
 
     std::vector<RunNote> notes_;
-    std::vector<std::string> failures_;  // beside the invariants
-    std::vector<std::string> doubts_;    // why it proves nothing
+    std::vector<std::string> doubts_;  // why it proves nothing
     std::function<void()> done_;
 };
 
@@ -134,15 +107,19 @@ City::Impl::Impl(asio::io_context& context, CityOptions options, Say say)
     : context_(context),
       options_(std::move(options)),
       say_(std::move(say)),
-      broker_("broker", options_.start_broker, options_.logs + "/broker.log"),
-      bridge_("bridge", options_.start_bridge, options_.logs + "/bridge.log"),
+      programs_(context, options_.programs,
+                {.say = [this](std::string text) { this->say(std::move(text)); },
+                 .on_start_again =
+                     [this](Program program) {
+                         if (program == Program::broker) {
+                             broker_back_since_ = read_clocks().steady;
+                         }
+                     }}),
       judge_(read_clocks().wall),
       self_(context),
       dice_(options_.seed),
       auditor_(context, options_.riders.errand.http, options_.riders.errand.token, judge_),
-      probe_(context, options_.riders.errand.http),
-      tick_timer_(context),
-      restart_timers_{asio::steady_timer{context}, asio::steady_timer{context}} {
+      tick_timer_(context) {
     options_.fleet.seed = options_.seed;
     options_.fleet.faults_wait = true;
     options_.fleet.witness = [this](std::string_view bike, LockFact const& fact, Now now) {
@@ -159,14 +136,12 @@ City::Impl::Impl(asio::io_context& context, CityOptions options, Say say)
         riders_.push_back(std::make_unique<Rider>(context, options_.riders, judge_, tally_, *this,
                                                   std::move(name), dice_.next()));
     }
-    for (auto const& kill : options_.kills) kills_.push_back({kill});
 }
 
 void City::Impl::start(std::function<void()> done) {
     done_ = std::move(done);
     began_ = phase_began_ = read_clocks().steady;
-    if (!options_.start_broker.empty()) broker_.start();
-    if (!options_.start_bridge.empty()) bridge_.start();
+    programs_.start();
     fleet_->start();
     wait_for_tick();
     self_.start();
@@ -195,18 +170,18 @@ void City::Impl::wait_for_tick() {
 }
 
 void City::Impl::tick() {
-    look_after_children();
+    programs_.tick();
     tell_when_back();
     switch (phase_) {
         case Phase::starting:
-            if (bridge_ready_) return enter(Phase::connecting);
-            ask_whether_ready();
+            if (!programs_.failures().empty()) return conclude();
+            if (programs_.is_ready()) return enter(Phase::connecting);
             break;
         case Phase::connecting:
             if (is_online_enough()) return begin_running();
             break;
         case Phase::running:
-            kill_as_planned();
+            programs_.kill_due(in_phase());
             if (in_phase() < options_.run_for) return;
             enter(Phase::going_home);
             return send_riders_home();
@@ -222,8 +197,8 @@ void City::Impl::tick() {
     if (between(began_, read_clocks().steady) < options_.connect_for) return;
     doubts_.push_back(fmt::format("after {} s {} bikes of {} are online and the bridge is {}: {}",
                                   options_.connect_for.count() / 1000, fleet_->counts().online,
-                                  options_.fleet.bikes, bridge_ready_ ? "ready" : "not ready",
-                                  fleet_->trouble()));
+                                  options_.fleet.bikes,
+                                  programs_.is_ready() ? "ready" : "not ready", fleet_->trouble()));
     conclude();
 }
 
@@ -232,85 +207,18 @@ void City::Impl::enter(Phase phase) {
     phase_began_ = read_clocks().steady;
 }
 
-void City::Impl::ask_whether_ready() {
-    if (std::exchange(probing_, true)) return;
-    probe_.send({"GET", "/readyz"}, [this](error_code error, HttpResponse const& response) {
-        probing_ = false;
-        bridge_ready_ = !error && response.status == kOk;
-    });
-}
-
 bool City::Impl::is_online_enough() const {
     auto wanted = static_cast<double>(options_.fleet.bikes) * kEnoughOnline;
     return static_cast<double>(fleet_->counts().online) >= wanted;
 }
 
-// ---- the programs ----
-
-Child& City::Impl::child_of(Program program) {
-    return program == Program::broker ? broker_ : bridge_;
-}
-
-void City::Impl::look_after_children() {
-    for (auto program : {Program::broker, Program::bridge}) {
-        auto& child = child_of(program);
-        auto how = child.ended_by_itself();
-        if (!how) continue;
-        failures_.push_back(
-            fmt::format("the {} ended by itself: {}; see {}", child.name(), *how, child.log()));
-        say(failures_.back());
-        if (phase_ == Phase::starting) return conclude();
-        start_again(program);
-    }
-}
-
-void City::Impl::kill_as_planned() {
-    for (auto& killing : kills_) {
-        if (killing.done || in_phase() < killing.kill.at) continue;
-        // One that is down is killed once it is up again.
-        if (!child_of(killing.kill.program).is_running()) continue;
-        killing.done = true;
-        kill(killing.kill.program);
-    }
-}
-
-void City::Impl::kill(Program program) {
-    auto& child = child_of(program);
-    child.kill();
-    ++(program == Program::broker ? broker_kills_ : bridge_kills_);
-    say(fmt::format("{} killed -9", child.name()));
-    start_again(program);
-}
-
-void City::Impl::start_again(Program program) {
-    auto& timer = restart_timers_[static_cast<std::size_t>(program)];
-    timer.expires_after(dice_.between(kRestartMin, kRestartMax));
-    timer.async_wait([this, program](error_code error) {
-        if (error || phase_ == Phase::over) return;
-        child_of(program).start();
-        auto now = read_clocks().steady;
-        if (program == Program::broker) {
-            broker_back_since_ = now;
-        } else {
-            bridge_back_since_ = now;
-            bridge_ready_ = false;
-        }
-    });
-}
-
 void City::Impl::tell_when_back() {
-    auto now = read_clocks().steady;
-    if (broker_back_since_ && is_online_enough()) {
-        say(fmt::format("broker is back; {} of {} bikes online {:.1f} s after its start",
-                        fleet_->counts().online, options_.fleet.bikes,
-                        static_cast<double>(between(*broker_back_since_, now).count()) / 1000));
-        broker_back_since_.reset();
-    }
-    if (!bridge_back_since_) return;
-    if (!bridge_ready_) return ask_whether_ready();
-    say(fmt::format("bridge is back; ready {:.1f} s after its start",
-                    static_cast<double>(between(*bridge_back_since_, now).count()) / 1000));
-    bridge_back_since_.reset();
+    if (!broker_back_since_ || !is_online_enough()) return;
+    auto took = between(*broker_back_since_, read_clocks().steady);
+    say(fmt::format("broker is back; {} of {} bikes online {:.1f} s after its start",
+                    fleet_->counts().online, options_.fleet.bikes,
+                    static_cast<double>(took.count()) / 1000));
+    broker_back_since_.reset();
 }
 
 // ---- the run ----
@@ -396,20 +304,17 @@ void City::Impl::conclude() {
                         self_.lag().max().count() / 1000));
     }
     if (judge_.openings() == 0) doubts_.emplace_back("no lock has opened");
-    auto is_left = [](Killing const& killing) { return !killing.done; };
-    if (std::any_of(kills_.begin(), kills_.end(), is_left)) {
+    if (!programs_.all_killed()) {
         doubts_.emplace_back("not every kill was done");
     }
     enter(Phase::over);
     tick_timer_.cancel();
     self_.stop();
-    for (auto& timer : restart_timers_) timer.cancel();
     fleet_->stop([this] { stop(); });
 }
 
 void City::Impl::stop() {
-    bridge_.stop();
-    broker_.stop();
+    programs_.stop();
     std::exchange(done_, {})();
 }
 
@@ -440,20 +345,13 @@ CityLook City::Impl::look() {
 }
 
 CityFacts City::Impl::facts() const {
-    CityFacts facts;
+    CityFacts facts{facts_of_run(programs_, judge_.verdict().is_clean(), doubts_)};
     facts.seed = options_.seed;
     facts.bikes = options_.fleet.bikes;
     facts.firmware = options_.firmware;
     facts.faults = options_.faults;
     facts.net = options_.net;
     facts.notes = notes_;
-    facts.broker_kills = broker_kills_;
-    facts.bridge_kills = bridge_kills_;
-    facts.trouble = failures_;
-    facts.trouble.insert(facts.trouble.end(), doubts_.begin(), doubts_.end());
-    // What was seen is seen, however late.
-    bool has_failed = !judge_.verdict().is_clean() || !failures_.empty();
-    facts.end = has_failed ? RunEnd::fail : doubts_.empty() ? RunEnd::pass : RunEnd::invalid;
     return facts;
 }
 

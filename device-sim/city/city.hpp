@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "device-sim/faults/kill_plan.hpp"
+#include "device-sim/city/programs.hpp"
 #include "device-sim/fleet/fleet_options.hpp"
 #include "device-sim/report/city_report.hpp"
 #include "device-sim/rider/rider.hpp"
@@ -28,11 +28,7 @@ struct CityOptions {
     std::chrono::milliseconds run_for{60'000};
     std::chrono::milliseconds connect_for{180'000};  // until the riders can begin
     std::chrono::milliseconds settle_for{120'000};   // until everything is settled, at the end
-
-    std::string start_broker{};  // command lines; empty: it is there already
-    std::string start_bridge{};
-    std::string logs = ".";  // folder for their output
-    std::vector<Kill> kills{};
+    ProgramsOptions programs{};
 
     // As the operator gave them, for the report.
     std::string firmware{};

@@ -29,6 +29,11 @@ struct HttpRequest {
     std::string target;  // path and query
     std::vector<std::pair<std::string, std::string>> headers{};
     std::string body{};  // JSON unless a header says otherwise
+
+    /// Empty: without one.
+    void set_bearer(std::string const& token) {
+        if (!token.empty()) headers.emplace_back("Authorization", "Bearer " + token);
+    }
 };
 
 struct HttpResponse {

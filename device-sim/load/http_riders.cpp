@@ -152,9 +152,7 @@ HttpRequest Riders::request_of(Rider const& rider) const {
     }
     request.headers.emplace_back(
         "Idempotency-Key", fmt::format("\"{}-{}-{}\"", settings_.seed, rider.number, rider.orders));
-    if (!settings_.token.empty()) {
-        request.headers.emplace_back("Authorization", "Bearer " + settings_.token);
-    }
+    request.set_bearer(settings_.token);
     request.body = fmt::format(R"({{"do":"{}","ttl_ms":{}{}}})", settings_.verb, settings_.ttl_ms,
                                settings_.wait_offline ? R"(,"if_offline":"wait")" : "");
     return request;

@@ -45,7 +45,7 @@ void Auditor::take_next(Clerk& clerk) {
 
 void Auditor::ask(Clerk& clerk) {
     HttpRequest request{"GET", "/v1/commands/" + clerk.command};
-    if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+    request.set_bearer(token_);
     clerk.client.send(request,
                       [this, &clerk](boost::system::error_code error, auto const& response) {
                           on_response(clerk, error, response);

@@ -56,9 +56,7 @@ HttpRequest Errand::request(std::string method, std::string target) const {
     HttpRequest request;
     request.method = std::move(method);
     request.target = std::move(target);
-    if (!options_.token.empty()) {
-        request.headers.emplace_back("Authorization", "Bearer " + options_.token);
-    }
+    request.set_bearer(options_.token);
     return request;
 }
 

@@ -35,9 +35,7 @@ void ForgottenTopic::stop() {
 
 HttpRequest ForgottenTopic::request(std::string method, std::string target) const {
     HttpRequest request{std::move(method), std::move(target)};
-    if (!options_.token.empty()) {
-        request.headers.emplace_back("Authorization", "Bearer " + options_.token);
-    }
+    request.set_bearer(options_.token);
     return request;
 }
 

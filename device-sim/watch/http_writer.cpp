@@ -39,9 +39,7 @@ HttpRequest HttpWriter::request() const {
         request.body = message().data;
     }
     request.headers.emplace_back("Idempotency-Key", fmt::format("\"{}\"", message().name));
-    if (!options_.token.empty()) {
-        request.headers.emplace_back("Authorization", "Bearer " + options_.token);
-    }
+    request.set_bearer(options_.token);
     return request;
 }
 

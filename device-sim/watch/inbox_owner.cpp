@@ -36,7 +36,7 @@ void InboxOwner::start() {
 
 HttpRequest InboxOwner::request(std::string method, std::string target) const {
     HttpRequest request{std::move(method), std::move(target)};
-    if (!token_.empty()) request.headers.emplace_back("Authorization", "Bearer " + token_);
+    request.set_bearer(token_);
     return request;
 }
 

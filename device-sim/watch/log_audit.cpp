@@ -27,9 +27,7 @@ LogAudit::LogAudit(boost::asio::io_context& context, ReadingOptions const& optio
 
 HttpRequest LogAudit::request(std::string target) const {
     HttpRequest request{"GET", std::move(target)};
-    if (!options_.token.empty()) {
-        request.headers.emplace_back("Authorization", "Bearer " + options_.token);
-    }
+    request.set_bearer(options_.token);
     return request;
 }
 

@@ -57,9 +57,7 @@ void PollReading::ask() {
     HttpRequest request{"GET", events_target(wish_.filters, wish_.since)};
     request.target += fmt::format("&limit={}", kLimit);
     if (kind_ == Kind::held) request.target += fmt::format("&wait={}", options_.wait.count());
-    if (!options_.token.empty()) {
-        request.headers.emplace_back("Authorization", "Bearer " + options_.token);
-    }
+    request.set_bearer(options_.token);
     if (!etag_.empty()) request.headers.emplace_back("If-None-Match", etag_);
     // Not a pointer that keeps it: the client, which it owns, keeps this.
     client_.send(request, [weak = weak_from_this()](auto error, auto const& response) {

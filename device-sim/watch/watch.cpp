@@ -92,9 +92,9 @@ Watch::Impl::Impl(asio::io_context& context, WatchOptions options, Say say)
       options_(std::move(options)),
       say_(std::move(say)),
       judge_(read_clocks().wall),
-      programs_(
-          context, options_.programs, [this](std::string text) { this->say(std::move(text)); },
-          [this] { judge_.on_kill(read_clocks().wall); }),
+      programs_(context, options_.programs,
+                {.say = [this](std::string text) { this->say(std::move(text)); },
+                 .on_kill = [this](Program) { judge_.on_kill(read_clocks().wall); }}),
       cast_(context, options_.cast, judge_),
       audit_(context, cast_.reading(), judge_, [this] { on_log_read(); }),
       self_(context),
@@ -246,17 +246,10 @@ WatchLook Watch::Impl::look() {
 }
 
 RunFacts Watch::Impl::facts() const {
-    RunFacts facts;
+    auto facts = facts_of_run(programs_, judge_.verdict().is_clean(), doubts_);
     facts.seed = options_.cast.seed;
     facts.faults = options_.fault_options;
     facts.notes = notes_;
-    facts.broker_kills = programs_.kills_of(Program::broker);
-    facts.bridge_kills = programs_.kills_of(Program::bridge);
-    facts.trouble = programs_.failures();
-    facts.trouble.insert(facts.trouble.end(), doubts_.begin(), doubts_.end());
-    // What was seen is seen, however late.
-    bool has_failed = !judge_.verdict().is_clean() || !programs_.failures().empty();
-    facts.end = has_failed ? RunEnd::fail : doubts_.empty() ? RunEnd::pass : RunEnd::invalid;
     return facts;
 }
 

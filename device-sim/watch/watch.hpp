@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "device-sim/watch/programs.hpp"
+#include "device-sim/city/programs.hpp"
 #include "device-sim/watch/watch_cast.hpp"
 #include "device-sim/watch/watch_report.hpp"
 

@@ -23,7 +23,7 @@ constexpr std::array kRows{
     Row{WatchFault::vanish, "vanish", 0.4, "the connection is left half open, without FIN or RST"},
     Row{WatchFault::slow, "slow", 0.4, "nothing is read for 1 to 15 s"},
     Row{WatchFault::change, "change", 0.6, "the reader goes on in another way, from its cursor"},
-    Row{WatchFault::cursor, "cursor", 0.5, "the reader comes with a cursor that is of no use"},
+    Row{WatchFault::cursor, "cursor", 1.0, "the reader comes with a cursor that is of no use"},
 };
 constexpr double kPercentMax = 6000;
 constexpr double kMinutesMax = 1e6;

@@ -1,4 +1,4 @@
-#include "device-sim/watch/programs.hpp"
+#include "device-sim/city/programs.hpp"
 
 #include <fmt/format.h>
 
@@ -16,12 +16,10 @@ constexpr unsigned kOk = 200;
 
 }  // namespace
 
-Programs::Programs(boost::asio::io_context& context, ProgramsOptions options, Say say,
-                   std::function<void()> on_kill)
+Programs::Programs(boost::asio::io_context& context, ProgramsOptions options, Events events)
     : broker_("broker", options.start_broker, options.logs + "/broker.log"),
       bridge_("bridge", options.start_bridge, options.logs + "/bridge.log"),
-      say_(std::move(say)),
-      on_kill_(std::move(on_kill)),
+      events_(std::move(events)),
       probe_(context, options.http),
       dice_(options.seed),
       restart_timers_{boost::asio::steady_timer{context}, boost::asio::steady_timer{context}},
@@ -54,13 +52,13 @@ void Programs::tick() {
         if (!how) continue;
         failures_.push_back(
             fmt::format("the {} ended by itself: {}; see {}", child.name(), *how, child.log()));
-        say_(failures_.back());
+        events_.say(failures_.back());
         start_again(program);
     }
     if (!is_ready_) return ask_whether_ready();
     if (!back_since_) return;
     auto took = std::chrono::duration<double>{read_clocks().steady - *back_since_};
-    say_(fmt::format("bridge is back; ready {:.1f} s after its start", took.count()));
+    events_.say(fmt::format("bridge is back; ready {:.1f} s after its start", took.count()));
     back_since_.reset();
 }
 
@@ -80,8 +78,8 @@ void Programs::kill_due(Millis elapsed) {
         killing.done = true;
         child.kill();
         ++killed_[static_cast<std::size_t>(killing.kill.program)];
-        say_(fmt::format("{} killed -9", child.name()));
-        on_kill_();
+        events_.say(fmt::format("{} killed -9", child.name()));
+        if (events_.on_kill) events_.on_kill(killing.kill.program);
         start_again(killing.kill.program);
     }
 }
@@ -94,12 +92,26 @@ void Programs::start_again(Program program) {
         if (error || is_stopped_) return;
         child_of(program).start();
         if (program == Program::bridge) back_since_ = read_clocks().steady;
+        if (events_.on_start_again) events_.on_start_again(program);
     });
 }
 
 bool Programs::all_killed() const noexcept {
     return std::all_of(kills_.begin(), kills_.end(),
                        [](Killing const& killing) { return killing.done; });
+}
+
+RunFacts facts_of_run(Programs const& programs, bool is_clean,
+                      std::vector<std::string> const& doubts) {
+    RunFacts facts;
+    facts.broker_kills = programs.kills_of(Program::broker);
+    facts.bridge_kills = programs.kills_of(Program::bridge);
+    facts.trouble = programs.failures();
+    facts.trouble.insert(facts.trouble.end(), doubts.begin(), doubts.end());
+    // What was seen is seen, however late.
+    bool has_failed = !is_clean || !programs.failures().empty();
+    facts.end = has_failed ? RunEnd::fail : doubts.empty() ? RunEnd::pass : RunEnd::invalid;
+    return facts;
 }
 
 }  // namespace spoke::sim

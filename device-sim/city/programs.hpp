@@ -14,6 +14,7 @@
 #include "device-sim/device/dice.hpp"
 #include "device-sim/faults/kill_plan.hpp"
 #include "device-sim/http/http_client.hpp"
+#include "device-sim/report/run_report.hpp"
 #include "protocol/base/time.hpp"
 
 namespace spoke::sim {
@@ -31,11 +32,14 @@ struct ProgramsOptions {
 /// Thread  the one that runs the io_context.
 class Programs {
 public:
-    using Say = std::function<void(std::string text)>;
+    /// What is told of them. Both may be empty but `say`.
+    struct Events {
+        std::function<void(std::string text)> say;
+        std::function<void(Program program)> on_kill{};
+        std::function<void(Program program)> on_start_again{};
+    };
 
-    /// `on_kill` is called after each kill.
-    Programs(boost::asio::io_context& context, ProgramsOptions options, Say say,
-             std::function<void()> on_kill);
+    Programs(boost::asio::io_context& context, ProgramsOptions options, Events events);
 
     /// Errors  std::runtime_error if the system cannot start one.
     void start();
@@ -67,8 +71,7 @@ private:
 
     Child broker_;
     Child bridge_;
-    Say say_;
-    std::function<void()> on_kill_;
+    Events events_;
     HttpClient probe_;
     Dice dice_;
     std::array<boost::asio::steady_timer, 2> restart_timers_;
@@ -81,5 +84,10 @@ private:
     bool is_ready_ = false;
     bool is_stopped_ = false;
 };
+
+/// What a run with these programs came to. `is_clean`: the judge has found nothing; `doubts`: why
+/// it proves nothing.
+[[nodiscard]] RunFacts facts_of_run(Programs const& programs, bool is_clean,
+                                    std::vector<std::string> const& doubts);
 
 }  // namespace spoke::sim
