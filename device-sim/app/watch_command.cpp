@@ -67,8 +67,10 @@ void add_play_options(CLI::App& command, WatchArguments& arguments) {
     command.add_option("--for", arguments.run_for_ms, "How long they write (default 1m)")
         ->transform(duration());
     command
-        .add_option("--settle", arguments.settle_ms,
-                    "Longest time until all readers know everything, at the end (default 1m)")
+        .add_option(
+            "--settle", arguments.settle_ms,
+            "Longest time until all readers know everything and all that expires has, at the "
+            "end (default 1m)")
         ->transform(duration());
     command
         .add_option("--poll-every", arguments.poll_every_ms,
@@ -104,9 +106,11 @@ void add_place_options(CLI::App& command, WatchArguments& arguments) {
     command.add_option("--feed", reading.feed, "First level of the topics of its feed")
         ->capture_default_str();
     command
-        .add_option("--forgets", arguments.run.watch.cast.forgets,
-                    "A topic of which the bridge keeps few events ([[record]] with events_max), so "
-                    "that readers can come with a cursor that is too old")
+        .add_option(
+            "--forgets", arguments.run.watch.cast.forgets,
+            "A topic of which the bridge keeps few events ([[record]] with events_max, and "
+            "a small events.tail_events_max), so that readers can come with a cursor that is "
+            "too old")
         ->check(CLI::Validator{topic_error, "TOPIC"});
     auto* token =
         command.add_option("--token", reading.token, "Bearer token")->envname("SPOKE_TOKEN");

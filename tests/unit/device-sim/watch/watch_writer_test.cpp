@@ -3,24 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
 #include <catch2/catch.hpp>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "tests/support/scripted_server.hpp"
+#include "tests/unit/device-sim/watch/answering_bridge.hpp"
 
 namespace spoke::sim::test {
 namespace {
 
 namespace net = boost::asio;
-using boost::system::error_code;
-using net::ip::tcp;
 using spoke::test::ScriptedServer;
 
 /// What a writer needs, and what it has done.
@@ -47,36 +42,10 @@ struct World {
     std::unique_ptr<WatchWriter> writer;
 };
 
-/// A bridge of one connection that answers requests as it is told, in turn, and the last for ever.
+/// A bridge that answers requests as it is told, in turn, and the last for ever.
 struct HttpWorld : World {
     explicit HttpWorld(std::vector<std::string> list) : answers(std::move(list)) {
-        options.http.port = acceptor.local_endpoint().port();
-        accept();
-    }
-
-    void accept() {
-        acceptor.async_accept([this](error_code error, tcp::socket peer) {
-            if (error) return;
-            socket = std::move(peer);
-            received.clear();
-            read();
-        });
-    }
-    void read() {
-        socket.async_read_some(net::buffer(chunk), [this](error_code error, std::size_t size) {
-            if (error) return accept();
-            received.append(chunk.data(), size);
-            if (received.find("}") != std::string::npos) answer();
-            if (socket.is_open()) return read();
-            accept();
-        });
-    }
-    void answer() {
-        requests.push_back(std::exchange(received, {}));
-        auto text = answers[std::min(requests.size(), answers.size()) - 1];
-        if (text.empty()) return socket.close();
-        error_code ignored;
-        net::write(socket, net::buffer(text), ignored);
+        options.http.port = bridge.port();
     }
     /// The message and its key in a request.
     [[nodiscard]] std::string key(std::size_t index) const {
@@ -85,16 +54,15 @@ struct HttpWorld : World {
         return request.substr(at, request.find('\r', at) - at);
     }
 
-    tcp::acceptor acceptor{context, {net::ip::make_address("127.0.0.1"), 0}};
-    tcp::socket socket{context};
-    std::array<char, 4096> chunk{};
-    std::string received;
-    std::vector<std::string> requests;
     std::vector<std::string> answers;
+    AnsweringBridge bridge{context, [this](auto const&) {
+                               return answers[std::min(bridge.requests.size(), answers.size()) - 1];
+                           }};
+    std::vector<std::string> const& requests = bridge.requests;
 };
 
 std::string response(std::string_view head, std::string_view body) {
-    return fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n\r\n{}", head, body.size(), body);
+    return AnsweringBridge::response(head, body);
 }
 
 /// A broker that keeps what is published, and acknowledges it unless it is told to hang up.
