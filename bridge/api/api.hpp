@@ -24,6 +24,7 @@
 #include "bridge/api/parameters.hpp"
 #include "bridge/api/problem.hpp"
 #include "bridge/api/target.hpp"
+#include "bridge/service/publish_keys.hpp"
 #include "bridge/service/service.hpp"
 
 namespace spoke::bridge {
@@ -162,6 +163,9 @@ private:
                                   std::uint64_t& out);
     void read_upto(std::string const& who, std::string_view cursor, Respond respond);
 
+    [[nodiscard]] std::optional<Problem> check_key(mqtt::Publish const& message,
+                                                   std::string const& key) const;
+
     void open_stream(Call const& call, EventsWish wish,
                      std::variant<std::uint64_t, CursorProblem> const& place);
     void open_socket(Call const& call, EventsWish const& wish);
@@ -195,6 +199,7 @@ private:
     Settings settings_;
     ShortTokens short_tokens_;
     std::uint64_t keys_generation_ = 0;  // those that let the makers of these tokens in
+    PublishKeys publish_keys_;
     RateLimiter limiter_;
     HttpMetrics metrics_;
     EventStreams streams_;

@@ -25,6 +25,11 @@ std::optional<Problem> check_topic(Identity const& who, std::string const& topic
     return std::nullopt;
 }
 
+/// The log would take the two for one.
+bool is_same_message(EventDraft const& draft, Event const& earlier) {
+    return draft.data == earlier.data && draft.encoding == earlier.encoding;
+}
+
 HttpResponse to_response(mqtt::PublishOutcome const& outcome, std::string const& topic,
                          mqtt::Qos qos) {
     using mqtt::PublishStatus;
@@ -122,18 +127,40 @@ void Api::publish(Call call) {
     std::string key;
     if (!error) error = parse_idempotency_key(call.request.header("Idempotency-Key"), key);
     if (error) return call.respond(to_response(*error));
-    // Under one key a message is recorded once, however often it is published.
-    if (!key.empty()) message.properties.user_properties.push_back({"key", std::move(key)});
     auto problem = check_topic(call.who, message.topic);
+    if (!problem) problem = check_key(message, key);
     if (!problem) problem = not_sending(service_);
     if (problem) return call.refuse(*problem);
+    // Under one key a message is recorded once, however often it is published.
+    if (!key.empty()) message.properties.user_properties.push_back({"key", key});
     auto topic = message.topic;
     auto qos = message.qos;
-    auto done = [respond = call.respond, topic, qos](mqtt::PublishOutcome const& outcome) {
+    auto done = [this, respond = call.respond, topic, qos,
+                 key](mqtt::PublishOutcome const& outcome) {
+        using mqtt::PublishStatus;
+        auto has_gone =
+            outcome.status != PublishStatus::not_sent && outcome.status != PublishStatus::refused;
+        if (!has_gone) publish_keys_.forget(topic, key);
         respond(to_response(outcome, topic, qos));
     };
+    if (!key.empty()) publish_keys_.remember(topic, key, as_text(message.payload));
     auto cause = service_.publish(message, call.caller(), done);
-    if (cause != mqtt::NotSent::none) call.refuse(refused_message(cause));
+    if (cause == mqtt::NotSent::none) return;
+    publish_keys_.forget(topic, key);
+    call.refuse(refused_message(cause));
+}
+
+/// Subscribers would get another message under the key, and the log would not.
+std::optional<Problem> Api::check_key(mqtt::Publish const& message, std::string const& key) const {
+    if (key.empty()) return std::nullopt;
+    auto payload = as_text(message.payload);
+    auto is_other = publish_keys_.is_other(message.topic, key, payload);
+    if (auto earlier = service_.log().find(message.topic, key); earlier && !is_other) {
+        is_other = !is_same_message(make_draft(message.topic, payload), *earlier);
+    }
+    if (!is_other) return std::nullopt;
+    return Problem{ProblemKind::key_reused,
+                   "a message of this topic has the same key and is another one"};
 }
 
 /// MQTT itself, over a WebSocket: whom the broker lets in is let in.

@@ -64,7 +64,7 @@ std::uint64_t EventLog::record(EventDraft draft, Need need, Now const& now, Done
         // The other one's end is this one's.
         if (auto found = keys_in_flight_.find(key); found != keys_in_flight_.end()) {
             ++counters_.repeated;
-            joined_[found->second].push_back(std::move(done));
+            joined_[found->second.offset].push_back(std::move(done));
             return 0;
         }
         if (auto earlier = store_.find_event(draft.topic, draft.key)) {
@@ -80,7 +80,7 @@ std::uint64_t EventLog::record(EventDraft draft, Need need, Now const& now, Done
     }
     auto event = place(std::move(draft), now);
     auto offset = event.offset;
-    if (!key.empty()) keys_in_flight_.emplace(key, offset);
+    if (!key.empty()) keys_in_flight_.emplace(key, event);
     store_.append_events(
         {event}, std::move(mark), need,
         [this, event, key = std::move(key), done = std::move(done)](bool stored) mutable {
@@ -93,6 +93,20 @@ std::uint64_t EventLog::record(EventDraft draft, Need need, Now const& now, Done
             settle_joined(at, stored);
         });
     return offset;
+}
+
+std::optional<Event> EventLog::find(std::string const& topic, std::string const& key) const {
+    if (key.empty()) return std::nullopt;
+    auto found = keys_in_flight_.find(key_of(topic, key));
+    if (found != keys_in_flight_.end()) return found->second;
+    return store_.find_event(topic, key);
+}
+
+bool EventLog::join(std::string const& topic, std::string const& key, Done done) {
+    auto found = keys_in_flight_.find(key_of(topic, key));
+    if (found == keys_in_flight_.end()) return false;
+    joined_[found->second.offset].push_back(std::move(done));
+    return true;
 }
 
 void EventLog::settle_joined(std::uint64_t offset, bool stored) {
@@ -133,7 +147,7 @@ std::vector<std::uint64_t> EventLog::record_all(std::vector<EventDraft> drafts, 
         if (auto found = keys_in_flight_.find(key);
             !key.empty() && found != keys_in_flight_.end()) {
             ++counters_.repeated;
-            joined_[found->second].push_back(
+            joined_[found->second.offset].push_back(
                 [batch, i](Recorded const& recorded) { settle(*batch, i, recorded); });
             continue;
         }
@@ -147,7 +161,7 @@ std::vector<std::uint64_t> EventLog::record_all(std::vector<EventDraft> drafts, 
         events.push_back(place(std::move(drafts[i]), now));
         indexes.push_back(i);
         places[i] = events.back().offset;
-        if (!key.empty()) keys_in_flight_.emplace(key, events.back().offset);
+        if (!key.empty()) keys_in_flight_.emplace(key, events.back());
         keys.push_back(std::move(key));
     }
     auto copies = events;

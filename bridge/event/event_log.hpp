@@ -85,6 +85,13 @@ public:
     std::vector<std::uint64_t> record_all(std::vector<EventDraft> drafts, Need need, Now const& now,
                                           AllDone done);
 
+    /// The event with this key in this topic, committed or on its way.
+    [[nodiscard]] std::optional<Event> find(std::string const& topic, std::string const& key) const;
+
+    /// Has `done` called once it is known what becomes of the event of this key that is on its way.
+    /// Out     false: none is; `done` is not called.
+    bool join(std::string const& topic, std::string const& key, Done done);
+
     /// Places an event that somebody else writes, next, together with a record of his own.
     /// on_written() must follow.
     [[nodiscard]] Event place(EventDraft draft, Now const& now);
@@ -177,8 +184,8 @@ private:
     std::uint64_t last_placed_ = 0;
     std::unordered_map<std::string, Number, KeyHash, std::equal_to<>> last_n_;
     std::size_t topics_full_;  // so many of them: those that the store knows are forgotten
-    std::unordered_map<std::string, std::uint64_t> keys_in_flight_;  // topic, key: its offset
-    std::unordered_map<std::uint64_t, std::vector<Done>> joined_;    // wait for an event in flight
+    std::unordered_map<std::string, Event> keys_in_flight_;        // by topic and key
+    std::unordered_map<std::uint64_t, std::vector<Done>> joined_;  // wait for an event in flight
     std::vector<EventFollower*> matched_{};  // by the event that is being told; null: gone
     Counters counters_;
 };

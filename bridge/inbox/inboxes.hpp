@@ -162,6 +162,7 @@ private:
     [[nodiscard]] std::string cursor_text(std::uint64_t offset) const;
 
     [[nodiscard]] EventLog::Done or_again(EventDraft const& draft, Need need, EventLog::Done done);
+    bool is_refused(std::vector<EventDraft> const& drafts, PutDone const& done);
     void depart(std::string const& who, Event event);
     void land(std::string_view who, std::uint64_t offset, bool stored);
     void on_noticed(std::string const& who, EventLog::Recorded const& recorded);

@@ -59,6 +59,22 @@ EventLog::Done Inboxes::or_again(EventDraft const& draft, Need need, EventLog::D
     };
 }
 
+/// Another message has the key of one of the drafts. If that one is still being written, its end
+/// decides: where it is not stored, nothing was.
+bool Inboxes::is_refused(std::vector<EventDraft> const& drafts, PutDone const& done) {
+    for (auto const& draft : drafts) {
+        auto earlier = world_.log.find(draft.topic, draft.key);
+        if (!earlier || is_same_message(draft, *earlier)) continue;
+        auto refuse = [done](EventLog::Recorded const& recorded) {
+            using Kind = PutResult::Kind;
+            done({.kind = recorded.stored ? Kind::key_reused : Kind::failed});
+        };
+        if (!world_.log.join(draft.topic, draft.key, refuse)) refuse({.stored = true});
+        return true;
+    }
+    return false;
+}
+
 void Inboxes::put(std::string const& who, std::vector<InboxMessage> messages,
                   std::string const& key, PutDone done) {
     auto now = world_.clock();
@@ -73,14 +89,9 @@ void Inboxes::put(std::string const& who, std::vector<InboxMessage> messages,
         draft.collapse = std::move(message.collapse);
         if (message.ttl) draft.expires_at = now.wall + *message.ttl;
         if (!key.empty()) draft.key = is_single ? key : key + "/" + std::to_string(drafts.size());
-        if (!key.empty()) {
-            auto earlier = world_.log.store().find_event(topic, draft.key);
-            if (earlier && !is_same_message(draft, *earlier)) {
-                return done({.kind = PutResult::Kind::key_reused});
-            }
-        }
         drafts.push_back(std::move(draft));
     }
+    if (is_refused(drafts, done)) return;
     std::vector<Event> events;
     for (auto const& draft : drafts) events.push_back(outline(draft));
     auto on_recorded = [this, who,

@@ -86,6 +86,25 @@ TEST_CASE("inbox: a retry under its key is answered like the first, another body
     CHECK(w.log.head_offset() == 1);
 }
 
+TEST_CASE("inbox: a key whose message is still being written is as taken as afterwards",
+          "[bridge][api][inbox]") {
+    ApiWorld w;
+    std::optional<HttpResponse> first;
+    w.api.handle(post(kMessages, kLike, "\"k1\""),
+                 [&](HttpResponse response) { first = std::move(response); });
+    REQUIRE_FALSE(first);
+    SECTION("another body") {
+        check_problem(w.ask(post(kMessages, R"({"type":"other"})", "\"k1\"")), 422, "key-reused");
+        CHECK(w.log.head_offset() == 1);
+    }
+    SECTION("the same") {
+        auto again = w.ask(post(kMessages, kLike, "\"k1\""));
+        CHECK(again.response.status == 200);
+        CHECK(again.response.body == R"({"ids":["k7.1"],"unread":1})");
+    }
+    CHECK(first->status == 201);
+}
+
 TEST_CASE("inbox: what a message may be", "[bridge][api][inbox]") {
     ApiWorld w;
     auto long_type = fmt::format(R"({{"type":"{}"}})", std::string(64, 't'));
@@ -237,6 +256,60 @@ TEST_CASE("publish: an Idempotency-Key goes along as the user property key", "[b
     CHECK(properties[0].name == "key");
     CHECK(properties[0].value == "k 1");
     check_problem(w.ask(post("/v1/publish/t/1", "hello", "\"")), 400, "invalid");
+}
+
+TEST_CASE("publish: another message under a key is refused, the same is sent again",
+          "[bridge][api]") {
+    ApiWorld w;
+    auto publish = [](std::string const& body, std::string const& topic = "t/1") {
+        return post("/v1/publish/" + topic + "?qos=1", body, "\"k\"");
+    };
+    auto first = w.start(publish("one"));
+    SECTION("while it is on its way") {}
+    SECTION("when the broker has it") {
+        w.uplink.published[0].done({mqtt::PublishStatus::acknowledged});
+        CHECK(first->reply->response.status == 200);
+    }
+    check_problem(w.ask(publish("two")), 422, "key-reused");
+    CHECK(w.uplink.published.size() == 1);
+    w.start(publish("one"));
+    w.start(publish("two", "t/2"));
+    CHECK(w.uplink.published.size() == 3);
+}
+
+TEST_CASE("publish: a key is free again when its message did not go", "[bridge][api]") {
+    ApiWorld w;
+    auto request = post("/v1/publish/t/1?qos=1", "one", "\"k\"");
+    SECTION("the bridge could not send it") {
+        w.uplink.cause = mqtt::NotSent::queue_full;
+        CHECK(w.ask(request).response.status == 429);
+        w.uplink.cause = mqtt::NotSent::none;
+    }
+    SECTION("the broker has refused it") {
+        auto refused = w.start(request);
+        w.uplink.published[0].done(
+            {.status = mqtt::PublishStatus::refused, .reason = mqtt::ReasonCode::quota_exceeded});
+        CHECK(refused->reply->response.status >= 400);
+    }
+    auto sent = w.uplink.published.size();
+    request.body = "two";
+    w.start(request);
+    CHECK(w.uplink.published.size() == sent + 1);
+}
+
+TEST_CASE("publish: the log knows the key of a message, whoever has sent it", "[bridge][api]") {
+    ApiWorld w;
+    IncomingMessage message{"t/1", "one"};
+    message.key = "k";
+    w.service.on_message(message);
+    SECTION("while it is being written") {}
+    SECTION("and afterwards") {
+        w.store_all();
+    }
+    check_problem(w.ask(post("/v1/publish/t/1", "two", "\"k\"")), 422, "key-reused");
+    CHECK(w.uplink.published.empty());
+    w.start(post("/v1/publish/t/1", "one", "\"k\""));
+    CHECK(w.uplink.published.size() == 1);
 }
 
 // Short-lived tokens.

@@ -269,6 +269,30 @@ TEST_CASE("an inbox: a retry under the same key puts nothing in again", "[inbox]
     CHECK(w.unread("8888") == 2);
 }
 
+TEST_CASE("an inbox: another message under a key that is on its way ends as that one does",
+          "[inbox]") {
+    using Kind = Inboxes::PutResult::Kind;
+    InboxWorld w;
+    w.put("7777", {message("like"), message("comment")}, "k");
+    w.put("7777", {message("like"), message("other")}, "k");
+    CHECK_FALSE(w.last_put);
+    SECTION("it is stored: the key is taken") {
+        w.settle();
+        REQUIRE(w.last_put);
+        CHECK(w.last_put->kind == Kind::key_reused);
+        CHECK(w.unread("7777") == 2);
+    }
+    SECTION("it is not: nothing is") {
+        w.store.complete_one(false);
+        REQUIRE(w.last_put);
+        CHECK(w.last_put->kind == Kind::failed);
+        w.put("7777", {message("like"), message("other")}, "k");
+        w.settle();
+        CHECK(w.last_put->kind == Kind::stored);
+        CHECK(w.by("7777") == R"({"like":1,"other":1})");
+    }
+}
+
 TEST_CASE("an inbox: beyond unread_max the oldest counts as read, for good", "[inbox]") {
     InboxWorld w{{.limits = {.unread_max = 3}}};
     for (int i = 0; i < 3; ++i) w.publish("7777", "old");
