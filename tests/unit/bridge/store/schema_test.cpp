@@ -26,6 +26,58 @@ void load_fixture(std::string const& name, std::string const& path) {
     SqliteConnection{path, SqliteAccess::read_write}.execute(sql);
 }
 
+/// The log of version-2.sql and version-3.sql: fourteen events, of which three were removed.
+void check_log(EventStore const& events) {
+    CHECK(events.epoch() == "335be212");
+    CHECK(events.last_offset() == 14);
+    auto all = events.events({}).events;
+    std::vector<std::uint64_t> offsets;
+    for (auto const& event : all) offsets.push_back(event.offset);
+    REQUIRE(offsets == std::vector<std::uint64_t>{1, 2, 3, 4, 8, 9, 10, 11, 12, 13, 14});
+    CHECK(all[0].type == "like");
+    CHECK(all[0].data == R"({"post":9})");
+    CHECK(all[0].collapse == "post-9");
+    CHECK_FALSE(all[0].from_broker);
+    CHECK(all[1].expires_at == WallTime{1'827'265'364'492ms});
+    CHECK(all[2].at == WallTime{1'795'729'364'522ms});
+    CHECK(all[2].from_broker);
+    CHECK(all[3].encoding == EventEncoding::text);
+    CHECK(all[9].encoding == EventEncoding::base64);
+    CHECK(all[9].data == R"("/wAB")");
+    CHECK(events.find_event("d/b42/evt", "e1")->offset == 3);
+    CHECK(events.last_n("t/1") == 8);
+    CHECK(events.events({.filters = {"u/7777/in"}}).events.size() == 4);
+    CHECK(events.removed_upto(0) == 7);
+    CHECK(events.removed_upto(1) == 0);
+    auto arrivals = events.arrivals();
+    CHECK(arrivals.size() == 10);
+    CHECK(arrivals.front() == EventArrival{3, 0x39D9'7603'2188'C26E});
+    CHECK(arrivals.back() == EventArrival{13, 0x140F'AE0A'BF87'DE92});
+    CHECK(events.inbox_mark("7777") == 1);
+    CHECK(events.position("feed") == 14);
+    CHECK(events.position("inboxes") == 1);
+}
+
+/// How many there are; each is the one of version-3.sql.
+std::size_t hooks_of(HookStore const& hooks) {
+    std::size_t count = 0;
+    hooks.visit_hooks([&](Hook&& hook) {
+        ++count;
+        CHECK(hook.name == "shop");
+        CHECK(hook.topics == std::vector<std::string>{"d/+/evt"});
+        CHECK(hook.state == HookState::paused);
+        CHECK(hook.begin == 14);
+        CHECK(hooks.delivery_body("shop", "335be212.3")
+                  ->ends_with(R"("data":{"e":"moved","g":1.8}})"));
+    });
+    hooks.visit_deliveries([](HookDelivery&& delivery) {
+        CHECK(delivery.offset == 3);
+        CHECK(delivery.attempts == 2);
+        CHECK(delivery.outcome == "503");
+    });
+    return count;
+}
+
 }  // namespace
 
 TEST_CASE("schema: a store of version 1 is read as it was written", "[bridge][store][schema]") {
@@ -72,6 +124,40 @@ TEST_CASE("schema: a store of version 1 is read as it was written", "[bridge][st
     CHECK(verdict.lines == 3);
     CHECK(hex(verdict.head.hash()) ==
           "791cb6f716b3281d0cc31ee3859a70c71591f44d527ddf8ec8a6f29366d20e04");
+}
+
+TEST_CASE("schema: a log of version 2 or 3 is read as it was written", "[bridge][store][schema]") {
+    auto version = GENERATE(2, 3);
+    CAPTURE(version);
+    SqliteForm form;
+    form.close();
+    form.settings.path = form.folder / "log.db";
+    form.settings.classes = {{"t/#"}, {"u/+/in"}, {"d/+/evt"}};
+    load_fixture("version-" + std::to_string(version) + ".sql", form.settings.path);
+    form.open();
+    for (auto times = 0; times < 2; ++times) {  // the second time without a step to take
+        check_log(form.events());
+        CHECK(hooks_of(form.hooks()) == (version == 3 ? 1U : 0U));
+        form.reopen();
+    }
+    CHECK(form.events().arrivals().size() == 10);
+    Event next;
+    next.topic = "t/1";
+    next.offset = 15;
+    next.n = 9;
+    next.key = "k";
+    next.arrival = {14, 99};
+    form.events().append_events({next}, InboxMark{"7777", 4}, Need::certain, form.done());
+    form.await_all();
+    form.reopen();
+    auto& events = form.events();
+    CHECK(events.last_offset() == 15);
+    CHECK(events.find_event("t/1", "k")->offset == 15);
+    CHECK(events.inbox_mark("7777") == 4);
+    CHECK(events.arrivals().back() == EventArrival{14, 99});
+    auto verdict = AuditFile{form.settings.path}.verify();
+    CHECK_FALSE(verdict.problem);
+    CHECK(verdict.lines == static_cast<std::uint64_t>(version - 1));
 }
 
 TEST_CASE("schema: a newer store is refused and left as it is", "[bridge][store][schema]") {
