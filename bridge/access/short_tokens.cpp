@@ -7,7 +7,11 @@ namespace spoke::bridge {
 
 std::optional<std::string> ShortTokens::make(Identity who, WallTime ends, WallTime now) {
     forget_ended(now);
-    if (tokens_.size() >= tokens_max_) return std::nullopt;
+    if (tokens_.size() >= tokens_max_) {
+        ++counters_.refused;
+        return std::nullopt;
+    }
+    ++counters_.made;
     std::array<std::uint64_t, 4> words{};
     for (auto& word : words) word = random_();
     auto bytes = std::bit_cast<std::array<char, sizeof(words)>>(words);
@@ -23,6 +27,7 @@ std::optional<Identity> ShortTokens::use(std::string_view token, WallTime now) {
     forget_ended(now);
     auto node = tokens_.extract(sha256(token));
     if (node.empty()) return std::nullopt;
+    ++counters_.used;
     by_end_.erase({node.mapped().ends, node.key()});
     return std::move(node.mapped().who);
 }

@@ -40,6 +40,13 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
 
+    struct Counters {
+        std::uint64_t made = 0;
+        std::uint64_t used = 0;
+        std::uint64_t refused = 0;  // as many as may be were open
+    };
+    [[nodiscard]] Counters const& counters() const noexcept { return counters_; }
+
 private:
     struct Token {
         Identity who;
@@ -52,6 +59,7 @@ private:
     std::function<std::uint64_t()> random_;
     std::map<Sha256, Token> tokens_;
     std::set<std::pair<WallTime, Sha256>> by_end_;
+    Counters counters_;
 };
 
 }  // namespace spoke::bridge

@@ -194,6 +194,16 @@ std::variant<Identity, AccessError> Api::identify(Call const& call) {
     return AccessError::unknown_token;
 }
 
+SteadyTime Api::held_until(Call const& call, WaitWish const& wish) const {
+    auto now = service_.now();
+    std::chrono::milliseconds wait{wish.wait};
+    if (call.who.ends) {
+        auto left = std::chrono::ceil<std::chrono::milliseconds>(*call.who.ends - now.wall);
+        wait = std::clamp(left, std::chrono::milliseconds{0}, wait);
+    }
+    return now.steady + wait;
+}
+
 /// Those whose makers would still be let in.
 ShortTokens& Api::short_tokens() {
     auto generation = access_.generation();

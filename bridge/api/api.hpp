@@ -21,6 +21,7 @@
 #include "bridge/api/hook_request.hpp"
 #include "bridge/api/http_message.hpp"
 #include "bridge/api/http_metrics.hpp"
+#include "bridge/api/mqtt_relay.hpp"
 #include "bridge/api/parameters.hpp"
 #include "bridge/api/problem.hpp"
 #include "bridge/api/target.hpp"
@@ -63,6 +64,7 @@ public:
         std::chrono::seconds token_ttl_max{300};  // of any
         /// Answers GET /mqtt; empty: there is no such path.
         std::function<void(HttpRequest const& request, Respond respond)> mqtt_relay{};
+        std::function<MqttRelay::Counters()> mqtt_relay_counters{};  // where there is one
     };
 
     Api(Service& service, Access& access, Hooks& hooks, Settings settings);
@@ -163,6 +165,8 @@ private:
                                   std::uint64_t& out);
     void read_upto(std::string const& who, std::string_view cursor, Respond respond);
 
+    /// Until when the request may be held: what it was let in with ends some time.
+    [[nodiscard]] SteadyTime held_until(Call const& call, WaitWish const& wish) const;
     [[nodiscard]] std::optional<Problem> check_key(mqtt::Publish const& message,
                                                    std::string const& key) const;
 

@@ -169,7 +169,7 @@ void Api::show_command(Call call) {
         respond(std::move(response));
     };
     if (wish.wait.count() == 0) return done(&*command);
-    hold(call, {*id, is_enough, service_.now().steady + wish.wait, done});
+    hold(call, {*id, is_enough, held_until(call, wish), done});
 }
 
 /// What was not handed over ends here; of what was, the device is asked, and the record tells which

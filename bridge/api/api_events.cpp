@@ -55,7 +55,8 @@ void Api::read_events(Call call) {
         return polls_.answer(wish, after, call.request.header("If-None-Match"), call.respond);
     }
     if (polls_.is_full()) return call.refuse(too_many_readers());
-    polls_.hold(std::move(wish), after, call.request, std::move(call.respond));
+    auto until = held_until(call, wish.wait);
+    polls_.hold(std::move(wish), after, until, call.request, std::move(call.respond));
 }
 
 void Api::open_stream(Call const& call, EventsWish wish,
@@ -67,9 +68,9 @@ void Api::open_stream(Call const& call, EventsWish wish,
     response.headers.emplace_back("X-Accel-Buffering", "no");
     response.body = sse_hello(service_, wish, place);
     auto const* after = std::get_if<std::uint64_t>(&place);
-    response.stream.body =
-        std::make_shared<SseStream>(streams_, std::move(wish.filters),
-                                    after == nullptr ? service_.log().head_offset() : *after);
+    response.stream.body = std::make_shared<SseStream>(
+        streams_, std::move(wish.filters), after == nullptr ? service_.log().head_offset() : *after,
+        call.who.ends);
     response.stream.kernel_bytes_max = settings_.events.stream_bytes_max;
     call.respond(std::move(response));
 }

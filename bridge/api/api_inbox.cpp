@@ -74,7 +74,7 @@ void Api::show_inbox(Call call) {
     auto is_known = [known](InboxView const& view) {
         return view.document && names_etag(known, view.etag);
     };
-    auto ticket = service_.inboxes().hold({who, is_known, service_.now().steady + wish.wait, done});
+    auto ticket = service_.inboxes().hold({who, is_known, held_until(call, wish), done});
     if (!ticket || !call.request.when_gone) return;
     call.request.when_gone([this, ticket = *ticket] { service_.inboxes().let_go(ticket); });
 }

@@ -82,6 +82,50 @@ void append_hooks(std::string& out, Hooks const& hooks) {
                  counters.disabled});
 }
 
+void append_inboxes(std::string& out, Inboxes const& inboxes) {
+    append(out,
+           {"gauge", "inbox_polls", "Requests that wait for an inbox to change.", inboxes.held()});
+    append(out, {"gauge", "inboxes_cached", "Inboxes whose state is in memory.", inboxes.cached()});
+    append(out, {"gauge", "inbox_cache_bytes", "Memory for the state of inboxes.",
+                 inboxes.cache_bytes()});
+    append(out, {"counter", "inboxes_loaded_total", "Inboxes whose state was read from the log.",
+                 inboxes.counters().loaded});
+    append(out, {"counter", "inbox_expiries_total", "Times that messages of an inbox had expired.",
+                 inboxes.counters().expired});
+}
+
+void append_tokens(std::string& out, ShortTokens const& tokens) {
+    auto const& counters = tokens.counters();
+    append(out, {"gauge", "tokens_open",
+                 "Short-lived tokens that wait to be used; those that have "
+                 "ended count until the next one is made or used.",
+                 tokens.size()});
+    append(out,
+           {"counter", "tokens_made_total", "Short-lived tokens that were made.", counters.made});
+    append(out, {"counter", "tokens_used_total", "Short-lived tokens that let somebody in.",
+                 counters.used});
+    append(out, {"counter", "tokens_refused_total",
+                 "Short-lived tokens that were not made as too many were open.", counters.refused});
+}
+
+void append_relay(std::string& out, MqttRelay::Counters const& counters) {
+    append(out,
+           {"gauge", "mqtt_connections", "MQTT connections through the bridge.", counters.open});
+    append(out, {"counter", "mqtt_connections_total",
+                 "MQTT connections through the bridge that "
+                 "were opened.",
+                 counters.opened});
+    append(out, {"counter", "mqtt_connections_refused_total",
+                 "MQTT connections through the bridge that came to nothing, by reason.",
+                 counters.refused, label("reason", "full")});
+    append(out, {"counter", "mqtt_connections_refused_total", "", counters.failed,
+                 label("reason", "broker")});
+    append(out, {"counter", "mqtt_bytes_total", "Bytes of MQTT that were passed on, by direction.",
+                 counters.to_broker_bytes, label("to", "broker")});
+    append(out,
+           {"counter", "mqtt_bytes_total", "", counters.from_broker_bytes, label("to", "client")});
+}
+
 }  // namespace
 
 void Api::show_metrics(Call call) {
@@ -108,6 +152,12 @@ void Api::show_metrics(Call call) {
     append(out,
            {"counter", "event_readers_given_up_total",
             "Streams and WebSockets that were closed as they did not read.", streams_.given_up()});
+    append(out, {"counter", "event_readers_expired_total",
+                 "Streams and WebSockets that were closed as their token had expired.",
+                 streams_.expired()});
+    append_inboxes(out, service_.inboxes());
+    append_tokens(out, short_tokens());
+    if (settings_.mqtt_relay_counters) append_relay(out, settings_.mqtt_relay_counters());
     append_hooks(out, hooks_);
     append_open(out, service_);
     for (auto const& counter : service_.counters()) {

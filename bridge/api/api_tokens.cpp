@@ -100,9 +100,9 @@ void Api::make_token(Call call) {
     auto now = service_.now().wall;
     auto ends = now + wish.ttl.value_or(settings_.token_ttl);
     if (call.who.ends) ends = std::min(ends, *call.who.ends);
+    // What it opens lives as long as its maker's credentials, not as the token.
     auto who = call.who;
     who.scopes = std::move(wish.scopes);
-    who.ends = ends;
     if (wish.devices) who.devices = std::move(wish.devices);
     auto token = short_tokens().make(std::move(who), ends, now);
     if (!token) {

@@ -106,9 +106,8 @@ void EventPolls::answer(EventsWish const& wish, std::uint64_t after, std::string
     respond(page(found, newest));
 }
 
-void EventPolls::hold(EventsWish wish, std::uint64_t after, HttpRequest const& request,
-                      Respond respond) {
-    auto& service = streams_.service();
+void EventPolls::hold(EventsWish wish, std::uint64_t after, SteadyTime until,
+                      HttpRequest const& request, Respond respond) {
     auto place = held_.emplace(held_.end());
     // It follows before it looks, so that nothing comes between.
     *place = std::make_unique<Held>(streams_.log(), std::move(wish.filters), after,
@@ -124,8 +123,7 @@ void EventPolls::hold(EventsWish wish, std::uint64_t after, HttpRequest const& r
         });
     }
     if (collect(held)) return;
-    held.alarm =
-        service.call_at(service.now().steady + wish.wait.wait, [this, &held] { end(held); });
+    held.alarm = streams_.service().call_at(until, [this, &held] { end(held); });
 }
 
 void EventPolls::wake(Held& held) {

@@ -35,8 +35,9 @@ public:
     void answer(EventsWish const& wish, std::uint64_t after, std::string_view known,
                 Respond const& respond);
 
-    /// One that waits for the first event, and kBatch for more.
-    void hold(EventsWish wish, std::uint64_t after, HttpRequest const& request, Respond respond);
+    /// One that waits for the first event, and kBatch for more, or until its time is up.
+    void hold(EventsWish wish, std::uint64_t after, SteadyTime until, HttpRequest const& request,
+              Respond respond);
 
     /// All that wait are answered: the bridge stops.
     void drain();

@@ -23,7 +23,7 @@ EventSocket::EventSocket(EventStreams& streams, Identity who, std::string addres
       address_(std::move(address)),
       handle_(std::move(handle)),
       safe_(streams.log().head_offset()) {
-    streams_.join(*this);
+    streams_.join(*this, who_.ends);
 }
 
 EventSocket::~EventSocket() {
@@ -236,10 +236,15 @@ void EventSocket::answer(std::uint64_t number, std::string_view q, std::string_v
     mind_reading();
 }
 
+/// Where the peer goes on who gets nothing of what waits.
+std::string EventSocket::safe_cursor() const {
+    auto has_all = reader_ && sink_->waiting_bytes() == 0;
+    return Cursor{streams_.log().epoch(), has_all ? reader_->position() : safe_}.text();
+}
+
 void EventSocket::on_stop() {
     if (sink_ == nullptr) return;
-    auto cursor = Cursor{streams_.log().epoch(), safe_}.text();
-    sink_->cut(1001, fmt::format("the bridge stops; go on from {}", cursor));
+    sink_->cut(1001, fmt::format("the bridge stops; go on from {}", safe_cursor()));
 }
 
 void EventSocket::on_gone() {
@@ -262,8 +267,12 @@ void EventSocket::keep_alive() {
 
 void EventSocket::give_up() {
     if (sink_ == nullptr) return;
-    auto cursor = Cursor{streams_.log().epoch(), safe_}.text();
-    sink_->cut(1013, fmt::format("slow; go on from {}", cursor));
+    sink_->cut(1013, fmt::format("slow; go on from {}", safe_cursor()));
+}
+
+void EventSocket::expire() {
+    if (sink_ == nullptr) return;
+    sink_->cut(1008, fmt::format("token expired; go on from {}", safe_cursor()));
 }
 
 }  // namespace spoke::bridge

@@ -47,6 +47,7 @@ public:
 
     void keep_alive() override;
     void give_up() override;
+    void expire() override;
 
 private:
     struct Filter {
@@ -67,6 +68,7 @@ private:
     void send(SharedBytes message);
     void say(std::string message);
     void say_loss(std::uint64_t before, std::uint64_t from);
+    [[nodiscard]] std::string safe_cursor() const;
 
     void run(std::string const& q, EventOperation operation);
     void subscribe(std::string const& q, EventOperation const& operation);

@@ -14,8 +14,10 @@ EventStreams::~EventStreams() {
     if (is_ticking_) service_.call_off(alarm_);
 }
 
-void EventStreams::join(EventStream& stream) {
+void EventStreams::join(EventStream& stream, std::optional<WallTime> ends) {
     ++size_;
+    stream.ends_ = ends;
+    if (ends) by_end_.emplace(*ends, &stream);
     turns_[next_place_].push_back(stream);
     next_place_ = (next_place_ + 1) % kTurns;
     if (is_ticking_) return;
@@ -25,6 +27,7 @@ void EventStreams::join(EventStream& stream) {
 
 void EventStreams::leave(EventStream& stream) {
     --size_;
+    if (stream.ends_) by_end_.erase({*stream.ends_, &stream});
     stream.in_turn_.unlink();
     unblock(stream);
 }
@@ -42,7 +45,7 @@ void EventStreams::unblock(EventStream& stream) {
 void EventStreams::tick() {
     is_ticking_ = size_ > 0;
     if (!is_ticking_) return;
-    auto now = service_.now().steady;
+    auto [now, wall] = service_.now();
     alarm_ = service_.call_at(now + kTick, [this] { tick(); });
     while (!blocked_.empty() && blocked_.front().blocked_since_ + limits_.slow_timeout <= now) {
         auto& stream = blocked_.front();
@@ -50,11 +53,21 @@ void EventStreams::tick() {
         ++given_up_;
         stream.give_up();
     }
+    end_expired(wall);
     // None leaves out of keep_alive(): the end of a connection is told later.
     for (auto& stream : turns_[turn_]) {
         if (!stream.in_blocked_.is_linked()) stream.keep_alive();
     }
     turn_ = (turn_ + 1) % kTurns;
+}
+
+void EventStreams::end_expired(WallTime now) {
+    while (!by_end_.empty() && by_end_.begin()->first <= now) {
+        auto& stream = *by_end_.begin()->second;
+        by_end_.erase(by_end_.begin());
+        ++expired_;
+        stream.expire();
+    }
 }
 
 SharedBytes const& EventStreams::head_line() {

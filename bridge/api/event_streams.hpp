@@ -5,8 +5,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "bridge/api/http_stream.hpp"
 #include "bridge/event/event_log.hpp"
@@ -29,6 +32,9 @@ public:
     /// It has had no room for too long.
     virtual void give_up() = 0;
 
+    /// What it was let in with has ended: so does it.
+    virtual void expire() = 0;
+
 protected:
     ~EventStream() = default;
 
@@ -40,10 +46,11 @@ private:
     Hook in_turn_{};
     Hook in_blocked_{};
     SteadyTime blocked_since_{};
+    std::optional<WallTime> ends_{};
 };
 
 /// The streams there are: one timer shows all of them, spread over its period, that we are there,
-/// and gives up those that take nothing.
+/// gives up those that take nothing, and ends those whose credentials have ended.
 /// Bound   `streams_max` streams.  Thread  the service's.
 class EventStreams {
 public:
@@ -64,8 +71,11 @@ public:
     [[nodiscard]] bool is_full() const noexcept { return size_ >= limits_.streams_max; }
     [[nodiscard]] std::size_t size() const noexcept { return size_; }
     [[nodiscard]] std::uint64_t given_up() const noexcept { return given_up_; }
+    [[nodiscard]] std::uint64_t expired() const noexcept { return expired_; }
 
-    void join(EventStream& stream);
+    /// `ends` is the end of what it was let in with: within a quarter of a second after it the
+    /// stream ends.
+    void join(EventStream& stream, std::optional<WallTime> ends);
     void leave(EventStream& stream);
 
     /// It has no room from now on, or has some again.
@@ -84,6 +94,7 @@ public:
 private:
     void tick();
     void make_head();
+    void end_expired(WallTime now);
 
     template <EventStream::Hook EventStream::*Member>
     using List = boost::intrusive::list<
@@ -101,6 +112,8 @@ private:
     std::size_t next_place_ = 0;                 // where the next stream goes
     std::size_t size_ = 0;
     std::uint64_t given_up_ = 0;
+    std::uint64_t expired_ = 0;
+    std::set<std::pair<WallTime, EventStream*>> by_end_{};  // of those that have one
     bool is_ticking_ = false;
     Alarms::Ticket alarm_{};
     std::uint64_t head_ = UINT64_MAX;  // that the two below tell

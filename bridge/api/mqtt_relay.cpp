@@ -22,6 +22,7 @@ struct MqttRelay::State {
     net::io_context& context;
     Settings settings;
     std::size_t size = 0;
+    Counters counters{};
 };
 
 namespace {
@@ -69,6 +70,7 @@ public:
         }
         if (message.empty() || is_broker_gone_) return;
         to_broker_bytes_ += message.size();
+        counters().to_broker_bytes += message.size();
         to_broker_.emplace_back(message);
         if (to_broker_bytes_ >= buffer_bytes()) sink_->pause_reading();
         write();
@@ -90,6 +92,7 @@ public:
     }
 
 private:
+    [[nodiscard]] MqttRelay::Counters& counters() const noexcept { return seat_->state().counters; }
     [[nodiscard]] std::size_t buffer_bytes() const noexcept {
         return seat_->state().settings.buffer_bytes;
     }
@@ -131,6 +134,7 @@ private:
         if (error == net::error::would_block) return read();
         if (error) return on_broker_gone();
         if (sink_ == nullptr) return read();  // nobody wants it any more
+        counters().from_broker_bytes += size;
         auto message = std::make_shared<std::string const>(bytes.data(), size);
         if (sink_->send(std::move(message), WebSocketSink::Kind::binary)) read();
     }
@@ -170,7 +174,7 @@ std::string subprotocol_of(HttpRequest const& request) {
     return {};
 }
 
-std::optional<Problem> check(HttpRequest const& request, MqttRelay::State const& state) {
+std::optional<Problem> check(HttpRequest const& request, MqttRelay::State& state) {
     if (!wants_web_socket(request)) {
         Problem problem{ProblemKind::invalid, "this path takes WebSockets alone (RFC 6455)"};
         problem.status = 426;
@@ -181,6 +185,7 @@ std::optional<Problem> check(HttpRequest const& request, MqttRelay::State const&
         return Problem{ProblemKind::invalid, "Sec-WebSocket-Protocol must name mqtt or mqttv3.1"};
     }
     if (state.size < state.settings.connections_max) return std::nullopt;
+    ++state.counters.refused;
     return Problem{ProblemKind::too_many_connections,
                    "as many MQTT connections as http.mqtt_connections_max",
                    {},
@@ -222,6 +227,7 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
 
     void fail(std::string why) {
         if (!respond) return;
+        ++seat->state().counters.failed;
         timer.cancel();
         resolver.cancel();
         error_code ignored;
@@ -234,6 +240,7 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
     void succeed() {
         if (!respond) return;
         timer.cancel();
+        ++seat->state().counters.opened;
         socket.non_blocking(true);
         HttpResponse response;
         response.web_socket.end = std::make_shared<Relayed>(seat, std::move(socket));
@@ -255,7 +262,7 @@ struct Attempt : std::enable_shared_from_this<Attempt> {
 }  // namespace
 
 MqttRelay::MqttRelay(net::io_context& context, Settings settings)
-    : state_(std::make_shared<State>(State{context, std::move(settings)})) {}
+    : state_(std::make_shared<State>(State{context, std::move(settings), 0, {}})) {}
 
 MqttRelay::~MqttRelay() = default;
 
@@ -264,6 +271,12 @@ void MqttRelay::open(HttpRequest const& request, Respond respond) {
     std::make_shared<Attempt>(std::make_shared<Seat>(state_), subprotocol_of(request),
                               std::move(respond))
         ->start();
+}
+
+MqttRelay::Counters MqttRelay::counters() const noexcept {
+    auto out = state_->counters;
+    out.open = state_->size;
+    return out;
 }
 
 std::size_t MqttRelay::size() const noexcept {

@@ -43,6 +43,16 @@ public:
     /// Connections there are, or that are being made.
     [[nodiscard]] std::size_t size() const noexcept;
 
+    struct Counters {
+        std::uint64_t open = 0;  // connections there are, or that are being made
+        std::uint64_t opened = 0;
+        std::uint64_t failed = 0;   // the broker could not be reached
+        std::uint64_t refused = 0;  // as many as may be were open
+        std::uint64_t to_broker_bytes = 0;
+        std::uint64_t from_broker_bytes = 0;
+    };
+    [[nodiscard]] Counters counters() const noexcept;
+
     struct State;
 
 private:

@@ -7,11 +7,12 @@
 
 namespace spoke::bridge {
 
-SseStream::SseStream(EventStreams& streams, std::vector<std::string> filters, std::uint64_t after)
+SseStream::SseStream(EventStreams& streams, std::vector<std::string> filters, std::uint64_t after,
+                     std::optional<WallTime> ends)
     : streams_(streams), reader_(streams.log(), std::move(filters), after, [this] {
           if (sink_ != nullptr && has_room_) sink_->call_soon();
       }) {
-    streams_.join(*this);
+    streams_.join(*this, ends);
 }
 
 SseStream::~SseStream() {
@@ -59,11 +60,21 @@ void SseStream::send(std::span<SharedBytes const> pieces) {
 }
 
 void SseStream::on_stop() {
+    say_goodbye("stopping");
+}
+
+void SseStream::expire() {
+    say_goodbye("expired");
+}
+
+/// The last word, to one that listens.
+void SseStream::say_goodbye(std::string_view reason) {
     if (sink_ == nullptr) return;
     if (!has_room_) return sink_->drop();
-    auto bye = fmt::format("event: bye\ndata: {{\"cursor\":\"{}\"}}\n\n",
+    auto bye = fmt::format("event: bye\ndata: {{\"reason\":\"{}\",\"cursor\":\"{}\"}}\n\n", reason,
                            Cursor{streams_.log().epoch(), reader_.position()}.text());
-    sink_->send(std::make_shared<std::string const>(std::move(bye)));
+    // Whoever does not take it is given up like others.
+    if (!sink_->send(std::make_shared<std::string const>(std::move(bye)))) streams_.block(*this);
     has_room_ = false;
     sink_->end();
 }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bridge/api/event_streams.hpp"
@@ -17,7 +19,9 @@ class SseStream final : public StreamBody, public EventStream {
 public:
     static constexpr std::size_t kPiece = 32;
 
-    SseStream(EventStreams& streams, std::vector<std::string> filters, std::uint64_t after);
+    /// `ends` as EventStreams::join() takes it.
+    SseStream(EventStreams& streams, std::vector<std::string> filters, std::uint64_t after,
+              std::optional<WallTime> ends);
     ~SseStream() override;
 
     void on_open(StreamSink& sink) override;
@@ -27,10 +31,12 @@ public:
 
     void keep_alive() override;
     void give_up() override;
+    void expire() override;
 
 private:
     void pump();
     [[nodiscard]] SharedBytes reset_frame(std::uint64_t from) const;
+    void say_goodbye(std::string_view reason);
     void send(std::span<SharedBytes const> pieces);
 
     EventStreams& streams_;  // outlives this

@@ -131,6 +131,7 @@ Api::Settings with_relay(Config const& config, MqttRelay& relay) {
     settings.mqtt_relay = [&relay](HttpRequest const& request, Respond respond) {
         relay.open(request, std::move(respond));
     };
+    settings.mqtt_relay_counters = [&relay] { return relay.counters(); };
     return settings;
 }
 

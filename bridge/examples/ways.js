@@ -10,6 +10,8 @@ const kSilenceMs = 40_000;  // the bridge gives a sign of life each 15 s
 const kReplayMs = 10_000;  // longest silence within a replay
 const kNobody = 0x10;  // PUBACK: nobody is subscribed
 const kHeldMax = 10_000;  // what has come and waits for its turn
+const kGoodbyes = { stopping: "the bridge stops", expired: "the token has expired" };
+const kPlannedCloses = [1001, 1008, 1013];  // the bridge stops, the token has expired, too slow
 
 export const kRunners = {
   poll: (feed) => poll(feed, 0),
@@ -65,7 +67,7 @@ async function readStream(feed) {
 }
 
 async function takeFrame(feed, { event, data, id }) {
-  if (event === "bye") throw new Trouble("the bridge stops", { isPlanned: true });
+  if (event === "bye") throw new Trouble(kGoodbyes[JSON.parse(data).reason] ?? "the bridge ends the stream", { isPlanned: true });
   if (event === "hello") feed.hello(JSON.parse(data));
   else if (event === "reset") await feed.reset(JSON.parse(data));
   else if (event === undefined && data) await feed.take(JSON.parse(data));
@@ -182,7 +184,7 @@ async function* linesOf(socket, silence) {
   };
   silence.signal.addEventListener("abort", () => end(silence.signal.reason));
   socket.onclose = ({ code, reason }) => end(new Trouble(reason || `the connection is gone (${code})`,
-    { isPlanned: code === 1001 || code === 1013 }));
+    { isPlanned: kPlannedCloses.includes(code) }));
   socket.onmessage = ({ data }) => {
     silence.heard();
     if (items.length < kHeldMax) items.push(data);

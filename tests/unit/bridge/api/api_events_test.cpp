@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "tests/unit/bridge/support/api_world.hpp"
+#include "tests/unit/bridge/support/noting_sinks.hpp"
 
 namespace spoke::bridge::test {
 namespace {
@@ -32,30 +33,7 @@ Api::Settings few() {
     return settings;
 }
 
-/// Notes what a stream sends; takes as much as the test says.
-struct Sink final : StreamSink {
-    using StreamSink::send;
-    bool send(std::span<SharedBytes const> pieces) override {
-        REQUIRE(has_room);
-        for (auto const& piece : pieces) {
-            text += *piece;
-            sent.push_back(piece);
-        }
-        if (room > 0) has_room = --room > 0;
-        return has_room;
-    }
-    void call_soon() override { ++calls; }
-    void end() override { ended = true; }
-    void drop() override { dropped = true; }
-
-    std::string text;
-    std::vector<SharedBytes> sent;
-    int room = -1;  // sends until there is none left
-    bool has_room = true;
-    int calls = 0;
-    bool ended = false;
-    bool dropped = false;
-};
+using Sink = NotingStreamSink;
 
 struct Stream {
     Stream(ApiWorld& w, std::string query, std::string last_id = {}) {
@@ -462,7 +440,8 @@ TEST_CASE("events: a stream says good-bye when the bridge stops", "[bridge][api]
     w.happens("t/2", "1");
     SECTION("to one that listens") {
         stream.reply.response.stream.body->on_stop();
-        CHECK(stream.sink.text == "event: bye\ndata: {\"cursor\":\"k7.1\"}\n\n");
+        CHECK(stream.sink.text ==
+              "event: bye\ndata: {\"reason\":\"stopping\",\"cursor\":\"k7.1\"}\n\n");
         CHECK(stream.sink.ended);
         w.happens("t/1", "1");
         CHECK(stream.sink.calls == 0);

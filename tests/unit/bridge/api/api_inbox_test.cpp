@@ -373,6 +373,10 @@ TEST_CASE("token: ends", "[bridge][api][token]") {
     CHECK(reply.text("expires_at") == "2026-11-22T19:01:00.000Z");
     w.advance(60s);
     CHECK(w.status_with("/v1/inboxes/7777", reply.text("token")) == 401);
+    auto numbers = w.ask(w.as("admin", {"GET", "/metrics"})).response.body;
+    CHECK_THAT(numbers, Catch::Contains("spoke_bridge_tokens_made_total 1\n") &&
+                            Catch::Contains("spoke_bridge_tokens_used_total 0\n") &&
+                            Catch::Contains("spoke_bridge_tokens_open 0\n"));
     auto longest =
         w.ask(w.as("inbox:7777", post("/v1/tokens", R"({"scope":"inbox:7777","ttl_s":300})")));
     CHECK(longest.response.status == 201);

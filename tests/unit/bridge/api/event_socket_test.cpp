@@ -3,47 +3,12 @@
 #include <catch2/catch.hpp>
 
 #include "tests/unit/bridge/support/api_world.hpp"
+#include "tests/unit/bridge/support/noting_sinks.hpp"
 
 namespace spoke::bridge::test {
 namespace {
 
-/// Notes what is sent; takes as much as the test says.
-struct Sink final : WebSocketSink {
-    bool send(SharedBytes message, Kind kind) override {
-        CHECK(kind == Kind::text);
-        messages.push_back(*message);
-        waiting += has_room ? 0 : message->size();
-        if (room > 0) has_room = --room > 0;
-        return has_room;
-    }
-    void call_soon() override { ++calls; }
-    std::size_t waiting_bytes() const noexcept override { return waiting; }
-    void pause_reading() override { is_paused = true; }
-    void resume_reading() override { is_paused = false; }
-    void close(std::uint16_t c, std::string_view why) override {
-        code = c;
-        reason = why;
-    }
-    void cut(std::uint16_t c, std::string_view why) override { close(c, why); }
-
-    std::vector<std::string> messages;
-    std::size_t waiting = 0;
-    int room = -1;
-    bool has_room = true;
-    int calls = 0;
-    bool is_paused = false;
-    std::uint16_t code = 0;
-    std::string reason;
-};
-
-HttpRequest upgrade(std::string target) {
-    HttpRequest request{"GET", std::move(target)};
-    request.headers = {{"Upgrade", "websocket"},
-                       {"Connection", "Upgrade"},
-                       {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
-                       {"Sec-WebSocket-Version", "13"}};
-    return request;
-}
+using Sink = NotingSocketSink;
 
 struct Socket {
     Socket(ApiWorld& w, std::string query = {}) : world(w) {

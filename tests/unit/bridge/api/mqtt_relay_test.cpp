@@ -122,6 +122,11 @@ TEST_CASE("relay: bytes go to and fro as they are", "[bridge][relay]") {
     w.run_until([&] { return read; });
     CHECK(beast::buffers_to_string(buffer.data()) == "three");
     CHECK(client.stream.got_binary());
+    auto counters = w.relay.counters();
+    CHECK(counters.open == 1);
+    CHECK(counters.opened == 1);
+    CHECK(counters.to_broker_bytes == 7);
+    CHECK(counters.from_broker_bytes == 5);
 }
 
 TEST_CASE("relay: what the client sent before it went still reaches the broker",
@@ -219,6 +224,7 @@ TEST_CASE("relay: no more connections than the configuration says", "[bridge][re
     auto broker = w.take();
     first.opened();
     CHECK(RelayClient{w}.refused() == 503);
+    CHECK(w.relay.counters().refused == 1);
     broker.close();
     CHECK(first.closed() == 1013);
     w.run_until([&] { return w.relay.size() == 0; });
@@ -231,6 +237,7 @@ TEST_CASE("relay: without a broker there is no socket", "[bridge][relay]") {
     RelayWorld w;
     w.acceptor.close();
     CHECK(RelayClient{w}.refused() == 503);
+    CHECK(w.relay.counters().failed == 1);
     CHECK(w.relay.size() == 0);
 }
 
