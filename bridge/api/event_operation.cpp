@@ -22,6 +22,16 @@ using Parsed = std::variant<EventOperation, RequestError>;
 
 constexpr std::size_t kNameBytesMax = 64;
 
+template <std::size_t Count>
+using Names = std::array<std::string_view, Count>;
+
+// The members of each operation.
+constexpr Names<4> kSub{"op", "q", "topic", "since"};
+constexpr Names<3> kUnsub{"op", "q", "topic"};
+constexpr Names<8> kPublish{"op", "q", "topic", "data", "text", "qos", "retain", "key"};
+constexpr Names<5> kCommand{"op", "q", "device", "wait", "key"};  // the rest is the request's body
+constexpr Names<4> kRead{"op", "q", "who", "upto"};
+
 std::optional<RequestError> check_names(json::object const& object, Members known) {
     for (auto const& item : object) {
         std::string_view name{item.key()};
@@ -83,9 +93,8 @@ std::optional<RequestError> add_key(json::object const& object, HttpRequest& req
 }
 
 Parsed parse_sub(json::object const& object) {
-    static constexpr std::array<std::string_view, 4> kNames{"op", "q", "topic", "since"};
     EventOperation out{EventOperation::Kind::subscribe};
-    auto error = check_names(object, kNames);
+    auto error = check_names(object, kSub);
     if (!error) error = read_text(object, "topic", out.topic);
     if (!error) error = read_text(object, "since", out.since);
     if (error) return *error;
@@ -96,22 +105,19 @@ Parsed parse_sub(json::object const& object) {
 }
 
 Parsed parse_unsub(json::object const& object) {
-    static constexpr std::array<std::string_view, 3> kNames{"op", "q", "topic"};
     EventOperation out{EventOperation::Kind::unsubscribe};
-    auto error = check_names(object, kNames);
+    auto error = check_names(object, kUnsub);
     if (!error) error = read_text(object, "topic", out.topic);
     if (error) return *error;
     return out;
 }
 
 Parsed parse_publish(json::object const& object) {
-    static constexpr std::array<std::string_view, 8> kNames{"op",   "q",   "topic",  "data",
-                                                            "text", "qos", "retain", "key"};
     EventOperation out{EventOperation::Kind::request};
     std::string topic;
     std::optional<std::int64_t> qos;
     auto retain = false;
-    auto error = check_names(object, kNames);
+    auto error = check_names(object, kPublish);
     if (!error) error = read_text(object, "topic", topic);
     if (!error) error = read_number(object, "qos", 2, qos);
     if (!error) error = read_flag(object, "retain", retain);
@@ -144,8 +150,7 @@ Parsed parse_command(json::object const& object) {
     // The rest is the body of the request, which is read as any other.
     json::object body;
     for (auto const& item : object) {
-        static constexpr std::array<std::string_view, 5> kOurs{"op", "q", "device", "wait", "key"};
-        if (std::ranges::find(kOurs, std::string_view{item.key()}) == kOurs.end()) {
+        if (std::ranges::find(kCommand, std::string_view{item.key()}) == kCommand.end()) {
             body.emplace(item.key(), item.value());
         }
     }
@@ -159,10 +164,9 @@ Parsed parse_command(json::object const& object) {
 }
 
 Parsed parse_read(json::object const& object) {
-    static constexpr std::array<std::string_view, 4> kNames{"op", "q", "who", "upto"};
     EventOperation out{EventOperation::Kind::request};
     std::string who;
-    auto error = check_names(object, kNames);
+    auto error = check_names(object, kRead);
     if (!error) error = read_text(object, "who", who);
     if (!error && who.empty()) error = wrong("who", "the name of an inbox");
     if (error) return *error;
@@ -175,18 +179,20 @@ Parsed parse_read(json::object const& object) {
     return out;
 }
 
+struct Row {
+    EventOperationForm form;
+    Parsed (*parse)(json::object const& object);
+};
+constexpr std::array kRows{Row{{"sub", kSub}, parse_sub}, Row{{"unsub", kUnsub}, parse_unsub},
+                           Row{{"publish", kPublish}, parse_publish},
+                           Row{{"command", kCommand, true}, parse_command},
+                           Row{{"read", kRead}, parse_read}};
+
 Parsed parse(json::object const& object) {
-    struct Row {
-        std::string_view name;
-        Parsed (*parse)(json::object const& object);
-    };
-    static constexpr std::array kRows{Row{"sub", parse_sub}, Row{"unsub", parse_unsub},
-                                      Row{"publish", parse_publish}, Row{"command", parse_command},
-                                      Row{"read", parse_read}};
     std::string op;
     if (auto error = read_text(object, "op", op)) return *error;
     for (auto const& row : kRows) {
-        if (row.name == op) return row.parse(object);
+        if (row.form.name == op) return row.parse(object);
     }
     return wrong("op", "sub, unsub, publish, command or read");
 }
@@ -201,6 +207,12 @@ std::optional<std::string> number_of(json::object const& object) {
 }
 
 }  // namespace
+
+std::vector<EventOperationForm> event_operation_forms() {
+    std::vector<EventOperationForm> out;
+    for (auto const& row : kRows) out.push_back(row.form);
+    return out;
+}
 
 EventOperationResult parse_event_operation(std::string_view text) {
     EventOperationResult out;

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "bridge/api/http_message.hpp"
 #include "bridge/api/problem.hpp"
@@ -30,6 +32,14 @@ struct EventOperationResult {
     std::string q{};  // the member "q" as JSON text; empty: there is none
     std::variant<EventOperation, RequestError> operation{RequestError{}};
 };
+
+/// An operation as its message has it.
+struct EventOperationForm {
+    std::string_view name;                      // "sub"
+    std::span<std::string_view const> members;  // "op", "q", "topic", "since"
+    bool has_more = false;                      // and those of the request's body
+};
+[[nodiscard]] std::vector<EventOperationForm> event_operation_forms();
 
 /// Reads {"op":"sub","topic":"t/1/#","since":"k7.9","q":1}; "unsub", "publish", "command", "read".
 [[nodiscard]] EventOperationResult parse_event_operation(std::string_view text);

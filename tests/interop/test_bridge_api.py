@@ -21,8 +21,8 @@ EVERYTHING = "devices:read devices:write command:* publish:# events:# inbox:* in
 class GuardedBridge(Bridge):
     """A bridge with every kind of key."""
 
-    def __init__(self, broker_port, folder, http="", scheme="http"):
-        """`http`: more lines for its section [http]."""
+    def __init__(self, broker_port, folder, http="", scheme="http", auth=""):
+        """`http`, `auth`: more lines for its sections [http] and [auth]."""
         self.folder = folder
         self.signers = [Signer(folder, "RS256"), Signer(folder, "ES256")]
         self.write("secret", SECRET + "\n")
@@ -33,6 +33,7 @@ class GuardedBridge(Bridge):
         secret_file = "{self.path("secret")}"
         jwks_file = "{self.path("keys.json")}"
         keys_file = "{self.path("api.keys")}"
+        {auth}
         """
         super().__init__(broker_port)
         self.url = self.url.replace("http", scheme)
@@ -217,7 +218,7 @@ class Document(BridgeCase):
                               env=environment, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=DEADLINE_SECONDS, check=False)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        self.assertRegex(done.stdout, r"(?m)^# pass 3$")
+        self.assertRegex(done.stdout, r"(?m)^# pass 6$")
 
 
 class Transport(BridgeCase):
