@@ -6,6 +6,8 @@
 namespace spoke::bridge {
 namespace {
 
+constexpr std::size_t kNameBytesMax = 1'024;
+
 std::string name_of(std::string_view topic, std::string_view key) {
     std::string out{topic};
     out.push_back('\n');
@@ -27,6 +29,7 @@ bool PublishKeys::is_other(std::string_view topic, std::string_view key,
 
 void PublishKeys::remember(std::string_view topic, std::string_view key, std::string_view payload) {
     auto name = name_of(topic, key);
+    if (name.size() > kNameBytesMax) return;
     if (!fingerprints_.insert_or_assign(name, fingerprint_of(payload)).second) return;
     order_.push_back(std::move(name));
     while (order_.size() > kRemembered) {

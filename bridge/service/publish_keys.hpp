@@ -11,7 +11,7 @@ namespace spoke::bridge {
 
 /// Which message went to a topic under which key, until the log has it: it comes back from the
 /// broker first.
-/// Bound   `kRemembered` keys; the oldest are forgotten.  Thread  one.
+/// Bound   `kRemembered` keys, each 1 KiB with its topic at most; the oldest go.  Thread  one.
 class PublishKeys {
 public:
     static constexpr std::size_t kRemembered = 10'000;

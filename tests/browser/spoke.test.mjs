@@ -100,7 +100,7 @@ test("SSE: frames in pieces, comments, the cursor without data, what comes twice
 test("SSE: a reset is awaited before what follows, a type cannot pass for one", async (t) => {
   const { base } = await scriptedServer(t, [stream([
     "event: reset\ndata: {\"reason\":\"future\",\"cursor\":\"k7.5\",\"snapshot\":\"/s\"}\n\n",
-    `data: ${JSON.stringify({ ...event(6), type: "reset" })}\n\n`, "event: bye\ndata: {}\n\n"]), silent]);
+    `data: ${JSON.stringify({ ...event(6), type: "reset" })}\n\n`, "event: bye\ndata: {\"reason\":\"stopping\",\"cursor\":\"k7.6\"}\n\n"]), silent]);
   const order = [];
   const feed = follow({ way: "sse", base, since: "k7.99", topics: ["t/1"], onEvent: ({ id }) => order.push(id),
     onReset: async ({ reason }) => { await null; order.push(reason); },
@@ -108,6 +108,18 @@ test("SSE: a reset is awaited before what follows, a type cannot pass for one", 
   t.after(() => feed.close());
   while (order.length < 3) await new Promise(setImmediate);
   assert.deepEqual(order, ["future", "k7.6", "the bridge stops"]);
+});
+
+test("SSE: a stream whose token has expired is opened again, from where it was", async (t) => {
+  const { base, requests } = await scriptedServer(t, [stream([
+    `id: k7.6\ndata: ${JSON.stringify(event(6))}\n\n`,
+    "event: bye\ndata: {\"reason\":\"expired\",\"cursor\":\"k7.6\"}\n\n"], { end: true }),
+  stream([`id: k7.7\ndata: ${JSON.stringify(event(7))}\n\n`])]);
+  const reasons = [];
+  const { data } = await reads(t, { way: "sse", base, since: "k7.5", onState: ({ why }) => why && reasons.push(why) }, has(2));
+  assert.deepEqual(data(), [6, 7]);
+  assert.deepEqual(reasons, ["the token has expired"]);
+  assert.deepEqual(requests.map(({ query }) => query.get("since")), ["k7.5", "k7.6"]);
 });
 
 test("without a cursor reading begins where the greeting says, and goes on there", async (t) => {

@@ -28,4 +28,14 @@ TEST_CASE("publish keys: the oldest is forgotten beyond the bound", "[bridge][pu
     CHECK(keys.size() == PublishKeys::kRemembered);
 }
 
+TEST_CASE("publish keys: those of very long topics are not remembered", "[bridge][publish_keys]") {
+    PublishKeys keys;
+    for (auto size : {1'022U, 1'023U}) {  // and a byte between, and the key
+        std::string topic(size, 't');
+        keys.remember(topic, "k", "one");
+        CHECK(keys.is_other(topic, "k", "two") == (size == 1'022U));
+    }
+    CHECK(keys.size() == 1);
+}
+
 }  // namespace spoke::bridge

@@ -50,7 +50,7 @@ void check_log(EventStore const& events) {
     CHECK(events.removed_upto(0) == 7);
     CHECK(events.removed_upto(1) == 0);
     auto arrivals = events.arrivals();
-    CHECK(arrivals.size() == 10);
+    CHECK(arrivals.size() == 11);
     CHECK(arrivals.front() == EventArrival{3, 0x39D9'7603'2188'C26E});
     CHECK(arrivals.back() == EventArrival{13, 0x140F'AE0A'BF87'DE92});
     CHECK(events.inbox_mark("7777") == 1);
@@ -67,9 +67,11 @@ std::size_t hooks_of(HookStore const& hooks) {
         CHECK(hook.topics == std::vector<std::string>{"d/+/evt"});
         CHECK(hook.state == HookState::paused);
         CHECK(hook.begin == 14);
-        CHECK(hooks.delivery_body("shop", "335be212.3")
-                  ->ends_with(R"("data":{"e":"moved","g":1.8}})"));
     });
+    if (count > 0) {
+        auto body = hooks.delivery_body("shop", "335be212.3");
+        CHECK(body->ends_with(R"("data":{"e":"moved","g":1.8}})"));
+    }
     hooks.visit_deliveries([](HookDelivery&& delivery) {
         CHECK(delivery.offset == 3);
         CHECK(delivery.attempts == 2);
@@ -132,7 +134,12 @@ TEST_CASE("schema: a log of version 2 or 3 is read as it was written", "[bridge]
     SqliteForm form;
     form.close();
     form.settings.path = form.folder / "log.db";
-    form.settings.classes = {{"t/#"}, {"u/+/in"}, {"d/+/evt"}};
+    for (auto const* filter : {"t/#", "u/+/in", "d/+/evt"}) {
+        form.settings.classes.push_back({filter, std::chrono::hours{87'600}});
+    }
+    form.clock = [] {  // shortly after it was written: what is of the future would be removed
+        return Now{FakeClock{}.now.steady, WallTime{1'795'729'400'000ms}};
+    };
     load_fixture("version-" + std::to_string(version) + ".sql", form.settings.path);
     form.open();
     for (auto times = 0; times < 2; ++times) {  // the second time without a step to take
@@ -140,11 +147,12 @@ TEST_CASE("schema: a log of version 2 or 3 is read as it was written", "[bridge]
         CHECK(hooks_of(form.hooks()) == (version == 3 ? 1U : 0U));
         form.reopen();
     }
-    CHECK(form.events().arrivals().size() == 10);
+    CHECK(form.events().arrivals().size() == 11);
     Event next;
     next.topic = "t/1";
     next.offset = 15;
     next.n = 9;
+    next.at = form.clock().wall;
     next.key = "k";
     next.arrival = {14, 99};
     form.events().append_events({next}, InboxMark{"7777", 4}, Need::certain, form.done());
