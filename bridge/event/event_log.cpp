@@ -252,7 +252,9 @@ bool EventLog::tail_reaches(std::uint64_t after) const noexcept {
 
 std::variant<std::uint64_t, CursorProblem> EventLog::locate(
     std::string_view text, std::vector<std::string> const& filters) const {
-    if (text == "oldest") return std::uint64_t{0};
+    // Behind the tail's begin nothing is missing either. What is older of one topic than that which
+    // is missing of another would lead to places that nobody can go on from.
+    if (text == "oldest") return std::min(removed_upto(filters), tail_after_);
     auto cursor = Cursor::parse(text);
     if (!cursor) return CursorProblem::malformed;
     if (cursor->epoch != store_.epoch()) return CursorProblem::other_epoch;

@@ -107,7 +107,7 @@ public:
     [[nodiscard]] std::string const& epoch() const { return store_.epoch(); }
 
     /// Where a reader goes on who has this cursor and reads these filters: "k7.1042"; or the oldest
-    /// event there is: "oldest".
+    /// place behind which nothing of them is missing: "oldest".
     [[nodiscard]] std::variant<std::uint64_t, CursorProblem> locate(
         std::string_view cursor, std::vector<std::string> const& filters) const;
 

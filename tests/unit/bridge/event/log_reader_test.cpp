@@ -286,6 +286,33 @@ TEST_CASE("event log: says why nobody can go on from a cursor", "[bridge][event]
     CHECK(std::get<std::uint64_t>(found) == 4);
 }
 
+TEST_CASE("event log: from the oldest place on one gets through to the end", "[bridge][event]") {
+    std::vector<EventClass> classes{{"a/#"}, {"b/#"}};
+    classes[0].events_max = 2;
+    LogWorld w{{.tail_events_max = 1}, classes};
+    for (auto i = 0; i < 3; ++i) {
+        for (auto const* topic : {"b/1", "a/1", "a/1"}) w.write(topic);
+    }
+    w.commit();
+    auto walk = [&](std::vector<std::string> const& filters) {
+        std::vector<std::uint64_t> out;
+        auto place = w.log.locate("oldest", filters);
+        while (auto const* at = std::get_if<std::uint64_t>(&place)) {
+            auto page = w.log.read(*at, filters, 1);
+            for (auto const& event : page.events) out.push_back(event->offset());
+            if (page.is_end) return out;
+            place = w.log.locate(Cursor{w.log.epoch(), page.position}.text(), filters);
+        }
+        out.push_back(0);
+        return out;
+    };
+    using Offsets = std::vector<std::uint64_t>;
+    CHECK(walk({"b/1"}) == Offsets{1, 4, 7});
+    CHECK(walk({"a/1"}) == Offsets{8, 9});
+    CHECK(walk({"a/1", "b/1"}) == Offsets{7, 8, 9});  // before them some are missing
+    CHECK(walk({"#"}) == Offsets{7, 8, 9});
+}
+
 TEST_CASE("event log: counts within each topic, from the store on", "[bridge][event]") {
     LogWorld w{{}};
     std::vector<std::uint64_t> told;
