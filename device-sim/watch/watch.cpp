@@ -219,6 +219,10 @@ void Watch::Impl::find_doubts() {
                         self_.lag().max().count() / 1000));
     }
     if (judge_.counts().acknowledged == 0) doubts_.emplace_back("nothing was written");
+    if (judge_.counts().inboxes == 0) {
+        doubts_.emplace_back(
+            "no state of an inbox could be judged: the log has forgotten too much");
+    }
     for (auto& doubt : cast_.doubts()) doubts_.push_back(std::move(doubt));
     if (!programs_.all_killed()) doubts_.emplace_back("not every kill was done");
 }
