@@ -22,18 +22,24 @@ void Redeliveries::on_session(bool resumed) {
     redelivered_upto_ = 0;
     if (resumed) return;
     known_.clear();
-    named_.clear();
     names_.clear();
+    named_.clear();
+    writing_.clear();
 }
 
 bool Redeliveries::knows(EventArrival const& arrival, Hold hold) {
+    if (arrival.packet_id == 0) return knows_name(arrival.fingerprint, std::move(hold));
     auto* known = find(arrival);
-    if (known == nullptr) return false;
-    if (arrival.packet_id != 0) {
-        if (!is_resumed_ || known->order <= redelivered_upto_) return false;
-        redelivered_upto_ = known->order;
-    }
+    if (!is_resumed_ || known == nullptr || known->order <= redelivered_upto_) return false;
+    redelivered_upto_ = known->order;
     if (!known->is_stored) known->waiting.push_back(std::move(hold));
+    return true;
+}
+
+bool Redeliveries::knows_name(std::uint64_t name, Hold hold) {
+    if (!names_.contains(name)) return false;
+    auto writing = writing_.find(name);
+    if (writing != writing_.end()) writing->second.push_back(std::move(hold));
     return true;
 }
 
@@ -44,25 +50,27 @@ void Redeliveries::add(EventArrival const& arrival) {
 }
 
 void Redeliveries::add_name(std::uint64_t name) {
-    if (!named_.try_emplace(name).second) return;
-    names_.push_back(name);
-    if (names_.size() <= kNamesMax) return;
-    named_.erase(names_.front());
-    names_.pop_front();
+    if (!names_.insert(name).second) return;
+    writing_.try_emplace(name);
+    named_.push_back(name);
+    if (named_.size() <= kNamesMax) return;
+    names_.erase(named_.front());
+    named_.pop_front();
 }
 
 void Redeliveries::on_stored(EventArrival const& arrival) {
-    auto* known = find(arrival);
-    if (known == nullptr) return;
-    known->is_stored = true;
-    known->waiting.clear();
+    if (arrival.packet_id == 0) {
+        auto found = writing_.find(arrival.fingerprint);
+        if (found == writing_.end()) return;
+        auto waiting = std::move(found->second);  // let go of behind the change of the map
+        writing_.erase(found);
+    } else if (auto* known = find(arrival)) {
+        known->is_stored = true;
+        known->waiting.clear();
+    }
 }
 
 Redeliveries::Known* Redeliveries::find(EventArrival const& arrival) {
-    if (arrival.packet_id == 0) {
-        auto found = named_.find(arrival.fingerprint);
-        return found == named_.end() ? nullptr : &found->second;
-    }
     if (known_.empty()) return nullptr;
     auto& known = known_[arrival.packet_id];
     auto is_it = known.order != 0 && known.fingerprint == arrival.fingerprint;

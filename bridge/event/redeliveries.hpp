@@ -1,10 +1,11 @@
 #pragma once
 
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <boost/unordered/unordered_flat_set.hpp>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "bridge/event/event.hpp"
@@ -51,14 +52,15 @@ private:
         std::vector<Hold> waiting{};
     };
 
-    /// What has come as this arrival; null: nothing.
-    [[nodiscard]] Known* find(EventArrival const& arrival);
+    [[nodiscard]] bool knows_name(std::uint64_t name, Hold hold);
     void add_name(std::uint64_t name);
+    [[nodiscard]] Known* find(EventArrival const& arrival);
 
-    std::vector<Known> known_;                        // by packet id
-    std::unordered_map<std::uint64_t, Known> named_;  // by name
-    std::deque<std::uint64_t> names_;                 // of named_, in the order of arrival
-    std::uint64_t last_order_ = 0;                    // given
+    std::vector<Known> known_;  // by packet id
+    boost::unordered_flat_set<std::uint64_t> names_;
+    std::deque<std::uint64_t> named_;  // in the order of arrival
+    boost::unordered_flat_map<std::uint64_t, std::vector<Hold>> writing_;  // named, and not stored
+    std::uint64_t last_order_ = 0;                                         // given
     std::uint64_t redelivered_upto_ = 0;  // the order of the last that came again by its packet id
     bool is_resumed_ = false;
 };
