@@ -58,16 +58,24 @@ Outcome AnsweringDevices::run() {
 void AnsweringDevices::bear_unconnected(Group const& group) {
     midwife_ = group[0];
     unborn_ = settings_.known;
+    births_.resize(kIdsPerDevice + 1);
     wait_for(
         "births of devices that are away",
-        [&] { return unborn_ == 0 && published_ == acknowledged_; }, [&] { return acknowledged_; });
+        [&] { return unborn_ == 0 && refused_.empty() && published_ == acknowledged_; },
+        [&] { return acknowledged_; });
 }
 
 void AnsweringDevices::on_turn_end() {
     constexpr std::uint64_t kOnTheWayMax = kIdsPerDevice - 2;  // a birth is two messages
-    while (unborn_ > 0 && published_ - acknowledged_ <= kOnTheWayMax) {
-        --unborn_;
-        give_birth(*midwife_, id_of(settings_.run_id, settings_.peers + unborn_), devices_[0]);
+    while (unborn_ + refused_.size() > 0 && published_ - acknowledged_ <= kOnTheWayMax) {
+        if (refused_.empty()) {
+            birth_ = unborn_--;
+        } else {
+            birth_ = refused_.back();
+            refused_.pop_back();
+        }
+        give_birth(*midwife_, id_of(settings_.run_id, settings_.peers + birth_ - 1), devices_[0]);
+        birth_ = 0;
     }
 }
 
@@ -96,6 +104,7 @@ void AnsweringDevices::publish(Client& client, Device& sender, std::string topic
     message.qos = mqtt::Qos::at_least_once;
     message.retain = retain;
     message.id = sender.ids.take();
+    if (birth_ != 0) births_[message.id.value] = birth_;
     ++published_;
     mqtt::encode(message, client.version(), client.outbound());
     client.touch();
@@ -118,6 +127,9 @@ void AnsweringDevices::on_delivery(Client& client, Delivery const& delivery) {
 
 void AnsweringDevices::on_acknowledged(Client& client, Acknowledgement const& acknowledgement) {
     ++acknowledged_;
+    // A receiver's queue was full: whoever reads more slowly than births are given has not got it.
+    auto birth = &client == midwife_ ? std::exchange(births_[acknowledgement.id.value], 0) : 0;
+    if (birth != 0 && acknowledgement.is_error()) refused_.push_back(birth);
     auto& device = devices_[client.tag()];
     if (!device.ids.release(acknowledgement.id) || device.waiting.empty()) return;
     auto answer = std::move(device.waiting.back());

@@ -42,6 +42,9 @@ private:
     std::vector<Device> devices_;
     Client* midwife_ = nullptr;  // through which those that are away are born
     std::uint32_t unborn_ = 0;
+    std::uint32_t birth_ = 0;               // whose birth is being given, from 1; 0: nobody's
+    std::vector<std::uint32_t> births_{};   // by packet id: whose birth is on its way
+    std::vector<std::uint32_t> refused_{};  // births to be given again
     std::uint64_t orders_ = 0;
     std::uint64_t not_understood_ = 0;
     std::uint64_t published_ = 0;
