@@ -153,9 +153,15 @@ bool Feed::publish(SharedEvent const& event, std::string topic, bool is_feed) {
     auto done = [this, offset, is_feed, run = run_](mqtt::PublishOutcome const& outcome) {
         if (run == run_) on_answer(offset, is_feed, outcome);
     };
-    auto cause =
-        world_.uplink.publish(message_of(*event, std::move(topic)), std::nullopt, std::move(done));
+    auto message = message_of(*event, std::move(topic));
+    // Whoever reads the topic itself takes what comes there for a message as it was meant.
+    auto cause = is_feed ? publish_event(world_.uplink, std::move(message), done)
+                         : world_.uplink.publish(message, std::nullopt, done);
     if (cause == mqtt::NotSent::none) ++sent_.back().open;
+    if (is_feed && is_for_good(cause)) {
+        loss_ = std::max(loss_.value_or(0), offset);
+        tell_loss();
+    }
     return cause == mqtt::NotSent::none || is_for_good(cause);
 }
 

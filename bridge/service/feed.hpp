@@ -113,4 +113,15 @@ private:
 /// The message of an event: payload as it was, its place in user properties.
 [[nodiscard]] mqtt::Publish message_of(LoggedEvent const& event, std::string topic);
 
+/// Publishes the message of an event; if it is larger than the broker takes, without its payload
+/// and with the user property `omitted`, so that its readers see that there is one.
+template <class Done>
+[[nodiscard]] mqtt::NotSent publish_event(Uplink& uplink, mqtt::Publish message, Done const& done) {
+    auto cause = uplink.publish(message, std::nullopt, done);
+    if (cause != mqtt::NotSent::too_large) return cause;
+    message.payload = {};
+    message.properties.user_properties.push_back({"omitted", "too large"});
+    return uplink.publish(message, std::nullopt, done);
+}
+
 }  // namespace spoke::bridge

@@ -173,9 +173,9 @@ bool Replay::publish(std::uint64_t id, Run& run, mqtt::Publish message) {
         // Not for each of them: a page costs a look into the log.
         if (found->second.open <= kWindow / 2) pump(id);
     };
-    auto cause = world_.uplink.publish(message, std::nullopt, std::move(done));
+    auto cause = publish_event(world_.uplink, std::move(message), done);
     if (cause == mqtt::NotSent::none) ++run.open;
-    // What can never be sent is left out.
+    // A place that the broker does not take even without its payload is left out.
     return cause == mqtt::NotSent::none || cause == mqtt::NotSent::too_large ||
            cause == mqtt::NotSent::property_invalid || cause == mqtt::NotSent::topic_invalid;
 }

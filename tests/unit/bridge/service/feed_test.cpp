@@ -338,6 +338,38 @@ TEST_CASE("feed: goes on although answers come in another order", "[bridge][feed
     CHECK(w.events.position("feed") == w.log.head_offset());
 }
 
+TEST_CASE("feed: an event that is too large for the broker comes without its payload",
+          "[bridge][feed]") {
+    FeedWorld w;
+    w.uplink.payload_max = 4;
+    w.record("t/1", "12345");
+    w.record("t/1", "1234");
+    w.answer(true);
+    CHECK(w.published() == Lines{"e/t/1 k7.1", "e/t/1 k7.2"});
+    auto const& first = w.uplink.published[0].message;
+    CHECK(first.payload.empty());
+    CHECK(property(first, "omitted") == "too large");
+    CHECK(property(first, "n") == "1");
+    auto const& second = w.uplink.published[1].message;
+    CHECK(as_text(second.payload) == "1234");
+    CHECK(property(second, "omitted").empty());
+    w.record("u/7/in", "12345", false);
+    w.answer(true);
+    CHECK(w.published(2) == Lines{"e/u/7/in k7.3"});  // and not under its own topic
+}
+
+TEST_CASE("feed: an event that can never be sent is told as a loss", "[bridge][feed]") {
+    FeedWorld w;
+    w.uplink.invalid_topic = "e/t/1";
+    w.record("t/1");
+    w.record("t/2");
+    w.answer(true);
+    REQUIRE(w.published() == Lines{"e/$reset ", "e/t/2 k7.2"});
+    auto const& reset = w.uplink.published[0].message;
+    CHECK(reset.topic == "e/$reset");
+    CHECK(property(reset, "reset") == "k7.1");
+}
+
 TEST_CASE("feed: without a prefix there is none", "[bridge][feed]") {
     FeedWorld w;
     w.settings.prefix.clear();

@@ -109,6 +109,18 @@ TEST_CASE("replay: the broker gets as much as it takes", "[bridge][replay]") {
     CHECK(w.replay.size() == 0);
 }
 
+TEST_CASE("replay: an event that is too large for the broker comes without its payload",
+          "[bridge][replay]") {
+    ReplayWorld w{2};
+    w.uplink.payload_max = 0;
+    CHECK(w.asks(R"({"topic":"#","since":"oldest"})"));
+    REQUIRE(w.uplink.published.size() == 2);
+    for (auto const& entry : w.uplink.published) {
+        CHECK(property(entry.message, "omitted") == "too large");
+        CHECK(property(entry.message, "id").starts_with("k7."));
+    }
+}
+
 TEST_CASE("replay: a place that cannot be gone on from is told", "[bridge][replay]") {
     ReplayWorld w{3};
     auto [since, reason] = GENERATE(std::pair{"k7.9", "future"}, std::pair{"k8.1", "epoch"},

@@ -319,6 +319,8 @@ public:
     mqtt::NotSent publish(mqtt::Publish const& message, std::optional<SteadyTime> deadline,
                           Done done) override {
         if (cause != mqtt::NotSent::none) return cause;
+        if (message.topic == invalid_topic) return mqtt::NotSent::topic_invalid;
+        if (message.payload.size() > payload_max) return mqtt::NotSent::too_large;
         published.push_back({message, deadline, std::move(done)});
         return mqtt::NotSent::none;
     }
@@ -332,6 +334,8 @@ public:
     std::vector<std::pair<std::string, Subscribed>> subscribes;
     std::vector<std::string> unsubscribes;
     mqtt::NotSent cause = mqtt::NotSent::none;
+    std::string invalid_topic{};
+    std::size_t payload_max = SIZE_MAX;  // of a message that is not too large
 };
 
 /// A service with a store and an uplink of the test, connected.
