@@ -91,6 +91,7 @@ void Api::list_inbox(Call call) {
     if (!problem && since) problem = locate(*since, who, query.after);
     if (problem) return call.refuse(*problem);
     auto page = service_.inboxes().messages(who, query);
+    if (page.is_stuck) return call.refuse(unreadable_log());
     std::vector<std::string> documents;
     for (auto const& message : page.messages) documents.push_back(*message->document());
     auto next = Cursor{service_.log().epoch(), page.position}.text();

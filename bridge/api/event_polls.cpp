@@ -100,7 +100,14 @@ void EventPolls::answer(EventsWish const& wish, std::uint64_t after, std::string
     EventLog::Page found;
     found.position = after;
     for (int i = 0; i < kPagesMax && found.events.empty() && found.goes_on(); ++i) {
-        found = log.read(found.position, wish.filters, wish.limit);
+        auto before = found.position;
+        found = log.read(before, wish.filters, wish.limit);
+        // What was removed since the cursor was looked at.
+        if (found.removed_upto > before) {
+            Cursor cursor{log.epoch(), found.removed_upto};
+            return respond(
+                to_response(cursor_problem(CursorProblem::too_old, cursor, wish.filters.front())));
+        }
     }
     if (found.is_stuck) return respond(to_response(unreadable_log()));
     respond(page(found, newest));

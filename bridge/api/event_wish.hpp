@@ -42,10 +42,10 @@ struct EventsWish {
 /// Where the state is that somebody reads who cannot go on from his cursor.
 [[nodiscard]] std::string snapshot_of(std::string_view filter);
 
-/// The problem of a cursor from which nobody can go on.
 /// What is asked for cannot be read from the store now.
 [[nodiscard]] Problem unreadable_log();
 
+/// The problem of a cursor from which nobody can go on.
 [[nodiscard]] Problem cursor_problem(CursorProblem reason, Cursor const& head,
                                      std::string_view filter);
 

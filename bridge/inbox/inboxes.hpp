@@ -94,6 +94,7 @@ public:
         std::vector<SharedEvent> messages{};
         std::uint64_t position = 0;  // all up to there were looked at
         bool has_more = false;
+        bool is_stuck = false;  // the store cannot be read: there may be more, and others
     };
     static constexpr std::size_t kLookedAtMax = 100'000;
 
@@ -173,8 +174,9 @@ private:
     void tend_soon(std::string_view who);
     void scan();
     void note_position();
-    [[nodiscard]] std::map<std::string, std::uint64_t> newest_by_collapse(
-        std::string const& topic, std::uint64_t after) const;
+    [[nodiscard]] std::map<std::string, std::uint64_t> newest_by_collapse(std::string const& topic,
+                                                                          std::uint64_t after,
+                                                                          bool& is_stuck) const;
 
     Settings settings_;
     World world_;

@@ -209,20 +209,21 @@ Inboxes::Page Inboxes::messages(std::string_view who, Query const& query) {
     auto& cached = open(who);
     auto now = world_.clock().wall;
     refresh(cached, now);
+    if (!cached.is_whole) return {.is_stuck = true};
     auto topic = cached.topic;
     auto mark = cached.inbox.mark();
     auto const& unread = cached.inbox.messages();
+    Page out;
     std::optional<std::map<std::string, std::uint64_t>> newest;
     auto stands = [&](Event const& event) {
         if (is_notice(event)) return false;
         if (query.unread_only || event.offset > mark) return unread.contains(event.offset);
         if (event.expires_at && *event.expires_at <= now) return false;
         if (event.collapse.empty()) return true;
-        if (!newest) newest = newest_by_collapse(topic, event.offset - 1);
+        if (!newest) newest = newest_by_collapse(topic, event.offset - 1, out.is_stuck);
         auto found = newest->find(event.collapse);
         return found == newest->end() || found->second <= event.offset;
     };
-    Page out;
     out.position = query.unread_only ? std::max(query.after, mark) : query.after;
     for (std::size_t looked_at = 0; looked_at < kLookedAtMax;) {
         auto page = world_.log.read(out.position, {topic}, kPageSize);
@@ -237,15 +238,16 @@ Inboxes::Page Inboxes::messages(std::string_view who, Query const& query) {
             out.messages.push_back(std::move(event));
         }
         out.position = page.position;
-        if (page.is_end) return out;
-        if (!page.goes_on()) break;
+        out.is_stuck = out.is_stuck || page.is_stuck;
+        if (page.is_end || out.is_stuck) return out;
     }
     out.has_more = true;
     return out;
 }
 
 std::map<std::string, std::uint64_t> Inboxes::newest_by_collapse(std::string const& topic,
-                                                                 std::uint64_t after) const {
+                                                                 std::uint64_t after,
+                                                                 bool& is_stuck) const {
     constexpr std::size_t kPageSize = 1'000;
     std::map<std::string, std::uint64_t> out;
     std::size_t looked_at = 0;
@@ -258,6 +260,7 @@ std::map<std::string, std::uint64_t> Inboxes::newest_by_collapse(std::string con
         }
         after = page.position;
         goes_on = page.goes_on();
+        is_stuck = is_stuck || page.is_stuck;
     }
     return out;
 }

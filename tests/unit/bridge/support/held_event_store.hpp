@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <optional>
@@ -24,7 +26,8 @@ public:
         Done done;
     };
     std::deque<Write> pending;
-    bool can_read = true;  // else nothing is found, and nothing was looked at
+    bool can_read = true;                   // else nothing is found, and nothing was looked at
+    std::uint64_t removed_before_read = 0;  // of all classes, just before the next read
 
     void append_events(std::vector<Event> events, std::optional<InboxMark> mark, Need need,
                        Done done) override {
@@ -48,6 +51,7 @@ public:
     std::uint64_t last_offset() const override { return held_.last_offset(); }
     EventPage events(EventQuery const& query) const override {
         if (!can_read) return {{}, query.after};
+        removed_ = removed_before_read;
         return held_.events(query);
     }
     std::uint64_t last_n(std::string_view topic) const override { return held_.last_n(topic); }
@@ -55,7 +59,7 @@ public:
         return held_.find_event(topic, key);
     }
     std::uint64_t removed_upto(std::size_t event_class) const override {
-        return held_.removed_upto(event_class);
+        return std::max(removed_, held_.removed_upto(event_class));
     }
     std::vector<EventArrival> arrivals() const override { return held_.arrivals(); }
     void forget_arrivals() override { held_.forget_arrivals(); }
@@ -70,6 +74,7 @@ public:
 
 private:
     MemoryEventStore held_;
+    mutable std::uint64_t removed_ = 0;
 };
 
 }  // namespace spoke::bridge::test
