@@ -209,7 +209,7 @@ Inboxes::Page Inboxes::messages(std::string_view who, Query const& query) {
     auto& cached = open(who);
     auto now = world_.clock().wall;
     refresh(cached, now);
-    if (!cached.is_whole) return {.is_stuck = true};
+    if (!cached.is_whole) return {.has_more = true, .is_stuck = true};
     auto topic = cached.topic;
     auto mark = cached.inbox.mark();
     auto const& unread = cached.inbox.messages();
@@ -239,7 +239,8 @@ Inboxes::Page Inboxes::messages(std::string_view who, Query const& query) {
         }
         out.position = page.position;
         out.is_stuck = out.is_stuck || page.is_stuck;
-        if (page.is_end || out.is_stuck) return out;
+        if (out.is_stuck) break;
+        if (page.is_end) return out;
     }
     out.has_more = true;
     return out;

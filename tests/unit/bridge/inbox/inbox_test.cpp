@@ -80,6 +80,7 @@ TEST_CASE("an inbox: while the log cannot be read, nothing wrong is told of it",
     auto page = w.inboxes->messages("7777", {});
     CHECK(page.messages.empty());
     CHECK(page.has_more);
+    CHECK(page.is_stuck);
     w.advance(5s);
     CHECK(store.pending.empty());  // no word of an inbox that is not known
     store.can_read = true;
