@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kPosition = "feed";
 constexpr std::chrono::seconds kAskEvery{1};
+constexpr std::chrono::milliseconds kTryAgain{100};
 constexpr std::chrono::seconds kReadAgain{1};
 
 /// Of the log, that is no loss: also whoever has had nothing yet is owed all of it.
@@ -92,7 +93,11 @@ void Feed::pump() {
         while (!taken_.empty() && sent_.size() < settings_.window) {
             auto event = taken_.front();
             // If not, there is no room, or everything has begun anew.
-            if (!(is_idle_ ? keep_back(event) : send(event))) return;
+            if (!(is_idle_ ? keep_back(event) : send(event))) {
+                // No answer is to come that would go on: others have filled the way to the broker.
+                if (sent_.empty()) world_.wake_at(world_.clock().steady + kTryAgain);
+                return;
+            }
             taken_.pop_front();
         }
         if (!taken_.empty()) return;

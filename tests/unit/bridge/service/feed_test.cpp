@@ -248,6 +248,18 @@ TEST_CASE("feed: a broker without room is asked again", "[bridge][feed]") {
     CHECK(w.published() == Lines{"e/t/1 k7.1", "e/t/1 k7.2"});
 }
 
+TEST_CASE("feed: where others have filled the way to the broker it tries again", "[bridge][feed]") {
+    FeedWorld w;
+    w.uplink.cause = mqtt::NotSent::queue_full;
+    w.wakes.clear();
+    w.record("t/1");
+    REQUIRE(w.wakes.size() == 1);
+    CHECK(w.wakes[0] == w.clock.now.steady + 100ms);
+    w.uplink.cause = mqtt::NotSent::none;
+    w.advance(100ms);
+    CHECK(w.published() == Lines{"e/t/1 k7.1"});
+}
+
 TEST_CASE("feed: says what has left the log before its turn", "[bridge][feed]") {
     FeedWorld w{4, 10};
     for (auto i = 0; i < 100; ++i) w.record("t/1");
